@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A growable run of bytes with a read end and a write end: what arrives is appended, what was handled is consumed.
+// A failed append marks the buffer and changes nothing else, so a writer may append many pieces and check once.
+#ifndef SALLYPORT_BASE_BUF_H
+#define SALLYPORT_BASE_BUF_H
+
+#include "gateway/base/span.h"
+
+struct buf {
+    char *base; // owned; NULL while nothing is held
+    size_t start, end, cap;
+    size_t limit; // most bytes held at once; 0: none
+    bool failed;
+};
+
+void buf_init(struct buf *b, size_t limit);
+// Frees the memory; usable again. buf_wipe zeroes it first (secrets).
+void buf_fini(struct buf *b);
+void buf_wipe(struct buf *b);
+static inline size_t buf_len(const struct buf *b) { return b->end - b->start; }
+static inline struct span buf_span(const struct buf *b) { return span_of(b->base ? b->base + b->start : "", b->end - b->start); }
+// Room for at least n more bytes at the write end; NULL when out of memory or over the limit. Then buf_commit(used <= n).
+char *buf_reserve(struct buf *b, size_t n);
+void buf_commit(struct buf *b, size_t n);
+bool buf_append(struct buf *b, struct span s);
+bool buf_byte(struct buf *b, char c);
+bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+// Drops n bytes from the read end; memory is kept. buf_clear drops all and clears `failed`.
+void buf_consume(struct buf *b, size_t n);
+void buf_clear(struct buf *b);
+// As buf_consume, and gives the memory back when nothing is left: an idle connection holds no buffer.
+void buf_release(struct buf *b);
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Who may speak: the bundles of the trust domains, and the check of a certificate path against the one bundle that may vouch for
+// it (SPIFFE X.509-SVID §5, RFC 5280 §6; checklist 27–30). A `pki_trust` is immutable once built and may be read by many
+// threads as long as each verifies with its own (wolfSSL's certificate manager takes a lock and hands out pointers).
+//
+// Two generations meet here. The *bundles* belong to the configuration generation; CRLs and the removals of CAs are a
+// `pki_revocation` of the other generation, which applies even while a configuration is refused.
+#ifndef SALLYPORT_PKI_TRUST_H
+#define SALLYPORT_PKI_TRUST_H
+
+#include "gateway/base/arena.h"
+#include "gateway/base/diag.h"
+#include "gateway/base/err.h"
+
+// What a verified certificate says about its workload; everything the later stages use. Owned by the caller's arena.
+struct pki_identity {
+    struct span spiffe_id;    // whole URI
+    struct span trust_domain; // inside spiffe_id
+    struct span path;         // inside spiffe_id, with the leading '/'
+    struct span serial;       // lower-case hex without leading zeros
+    struct span dns;          // first DNS SAN, or SPAN_NONE
+    struct span issuer;       // issuer DN as text, for audit
+    uint8_t leaf_sha256[32];  // of the DER: x5t#S256, and the key of the peer table
+    uint8_t issuer_sha256[32];// of the direct issuer's DER
+    int64_t not_before, not_after; // seconds since the epoch
+};
+
+struct pki_trust;
+struct pki_revocation;
+
+// Add one bundle: `pem` holds one or more CA certificates of `domain` (a SPIFFE trust domain name). Complaints go to `diags` under
+// `file`. Builder use: new, add*, then read-only. 0 or the first error.
+struct pki_trust *pki_trust_new(void);
+void pki_trust_free(struct pki_trust *t);
+int pki_trust_add_pem(struct pki_trust *t, struct span domain, struct span pem, struct span file, struct diags *diags);
+// A SPIFFE bundle document (JWKS with use x509-svid).
+int pki_trust_add_jwks(struct pki_trust *t, struct span domain, struct span jwks, struct span file, struct diags *diags);
+
+// CRLs (PEM or DER, several in one file) and the CA certificates that are still in the bundle files as read now. A domain whose CA set
+// was given by pki_revocation_keep_cas loses every CA outside it. Immutable once built.
+struct pki_revocation *pki_revocation_new(void);
+void pki_revocation_free(struct pki_revocation *r);
+// Signature of each CRL is checked against the bundle (and the issuing CAs seen below it) when it is used, its dates likewise.
+int pki_revocation_add_crl(struct pki_revocation *r, struct span domain, struct span crl, struct span file, struct diags *diags);
+int pki_revocation_keep_cas(struct pki_revocation *r, struct span domain, struct span pem, struct span file, struct diags *diags);
+
+struct pki_verify_options {
+    bool crl_required;      // a missing CRL for an issuer of the path refuses (ERR_CRL_STALE)
+    int64_t crl_max_stale_s; // how long past nextUpdate a CRL still counts; then ERR_CRL_STALE
+};
+
+// Verifies leaf and sent intermediates (DER, any order after the leaf) at `now_s`. `r` may be NULL (no CRL, no removals).
+// 0 and `*out` filled from `arena`; or one of ERR_CERT_*, ERR_CRL_STALE, ERR_NOMEM.
+int pki_trust_verify(const struct pki_trust *t, const struct pki_revocation *r, const struct pki_verify_options *options, struct span leaf,
+                     const struct span *intermediates, size_t n, int64_t now_s, struct arena *arena, struct pki_identity *out);
+
+// The every-request look (checklist 27–30, "expiry and revocation are looked at on every request"): a verified identity against
+// `now` and the present revocation generation, without any signature. 0, ERR_CERT_EXPIRED, ERR_CERT_REVOKED, ERR_CRL_STALE.
+int pki_trust_recheck(const struct pki_trust *t, const struct pki_revocation *r, const struct pki_verify_options *options, const struct pki_identity *id, int64_t now_s);
+
+#endif
