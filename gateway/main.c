@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The subcommand table, nothing else. A row is declared here and defined in gateway/cli/cmd_NAME.c; it carries its own name,
+// function and one-line description.
+#include "gateway/cli/cli.h"
+
+#ifndef SALLYPORT_VERSION
+#define SALLYPORT_VERSION "0.1.0"
+#endif
+
+extern const struct gw_cli_command gw_cmd_ca;
+
+static const struct gw_cli_command *const commands[] = {
+    &gw_cmd_ca,
+    NULL,
+};
+
+int main(int argc, char **argv) {
+    return gw_cli_main("sallyport", SALLYPORT_VERSION, commands, argc, argv, stdout, stderr);
+}
