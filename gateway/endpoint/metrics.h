@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the process counts. Each loop owns one `gw_metrics` and is its only writer, so counting is a plain load and store on a line
+// that nobody else writes; the operations listener reads them all and adds them up in Prometheus' text format.
+#ifndef SALLYPORT_ENDPOINT_METRICS_H
+#define SALLYPORT_ENDPOINT_METRICS_H
+
+#include "gateway/base/buf.h"
+#include "gateway/base/err.h"
+
+// X(NAME, metric, label or "", type, help): rows of one metric stand together.
+#define GW_METRIC_TABLE(X)                                                                                             \
+    X(CONNECTIONS, "connections_total", "", "counter", "Client connections accepted.")                                 \
+    X(CONNECTIONS_OPEN, "connections_open", "", "gauge", "Client connections open now.")                               \
+    X(HANDSHAKE_FULL, "handshakes_total", "result=\"full\"", "counter", "TLS handshakes by result.")                   \
+    X(HANDSHAKE_RESUMED, "handshakes_total", "result=\"resumed\"", "counter", "")                                      \
+    X(HANDSHAKE_REFUSED, "handshakes_total", "result=\"refused\"", "counter", "")                                      \
+    X(REQUEST_ALLOWED, "requests_total", "decision=\"allow\"", "counter", "Requests by decision.")                     \
+    X(REQUEST_DENIED, "requests_total", "decision=\"deny\"", "counter", "")                                            \
+    X(TOKEN_HIT, "token_cache_total", "result=\"hit\"", "counter", "Look-ups of the verified-token cache.")            \
+    X(TOKEN_MISS, "token_cache_total", "result=\"miss\"", "counter", "")                                               \
+    X(POLICY_ERROR, "policy_errors_total", "", "counter", "Policies skipped because their evaluation failed.")         \
+    X(UPSTREAM_CONNECT, "upstream_connections_total", "result=\"opened\"", "counter", "Connections to shards.")        \
+    X(UPSTREAM_FAILED, "upstream_connections_total", "result=\"failed\"", "counter", "")                               \
+    X(UPSTREAM_OPEN, "upstream_connections_open", "", "gauge", "Connections to shards open now.")                      \
+    X(UPSTREAM_REUSED, "upstream_reuses_total", "", "counter", "Requests sent on a kept connection.")                  \
+    X(UPSTREAM_RETRIED, "upstream_retries_total", "", "counter", "Idempotent requests sent a second time.")            \
+    X(BYTES_IN, "client_bytes_total", "direction=\"in\"", "counter", "Bytes of TLS records from and to clients.")      \
+    X(BYTES_OUT, "client_bytes_total", "direction=\"out\"", "counter", "")                                             \
+    X(AUDIT_REFUSED, "audit_records_total", "result=\"refused\"", "counter", "Audit records the writer did not take.") \
+    X(AUDIT_WRITTEN, "audit_records_total", "result=\"handed_over\"", "counter", "")
+
+enum gw_metric {
+#define X(name, metric, label, type, help) GW_METRIC_##name,
+    GW_METRIC_TABLE(X)
+#undef X
+        GW_METRIC_COUNT
+};
+
+// Upper bounds of the request-duration histogram, in microseconds; the last bucket is +Inf.
+#define GW_DURATION_BUCKETS 14
+
+struct gw_metrics {
+    _Alignas(64) _Atomic uint64_t value[GW_METRIC_COUNT];
+    _Atomic uint64_t refused[ERR_INDEX_COUNT]; // requests and handshakes by reason
+    _Atomic uint64_t duration[GW_DURATION_BUCKETS + 1];
+    _Atomic uint64_t duration_sum_us;
+};
+
+// By the owning loop only.
+static inline void gw_count_(_Atomic uint64_t *v, uint64_t by) {
+    __atomic_store_n((uint64_t *)v, __atomic_load_n((uint64_t *)v, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
+}
+static inline void gw_count(struct gw_metrics *m, enum gw_metric which, uint64_t by) { gw_count_(&m->value[which], by); }
+static inline void gw_count_down(struct gw_metrics *m, enum gw_metric which) { gw_count_(&m->value[which], UINT64_MAX); }
+// `err` is negative (gateway/base/err.h).
+void gw_count_refused(struct gw_metrics *m, int err);
+void gw_count_duration(struct gw_metrics *m, int64_t us);
+
+// What is not a loop's count but the process's state; filled by the control thread.
+struct gw_metrics_state {
+    uint64_t configuration_generation, revocation_generation;
+    uint64_t reloads_ok, reloads_failed;
+    uint64_t replay_entries, replay_capacity;
+    uint64_t audit_dropped;
+    int64_t certificate_expires_s; // of the gateway's own certificate, seconds since the epoch
+    int64_t start_s;
+    bool ready;
+};
+
+// Appends the page in the Prometheus text exposition format 0.0.4.
+void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n, const struct gw_metrics_state *state);
+
+#endif
