@@ -113,7 +113,13 @@
     X(KEYS_STALE, 503, "", "keys_stale", "the issuer's keys are missing or older than max_stale") \
     X(AUDIT_FULL, 503, "", "audit_unavailable", "the audit log cannot take the record") \
     X(DRAINING, 503, "", "draining", "the gateway is shutting down") \
-    X(OVERLOADED, 503, "", "overloaded", "over the bound of connections or exchanges")
+    X(OVERLOADED, 503, "", "overloaded", "over the bound of connections or exchanges") \
+    /* the embedded stores (SQLite) and the CA behind them */ \
+    X(STORE_BUSY, 503, "", "store_busy", "another process holds the lock of the store") \
+    X(STORE_FAILED, 503, "", "store_failed", "the store cannot be read or written") \
+    X(STORE_EXISTS, 409, "", "exists", "the store has such an entry already") \
+    X(STORE_ABSENT, 404, "", "not_found", "the store has no such entry") \
+    X(CA_REFUSED, 400, "", "ca_refused", "the CA does not issue what was asked for")
 
 enum err_index_ {
 #define X(name, status, oauth, code, reason) ERR_INDEX_##name,
