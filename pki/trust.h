@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Who may speak: the bundles of the trust domains, and the check of a certificate path against the one bundle that may vouch for
 // it (SPIFFE X.509-SVID §5, RFC 5280 §6; checklist 27–30). A `pki_trust` is immutable once built and may be read by many
-// threads as long as each verifies with its own (wolfSSL's certificate manager takes a lock and hands out pointers).
+// threads. The path is built and checked here, with wolfSSL for parsing and signatures only: its certificate manager keeps the intermediates
+// it has seen, applies the direct signer's name constraints only, and hands out pointers it does not guard.
 //
 // Two generations meet here. The *bundles* belong to the configuration generation; CRLs and the removals of CAs are a
 // `pki_revocation` of the other generation, which applies even while a configuration is refused.
@@ -11,6 +12,15 @@
 #include "gateway/base/arena.h"
 #include "gateway/base/diag.h"
 #include "gateway/base/err.h"
+#include "pki/identity_map.h"
+
+// One certificate of a verified path, for the look at every request.
+struct pki_path_step {
+    struct span der;
+    uint8_t sha256[32];
+    struct span serial; // as in pki_identity
+    int64_t not_after;
+};
 
 // What a verified certificate says about its workload; everything the later stages use. Owned by the caller's arena.
 struct pki_identity {
@@ -23,6 +33,10 @@ struct pki_identity {
     uint8_t leaf_sha256[32];  // of the DER: x5t#S256, and the key of the peer table
     uint8_t issuer_sha256[32];// of the direct issuer's DER
     int64_t not_before, not_after; // seconds since the epoch
+    // The path that was found: leaf, intermediates, and last the CA of the bundle.
+    const struct pki_path_step *steps;
+    size_t steps_n;
+    int64_t path_not_after; // the earliest of the path
 };
 
 struct pki_trust;
@@ -44,7 +58,14 @@ void pki_revocation_free(struct pki_revocation *r);
 int pki_revocation_add_crl(struct pki_revocation *r, struct span domain, struct span crl, struct span file, struct diags *diags);
 int pki_revocation_keep_cas(struct pki_revocation *r, struct span domain, struct span pem, struct span file, struct diags *diags);
 
+// CAs added under this name (not a trust domain) vouch for servers known by DNS name: pki_trust_verify_server.
+#define PKI_TRUST_SERVERS SPAN("")
+
+enum pki_purpose { PKI_PURPOSE_CLIENT, PKI_PURPOSE_SERVER }; // which extended key usage a leaf that has any must have
+
 struct pki_verify_options {
+    enum pki_purpose purpose;
+    const struct pki_identity_map *map; // for leaves without a SPIFFE ID; NULL: those are refused (ERR_CERT_UNMAPPED)
     bool crl_required;      // a missing CRL for an issuer of the path refuses (ERR_CRL_STALE)
     int64_t crl_max_stale_s; // how long past nextUpdate a CRL still counts; then ERR_CRL_STALE
 };
@@ -54,8 +75,14 @@ struct pki_verify_options {
 int pki_trust_verify(const struct pki_trust *t, const struct pki_revocation *r, const struct pki_verify_options *options, struct span leaf,
                      const struct span *intermediates, size_t n, int64_t now_s, struct arena *arena, struct pki_identity *out);
 
+// A server known by name: path to the CAs of PKI_TRUST_SERVERS, serverAuth, and `name` (a DNS name, or an IP address as text) among its SANs; the subject
+// is never looked at. `out->spiffe_id` and its parts are SPAN_NONE, `dns` is `name`. ERR_CERT_SAN: another name.
+int pki_trust_verify_server(const struct pki_trust *t, const struct pki_revocation *r, const struct pki_verify_options *options, struct span name, struct span leaf,
+                            const struct span *intermediates, size_t n, int64_t now_s, struct arena *arena, struct pki_identity *out);
+
 // The every-request look (checklist 27–30, "expiry and revocation are looked at on every request"): a verified identity against
-// `now` and the present revocation generation, without any signature. 0, ERR_CERT_EXPIRED, ERR_CERT_REVOKED, ERR_CRL_STALE.
+// `now`, the present revocation generation and the present bundle (its CA must still be there), without any signature but a CRL's the first
+// time it is used. 0, ERR_CERT_EXPIRED, ERR_CERT_REVOKED, ERR_CRL_STALE, ERR_CERT_UNTRUSTED.
 int pki_trust_recheck(const struct pki_trust *t, const struct pki_revocation *r, const struct pki_verify_options *options, const struct pki_identity *id, int64_t now_s);
 
 #endif
