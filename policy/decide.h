@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The decision. As Cedar's authoriser: any satisfied forbid denies; else any satisfied permit allows; else deny. Policies whose
+// evaluation fails are skipped and reported. The gateway adds one rule (checklist 36): when a forbid could not be evaluated
+// the answer is deny. Going over the step budget, or a request that could not be built, denies whatever was found before.
+#ifndef SALLYPORT_POLICY_DECIDE_H
+#define SALLYPORT_POLICY_DECIDE_H
+
+#include "policy/request.h"
+
+#define POL_STEPS_DEFAULT 1000000u
+
+enum pol_mode { POL_MODE_GATEWAY, POL_MODE_CEDAR };
+
+struct pol_failure {
+    uint32_t policy;       // index; pol_set_policy
+    unsigned line, column; // of the expression that failed
+    struct span text;      // "attribute `tenant` not found on Workload::\"a\"", without values of attributes
+};
+
+struct pol_answer {
+    bool allow;
+    int err; // 0 when allowed; else ERR_POLICY_NO_PERMIT, _FORBID, _FORBID_ERROR, _BUDGET, or the request's own error
+    const uint32_t *determining; // policy indexes, ascending: the forbids that held, else the permits that held
+    size_t n_determining;
+    const struct pol_failure *failures; // ascending by policy
+    size_t n_failures;
+    uint32_t permit_errors, forbid_errors; // of the failures
+    uint32_t candidates;                   // policies whose scope matched
+    uint32_t steps;                        // spent
+};
+
+// Decides. `budget` in steps (0: POL_STEPS_DEFAULT); a step is about one instruction or one compared element. Temporaries and the answer's
+// lists are in the request's arena. Returns answer->err. May be called again for the same request.
+int pol_decide(struct pol_request *r, enum pol_mode mode, uint32_t budget, struct pol_answer *answer);
+
+// The answer's policies by name, as tests and audit want them: 0 <= i < n_determining.
+static inline struct span pol_answer_id(const struct pol_request *r, const struct pol_answer *a, size_t i) {
+    return pol_set_policy(r->set, a->determining[i])->id;
+}
+
+#endif

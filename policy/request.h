@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One question to a policy set: may this principal do this action on this resource, in this context? The caller states the
+// facts it has verified – attributes and parents of the three, of further entities, and the context – into an arena; nothing
+// else is allocated. Names and strings are borrowed and must live as long as the request.
+//
+// Facts of the request and of the entities file come together like this: an entity has the attributes of both, and where both
+// name the same attribute the request's wins, since it was verified for this request (certificate, token, API table). Parents are the
+// union of both, and `in` is transitive over both: a role named by a token has the ancestors that the file gives that role.
+//
+// Errors stick (`err`): builders may be called without looking, pol_decide refuses a request that went wrong.
+#ifndef SALLYPORT_POLICY_REQUEST_H
+#define SALLYPORT_POLICY_REQUEST_H
+
+#include "policy/set.h"
+#include "policy/value.h"
+
+#define POL_REQUEST_ENTITIES_MAX 4096u // entities declared or mentioned by one request
+
+struct pol_entity;  // an entity that this request declares
+struct pol_record;  // a record under construction
+struct pol_local;   // uids the set does not know
+
+struct pol_request {
+    const struct pol_set *set;
+    struct arena *arena;
+    int err; // 0, ERR_NOMEM (arena or a bound), ERR_INTERNAL (misuse: two principals, bad value, repeated name, a cycle of parents)
+    const char *why; // static text for `err`
+    struct pol_entity *principal, *action, *resource;
+    struct pol_record *context;
+    // The rest is the implementation's.
+    struct pol_entity *first, *last;
+    struct pol_local *locals;
+    uint32_t n_locals, cap_locals;
+    uint32_t n_entities;
+    uint32_t *touched;
+    uint32_t n_touched, cap_touched;
+    bool extends_set; // some declared entity that the set knows got parents from the request
+    bool closed;
+};
+
+// The set and the arena must outlive the request.
+void pol_request_init(struct pol_request *r, const struct pol_set *set, struct arena *arena);
+
+// Each declares an entity of this request, once for each of the three; declaring a uid again returns the same entity. The type is a Cedar
+// name ("Workload", "Acme::User"). Never NULL: after an error a scratch entity of the request.
+struct pol_entity *pol_request_principal(struct pol_request *r, struct span type, struct span id);
+struct pol_entity *pol_request_action(struct pol_request *r, struct span type, struct span id);
+struct pol_entity *pol_request_resource(struct pol_request *r, struct span type, struct span id);
+struct pol_entity *pol_request_entity(struct pol_request *r, struct span type, struct span id);
+void pol_request_attr(struct pol_request *r, struct pol_entity *e, struct span name, struct pol_value v);
+void pol_request_parent(struct pol_request *r, struct pol_entity *e, struct span type, struct span id);
+
+// Adds a member to the context record.
+void pol_request_context(struct pol_request *r, struct span name, struct pol_value v);
+
+// Values that need memory, from the request's arena. POL_NONE after an error (which sticks).
+struct pol_value pol_request_ref(struct pol_request *r, struct span type, struct span id);
+struct pol_value pol_request_set(struct pol_request *r, const struct pol_value *items, size_t n);
+struct pol_value pol_request_strings(struct pol_request *r, const struct span *items, size_t n); // a set of strings
+struct pol_record *pol_record_new(struct pol_request *r);
+void pol_record_put(struct pol_request *r, struct pol_record *rec, struct span name, struct pol_value v);
+struct pol_value pol_record_value(const struct pol_record *rec); // later puts do not show in it
+
+#endif

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A policy set: Cedar policies and entities, compiled once into tables that never change. Many threads read one at the
+// same time; it is replaced whole by a newer one and freed when nobody uses it (the caller counts).
+//
+// Loading collects every complaint (`file:line:column: what; what to do`) and yields a set only when there is none.
+// It is bounded: bytes of text, nesting, policies, entities, elements of a set.
+//
+// Not in this version, each refused with an error that says so: templates, tags (getTag, hasTag), the extension types
+// (decimal, ip, datetime, duration), schemas.
+#ifndef SALLYPORT_POLICY_SET_H
+#define SALLYPORT_POLICY_SET_H
+
+#include "gateway/base/diag.h"
+#include "policy/value.h"
+
+struct pol_set;
+
+// `name` is what errors call it; `text` may go away after the call.
+struct pol_source {
+    struct span name, text;
+};
+
+#define POL_TEXT_MAX (16u << 20)     // bytes of one policy or entities text
+#define POL_TEXTS_MAX (64u << 20)    // of all together
+#define POL_DEPTH_MAX 128u           // nesting of expressions
+#define POL_POLICIES_MAX 1000000u
+#define POL_ENTITIES_MAX 1000000u
+#define POL_ANCESTORS_MAX 16000000u  // summed over all entities
+
+struct pol_options {
+    // Only annotations of the known list are accepted (id, description, owner, advice, reason, ticket); obligations that
+    // are not enforced, and names nobody knows, are errors (checklist rule 37). Off: any annotation, as Cedar has it.
+    bool strict_annotations;
+    // Policies are always called policy0, policy1, ... in order of appearance, whatever @id says (Cedar's test format).
+    bool ids_by_position;
+    // Any number; drawn at random by the caller it keeps the choosers of names from choosing hash collisions.
+    uint64_t hash_key;
+};
+
+enum pol_effect { POL_PERMIT, POL_FORBID };
+
+struct pol_annotation {
+    struct span name, value;
+};
+
+// What a decision names. Lives as long as the set.
+struct pol_policy_info {
+    struct span id;   // @id; else "policyN", with "file#" before it when there are several files
+    struct span file; // as its source was named
+    unsigned line, column;
+    enum pol_effect effect;
+    const struct pol_annotation *annotations;
+    size_t n_annotations;
+};
+
+// Compiles. `policies` and `entities` (Cedar's entities JSON, e.g. a built-in one with the action groups and the
+// user's) may be empty lists. An entity may stand in several texts only if it is the same in all. NULL with errors in
+// `diags` (warnings may be there on success).
+struct pol_set *pol_set_new(const struct pol_source *policies, size_t n_policies, const struct pol_source *entities,
+    size_t n_entities, const struct pol_options *options, struct diags *diags);
+void pol_set_free(struct pol_set *s);
+
+size_t pol_set_count(const struct pol_set *s);
+const struct pol_policy_info *pol_set_policy(const struct pol_set *s, uint32_t index);
+size_t pol_set_entities(const struct pol_set *s); // that the entities texts define
+size_t pol_set_bytes(const struct pol_set *s);    // memory held
+
+#endif
