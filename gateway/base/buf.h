@@ -28,7 +28,7 @@ bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(print
 // Drops n bytes from the read end; memory is kept. buf_clear drops all and clears `failed`.
 void buf_consume(struct buf *b, size_t n);
 void buf_clear(struct buf *b);
-// As buf_consume, and gives the memory back when nothing is left: an idle connection holds no buffer.
+// Gives the memory back when nothing is held: an idle connection holds no buffer.
 void buf_release(struct buf *b);
 
 #endif

@@ -18,7 +18,7 @@ void *map_get(const struct map *m, struct span key);
 // Adds or replaces; `*old` (may be NULL) gets the replaced value. False when out of memory, nothing changed.
 bool map_put(struct map *m, struct span key, void *value, void **old);
 void *map_del(struct map *m, struct span key);
-// for (size_t i = 0; map_each(m, &i, &k, &v);)
+// Nothing may be put or deleted between the steps: for (size_t i = 0; map_each(m, &i, &k, &v);)
 bool map_each(const struct map *m, size_t *i, struct span *key, void **value);
 
 uint64_t siphash24(const uint64_t key[static 2], struct span s);

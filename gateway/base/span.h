@@ -39,6 +39,8 @@ size_t span_find(struct span s, char c);
 struct span span_cut(struct span *rest, char sep);
 // Without leading and trailing SP and HTAB (RFC 9110 §5.6.3 OWS).
 struct span span_trim(struct span s);
+// Length (1-4) of the well-formed UTF-8 sequence (RFC 3629: no overlong forms, no surrogates) that starts at s.p[i]; 0: none does.
+size_t span_utf8(struct span s, size_t i);
 // Strict decimal without sign or leading zeros beyond "0"; false on anything else or on overflow, `*out` untouched.
 bool span_to_u64(struct span s, uint64_t *out);
 

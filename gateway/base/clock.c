@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/base/clock.h"
+
+#include <time.h>
+
+struct clock_now clock_read(void)
+{
+    struct timespec wall, mono;
+
+    clock_gettime(CLOCK_REALTIME, &wall);
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    return (struct clock_now){
+        .wall_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000,
+        .mono_ms = (int64_t)mono.tv_sec * 1000 + mono.tv_nsec / 1000000,
+    };
+}
+
+int64_t clock_mono_ns(void)
+{
+    struct timespec mono;
+
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    return (int64_t)mono.tv_sec * 1000000000 + mono.tv_nsec;
+}
+
+static char *digits(char *p, int64_t v, int n)
+{
+    for (int i = n - 1; i >= 0; i--, v /= 10)
+        p[i] = (char)('0' + v % 10);
+    return p + n;
+}
+
+void clock_format(int64_t wall_ms, char out[static CLOCK_TEXT])
+{
+    // 0000-03-01 to 9999-12-31 are what four digits of a year can say.
+    const int64_t first = -62162035200000, last = 253402300799999;
+    int64_t ms, s, days, era, day_of_era, year_of_era, day_of_year, month, day, year;
+    char *p = out;
+
+    if (wall_ms < first)
+        wall_ms = first;
+    if (wall_ms > last)
+        wall_ms = last;
+    // Counted from 0000-03-01, so that a leap day is the last day of its year; all terms below are then non-negative.
+    ms = wall_ms - first;
+    s = ms / 1000;
+    days = s / 86400;
+    era = days / 146097;
+    day_of_era = days % 146097;
+    year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    month = (5 * day_of_year + 2) / 153;
+    day = day_of_year - (153 * month + 2) / 5 + 1;
+    month = month < 10 ? month + 3 : month - 9;
+    year = era * 400 + year_of_era + (month <= 2);
+
+    p = digits(p, year, 4);
+    *p++ = '-';
+    p = digits(p, month, 2);
+    *p++ = '-';
+    p = digits(p, day, 2);
+    *p++ = 'T';
+    p = digits(p, s / 3600 % 24, 2);
+    *p++ = ':';
+    p = digits(p, s / 60 % 60, 2);
+    *p++ = ':';
+    p = digits(p, s % 60, 2);
+    *p++ = '.';
+    p = digits(p, ms % 1000, 3);
+    *p++ = 'Z';
+    *p = '\0';
+}
+
+bool clock_parse_duration(struct span s, int64_t *ms)
+{
+    static const struct {
+        struct span unit;
+        int64_t ms;
+    } units[] = {
+        { { "ms", 2 }, 1 }, { { "s", 1 }, 1000 }, { { "m", 1 }, 60000 }, { { "h", 1 }, 3600000 }, { { "d", 1 }, 86400000 },
+    };
+    size_t n = 0;
+    uint64_t count;
+
+    while (n < s.n && s.p[n] >= '0' && s.p[n] <= '9')
+        n++;
+    if (!span_to_u64(span_sub(s, 0, n), &count) || count > INT64_MAX)
+        return false;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (span_eq(span_sub(s, n, s.n), units[i].unit))
+            return !__builtin_mul_overflow((int64_t)count, units[i].ms, ms);
+    return false;
+}
