@@ -103,6 +103,7 @@
     X(RATE, 429, "", "rate_limited", "over the rate for this subject") \
     /* the way to the shard */ \
     X(ROUTE_NONE, 404, "", "no_shard", "no routing rule names a shard for this collection") \
+    X(ROUTE_SPLIT, 400, "", "shards_differ", "the request names collections that live on different shards") \
     X(SHARD_CONNECT, 502, "", "shard_unreachable", "no endpoint of the shard could be connected to") \
     X(SHARD_TLS, 502, "", "shard_unreachable", "the shard's TLS identity did not verify") \
     X(SHARD_BUSY, 503, "", "shard_busy", "all connections to the shard are in use") \
