@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// An issuer: who may sign access tokens, and how far its word goes. `pki_issuers` is the immutable set of a configuration snapshot,
+// looked up by exact `iss`; loops share it. `pki_key_view` belongs to the other generation, revocations: which of an issuer's keys
+// are still in its key file as read last. A removal there counts at once, also while a new configuration is refused.
+#ifndef SALLYPORT_PKI_ISSUER_H
+#define SALLYPORT_PKI_ISSUER_H
+
+#include "pki/jwks.h"
+
+struct pki_names {
+    const struct span *at;
+    size_t n;
+};
+
+// What a token of the issuer must be bound to. Zero is strict; the last needs an operator's word.
+enum pki_binding { PKI_BIND_EITHER, PKI_BIND_DPOP, PKI_BIND_CERTIFICATE, PKI_BIND_BOTH, PKI_BIND_UNBOUND_ALLOWED };
+
+// How the workload claim names the presenting workload (checklist 26c). PREFIX: the claim is a SPIFFE ID, or one cut at a path
+// segment; the workload is it or below it. UNCHECKED: the issuer names no workload, by an operator's word.
+enum pki_workload_match { PKI_WORKLOAD_EXACT, PKI_WORKLOAD_PREFIX, PKI_WORKLOAD_UNCHECKED };
+
+// A scope and the actions it covers; the bits are the caller's.
+struct pki_scope {
+    struct span name;
+    uint64_t actions;
+};
+
+// Claim names: a member of the claims, or, with a leading '/', a JSON Pointer of member names ("/realm_access/roles"). SPAN_NONE: not
+// read. List claims hold an array of strings or one string; `scope` is split at spaces as well.
+struct pki_claim_names {
+    struct span roles, groups, tenant, workload;
+    struct span scope; // SPAN_NONE: "scope"
+};
+
+// All spans are copied by pki_issuers_add.
+struct pki_issuer {
+    struct span name; // the operator's short name; policy namespaces roles by it
+    struct span iss;  // exact
+    unsigned algs;    // PKI_ALG_BIT mask; HS* are ignored
+    struct pki_names audiences; // one of these is in `aud`
+    struct span typ;            // "at+jwt" (RFC 9068; then sub, client_id, jti are required as well), or another; SPAN_NONE: any
+    enum pki_binding binding;
+    int64_t max_lifetime_s; // exp - iat; 0: no bound
+    int64_t max_age_s;      // now - iat; 0: no bound
+    int64_t skew_s;         // of clocks, for exp, nbf, iat
+    struct pki_names required; // claims that must be there, besides iss, exp, iat, aud
+    struct pki_claim_names claims;
+    enum pki_workload_match workload_match; // with claims.workload; the claim is required unless UNCHECKED
+    const struct pki_scope *scopes;
+    size_t scopes_n;
+    bool scopeless; // every action is covered; else a scope that is not listed covers nothing
+    // What it may assert: exact, or with '*' for any run of characters. An empty list: nothing.
+    struct pki_names assert_roles, assert_groups, assert_tenants, assert_trust_domains;
+    int64_t max_stale_s;     // keys older than this refuse everything (ERR_KEYS_STALE); 0: no bound
+    int64_t keys_read_s;     // when `keys` was read
+    const struct pki_jwks *keys; // filled by pki_issuers_add
+    size_t index;                // likewise: position in the set
+};
+
+struct pki_issuers;
+struct pki_issuers *pki_issuers_new(void);
+// Frees the keys too.
+void pki_issuers_free(struct pki_issuers *s);
+// Copies `issuer` and takes `keys` (on success only). 0, ERR_TOKEN_ISSUER when `iss` is there already or empty, ERR_NOMEM.
+int pki_issuers_add(struct pki_issuers *s, const struct pki_issuer *issuer, struct pki_jwks *keys);
+size_t pki_issuers_count(const struct pki_issuers *s);
+const struct pki_issuer *pki_issuers_at(const struct pki_issuers *s, size_t i);
+const struct pki_issuer *pki_issuers_find(const struct pki_issuers *s, struct span iss);
+// Union of `algs` of all issuers.
+unsigned pki_issuers_algs(const struct pki_issuers *s);
+
+// Builder use: new, add an issuer's set as read now, then read-only and shared. An issuer that was not added is not restricted
+// (its file could not be read; its keys go stale by max_stale). A set with no key: say so with keys == NULL, n = 0 remain.
+struct pki_key_view;
+struct pki_key_view *pki_key_view_new(void);
+void pki_key_view_free(struct pki_key_view *v);
+int pki_key_view_add(struct pki_key_view *v, struct span iss, const struct pki_jwks *keys, int64_t read_s);
+// 0; ERR_TOKEN_REVOKED when the key is gone; ERR_KEYS_STALE when both the snapshot's and the view's reading are older than max_stale.
+// `v` may be NULL.
+int pki_key_view_check(const struct pki_key_view *v, const struct pki_issuer *issuer, const uint8_t thumbprint[static 32], int64_t now_s);
+
+// '*' matches any run of characters, everything else itself. Not recursive; linear in practice, n*m at worst.
+bool pki_pattern_match(struct span pattern, struct span s);
+
+#endif

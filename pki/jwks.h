@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The keys of one issuer: a JWK Set (RFC 7517 §5) read once and never changed. Each key ends up with exactly one algorithm (RFC 8725
+// §3.1): its `alg`, or the only one of the issuer's allowed algorithms that fits it. Keys for another use (`use` other than sig,
+// `key_ops` without verify), of an unknown `kty` or `crv`, or of an algorithm that is not allowed are left out, with a warning.
+// Errors, each with the key's index: symmetric or private keys, points off the curve, weak RSA, `alg` that contradicts `kty`, an RSA
+// key that two allowed algorithms fit, two keys that `kid` + alg cannot tell apart, and a set with nothing left.
+#ifndef SALLYPORT_PKI_JWKS_H
+#define SALLYPORT_PKI_JWKS_H
+
+#include "gateway/base/diag.h"
+#include "pki/key.h"
+
+struct pki_jwks_key {
+    const struct pki_key *key;
+    struct span kid; // SPAN_NONE when the set gives none
+    enum pki_alg alg;
+    uint8_t thumbprint[32]; // RFC 7638
+};
+
+struct pki_jwks;
+
+// Complaints go to `diags` under `file`. NULL after an error (at least one diag_error then, out of memory included).
+struct pki_jwks *pki_jwks_read(struct span text, unsigned algs, struct span file, struct diags *diags);
+void pki_jwks_free(struct pki_jwks *s);
+size_t pki_jwks_count(const struct pki_jwks *s);
+const struct pki_jwks_key *pki_jwks_at(const struct pki_jwks *s, size_t i);
+// `kid` is only a lookup key: the entry with this kid and alg; without a kid, the only entry of that alg. NULL: none, or ambiguous.
+const struct pki_jwks_key *pki_jwks_find(const struct pki_jwks *s, struct span kid, enum pki_alg alg);
+
+// Appends a set of public keys, with kid = thumbprint, alg and use: what `token keygen` publishes.
+int pki_jwks_write(const struct pki_key *const *keys, const enum pki_alg *algs, size_t n, struct buf *out);
+
+#endif
