@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The socket made of libuv's TCP: accepted descriptors and outgoing connections. One read buffer a loop serves every connection, since
+// bytes are consumed within the callback; a connection with nothing queued holds no buffer.
+#ifndef SALLYPORT_NET_TCP_H
+#define SALLYPORT_NET_TCP_H
+
+#include <uv.h>
+
+#include "gateway/net/socket.h"
+
+#define GW_TCP_READ 65536
+
+// What a thread's sockets share; `uv->data` points to it.
+struct gw_tcp_loop {
+    uv_loop_t *uv;
+    char *read_buffer; // GW_TCP_READ bytes
+    void (*on_wake)(struct gw_tcp_loop *l); // before each batch of bytes: the owner reads the clock here
+};
+
+int gw_tcp_loop_init(struct gw_tcp_loop *l, uv_loop_t *uv);
+void gw_tcp_loop_fini(struct gw_tcp_loop *l);
+
+// A listening descriptor for `host:port` ("127.0.0.1:8443", "[::1]:0", "localhost:8443") with SO_REUSEPORT when asked. 0 and *fd, or -errno
+// (or a uv error) and a static text in *what.
+int gw_tcp_bind(struct span address, bool reuse_port, int *fd, const char **what);
+
+// Accepts what waits on `listener`. The callbacks of `s` must be set. 0 or a uv error (then `s` is untouched).
+int gw_tcp_accept(struct gw_tcp_loop *l, uv_stream_t *listener, struct gw_socket *s);
+
+// Resolves and connects over this loop's TCP; `ctx` is the struct gw_tcp_loop.
+struct gw_dialler gw_tcp_dialler(struct gw_tcp_loop *l);
+
+// "address:port" of the peer, for audit; NUL-terminated.
+#define GW_TCP_PEER 64
+void gw_tcp_peer(const struct gw_socket *s, char out[static GW_TCP_PEER]);
+
+#endif

@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/upstream.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum state { CONNECTING, HANDSHAKE, BUSY, IDLE, CLOSING };
+
+struct gw_upstream {
+    struct gw_socket socket;
+    struct gw_pool *pool;
+    struct gw_call *call; // NULL when idle or closing
+    struct gw_upstream *next, *prev; // among the idle
+    struct gw_deadline deadline;
+    struct gw_tls_engine tls;
+    struct gw_h1 h1;
+    struct buf held; // plaintext that a paused call has not taken
+    enum state state;
+    bool secure, reused, heard, pumping;
+    bool ended; // the shard closed its side; acted upon when what it sent before was taken
+};
+
+static void close_upstream(struct gw_upstream *u) {
+    if (u->state == CLOSING)
+        return;
+    if (u->state == IDLE) {
+        struct gw_pool *p = u->pool;
+        if (u->prev)
+            u->prev->next = u->next;
+        else
+            p->idle = u->next;
+        if (u->next)
+            u->next->prev = u->prev;
+        p->n_idle--;
+    }
+    u->state = CLOSING;
+    u->call = NULL;
+    gw_deadline_remove(&u->deadline);
+    gw_socket_close(&u->socket);
+}
+
+static int64_t now_s(const struct gw_upstream *u) {
+    return u->pool->now->wall_ms / 1000;
+}
+
+static void due_in(struct gw_upstream *u, int64_t ms) {
+    gw_deadline_set(u->pool->wheel, &u->deadline, u->pool->now->mono_ms + ms);
+}
+
+static void flush_tls(struct gw_upstream *u) {
+    struct span out = gw_tls_output(&u->tls);
+    if (out.n == 0)
+        return;
+    gw_socket_write(&u->socket, out);
+    gw_tls_sent(&u->tls, out.n);
+}
+
+static void attempt(struct gw_call *c);
+
+// The call leaves its connection, which ends; then either another attempt or the end of the call.
+static void fail(struct gw_upstream *u, int err, const char *what) {
+    struct gw_call *c = u->call;
+    enum state state = u->state;
+    bool stale = u->reused && !u->heard;
+    close_upstream(u);
+    if (!c)
+        return;
+    c->upstream = NULL;
+    bool nothing_sent = state == CONNECTING || state == HANDSHAKE;
+    if ((nothing_sent && c->attempts < c->pool->config->n_endpoints) || (state == BUSY && stale && c->may_retry && err != ERR_SHARD_TIMEOUT)) {
+        if (!nothing_sent)
+            gw_count(c->pool->metrics, GW_METRIC_UPSTREAM_RETRIED, 1);
+        c->sent = false;
+        attempt(c);
+        return;
+    }
+    if (nothing_sent)
+        gw_count(c->pool->metrics, GW_METRIC_UPSTREAM_FAILED, 1);
+    c->started = false;
+    c->on_failed(c, err, what);
+}
+
+static void on_due(struct gw_deadline *d) {
+    struct gw_upstream *u = (struct gw_upstream *)((char *)d - offsetof(struct gw_upstream, deadline));
+    switch (u->state) {
+    case CONNECTING:
+    case HANDSHAKE:
+        fail(u, ERR_SHARD_CONNECT, "timed out while connecting");
+        break;
+    case BUSY:
+        if (u->call->paused) { // our client is slow, not the shard
+            due_in(u, u->pool->config->idle_ms);
+            break;
+        }
+        fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_TIMEOUT, u->call->answered ? "the answer stalled" : "no answer in time");
+        break;
+    case IDLE:
+        close_upstream(u);
+        break;
+    case CLOSING:
+        break;
+    }
+}
+
+static void begin_call(struct gw_upstream *u) {
+    struct gw_call *c = u->call;
+    u->state = BUSY;
+    u->heard = false;
+    c->answered = c->paused = false;
+    gw_h1_begin_response(&u->h1, c->arena, &c->response, c->head_request);
+    due_in(u, u->pool->config->first_byte_ms);
+    c->on_ready(c);
+}
+
+static void serve_waiting(struct gw_pool *p);
+
+// The answer is whole. Kept only when nothing speaks against it.
+static void end_call(struct gw_upstream *u, bool surplus) {
+    struct gw_call *c = u->call;
+    struct gw_pool *p = u->pool;
+    bool keep = c->sent && c->response.keep_alive && !surplus && !p->retired && p->n_idle < p->config->max_idle && !u->socket.congested;
+    u->call = NULL;
+    c->upstream = NULL;
+    c->started = false;
+    if (keep) {
+        u->state = IDLE;
+        buf_fini(&u->held);
+        u->prev = NULL;
+        u->next = p->idle;
+        if (p->idle)
+            p->idle->prev = u;
+        p->idle = u;
+        p->n_idle++;
+        due_in(u, p->config->keep_ms);
+    } else {
+        close_upstream(u);
+    }
+    c->on_end(c);
+    serve_waiting(p);
+}
+
+// Feeds plaintext to the parser until it is used up, the call pauses, or the connection has no call any more. Returns what was consumed.
+static size_t take(struct gw_upstream *u, struct span in) {
+    size_t used = 0;
+    while (u->state == BUSY && !u->call->paused) {
+        size_t n = 0;
+        struct gw_call *c = u->call;
+        enum gw_h1_event event = gw_h1_feed(&u->h1, span_sub(in, used, in.n), &n);
+        used += n;
+        switch (event) {
+        case GW_H1_NEED_MORE:
+            return used;
+        case GW_H1_INTERIM:
+            break;
+        case GW_H1_HEAD:
+            c->answered = true;
+            c->on_head(c, &c->response);
+            break;
+        case GW_H1_BODY:
+            c->on_body(c, u->h1.body);
+            break;
+        case GW_H1_END:
+            end_call(u, used < in.n);
+            return used;
+        case GW_H1_ERROR:
+            fail(u, u->h1.error, u->h1.what);
+            return used;
+        }
+    }
+    return used;
+}
+
+static void finish_input(struct gw_upstream *u);
+
+// Plaintext arrived or a pause ended.
+static void receive(struct gw_upstream *u, struct span in) {
+    if (u->pumping) { // a callback below us paused and resumed: the bytes wait in `held`
+        buf_append(&u->held, in);
+        return;
+    }
+    u->pumping = true;
+    if (buf_len(&u->held) > 0) {
+        if (in.n > 0 && !buf_append(&u->held, in)) {
+            u->pumping = false;
+            fail(u, ERR_NOMEM, NULL);
+            return;
+        }
+        size_t used = take(u, buf_span(&u->held));
+        buf_consume(&u->held, used < buf_len(&u->held) ? used : buf_len(&u->held));
+        if (buf_len(&u->held) == 0)
+            buf_fini(&u->held);
+    } else {
+        size_t used = take(u, in);
+        if (u->state == BUSY && used < in.n && !buf_append(&u->held, span_sub(in, used, in.n))) {
+            u->pumping = false;
+            fail(u, ERR_NOMEM, NULL);
+            return;
+        }
+    }
+    u->pumping = false;
+    if (u->state != BUSY)
+        return;
+    if (u->ended && !u->call->paused)
+        finish_input(u);
+    else
+        gw_socket_read(&u->socket, !u->call->paused);
+}
+
+static void finish_input(struct gw_upstream *u) {
+    if (u->state == BUSY) {
+        u->ended = true;
+        if (u->call->paused)
+            return;
+        switch (gw_h1_eof(&u->h1)) {
+        case GW_H1_END:
+            end_call(u, true);
+            return;
+        case GW_H1_NEED_MORE:
+        default:
+            fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_ANSWER, "the shard closed the connection before its answer was whole");
+            return;
+        }
+    }
+    if (u->state == CONNECTING || u->state == HANDSHAKE)
+        fail(u, u->secure ? ERR_SHARD_TLS : ERR_SHARD_CONNECT, "the shard closed the connection");
+    else
+        close_upstream(u);
+}
+
+static void hear(struct gw_upstream *u) {
+    u->heard = true;
+    due_in(u, u->pool->config->idle_ms);
+}
+
+static void receive_tls(struct gw_upstream *u, struct span in) {
+    int err = gw_tls_feed(&u->tls, in, now_s(u));
+    flush_tls(u);
+    if (err == 0 && u->state == HANDSHAKE && u->tls.state == GW_TLS_OPEN)
+        begin_call(u);
+    char plain[16384];
+    while (u->state == BUSY) {
+        ssize_t n = gw_tls_read(&u->tls, plain, sizeof plain);
+        if (n <= 0)
+            break;
+        hear(u);
+        receive(u, span_of(plain, (size_t)n));
+    }
+    if (u->state == CLOSING)
+        return;
+    if (u->tls.state == GW_TLS_FAILED)
+        fail(u, ERR_SHARD_TLS, u->tls.detail);
+    else if (u->tls.state == GW_TLS_PEER_CLOSED || u->tls.state == GW_TLS_CLOSED)
+        finish_input(u);
+    else if (u->state == IDLE && gw_tls_pending(&u->tls) > 0)
+        close_upstream(u);
+}
+
+static struct gw_upstream *of(struct gw_socket *s) {
+    return s->owner;
+}
+
+static void on_bytes(struct gw_socket *s, struct span in) {
+    struct gw_upstream *u = of(s);
+    if (u->secure) {
+        // Session tickets come whenever the server likes, on an idle connection too.
+        receive_tls(u, in);
+    } else if (u->state == BUSY) {
+        hear(u);
+        receive(u, in);
+    } else {
+        close_upstream(u);
+    }
+}
+
+static void on_end(struct gw_socket *s) {
+    struct gw_upstream *u = of(s);
+    if (u->secure && gw_tls_feed_eof(&u->tls) != 0 && u->state == BUSY) {
+        // Without close_notify the end may be an attacker's; only a length or the last chunk can end an answer then.
+        fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_ANSWER, "the shard's TLS connection was cut");
+        return;
+    }
+    finish_input(u);
+}
+
+static void on_error(struct gw_socket *s, int why) {
+    struct gw_upstream *u = of(s);
+    (void)why;
+    if (u->state == CONNECTING || u->state == HANDSHAKE)
+        fail(u, ERR_SHARD_CONNECT, "the connection broke");
+    else
+        fail(u, u->call && u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_ANSWER, "the connection broke");
+}
+
+static void on_drained(struct gw_socket *s) {
+    struct gw_upstream *u = of(s);
+    if (u->state == BUSY && u->call->on_drained)
+        u->call->on_drained(u->call);
+}
+
+static void on_closed(struct gw_socket *s) {
+    struct gw_upstream *u = of(s);
+    struct gw_pool *p = u->pool;
+    if (u->secure)
+        gw_tls_fini(&u->tls);
+    buf_fini(&u->held);
+    free(u);
+    p->open--;
+    gw_count_down(p->metrics, GW_METRIC_UPSTREAM_OPEN);
+    if (p->open == 0 && p->retired && p->on_empty)
+        p->on_empty(p);
+    else
+        serve_waiting(p);
+}
+
+static void on_connected(struct gw_socket *s, const char *why) {
+    struct gw_upstream *u = of(s);
+    if (why) {
+        fail(u, ERR_SHARD_CONNECT, why);
+        return;
+    }
+    gw_count(u->pool->metrics, GW_METRIC_UPSTREAM_CONNECT, 1);
+    gw_socket_read(s, true);
+    if (!u->secure) {
+        begin_call(u);
+        return;
+    }
+    const struct gw_pool_config *config = u->pool->config;
+    if (gw_tls_client_init(&u->tls, config->tls, config->trust, config->target, now_s(u)) != 0) {
+        u->secure = false; // nothing to fini
+        fail(u, ERR_NOMEM, NULL);
+        return;
+    }
+    u->state = HANDSHAKE;
+    flush_tls(u);
+}
+
+// Opens a connection for the call. 0, or an error that leaves nothing behind.
+static int open_upstream(struct gw_pool *p, struct gw_call *c) {
+    struct gw_upstream *u = calloc(1, sizeof *u);
+    if (!u)
+        return ERR_NOMEM;
+    u->pool = p;
+    u->call = c;
+    u->deadline.on_due = on_due;
+    u->socket = (struct gw_socket){ .owner = u, .on_bytes = on_bytes, .on_end = on_end, .on_error = on_error, .on_drained = on_drained, .on_closed = on_closed };
+    gw_h1_init_client(&u->h1, p->config->limits);
+    buf_init(&u->held, 0);
+    const struct gw_endpoint *e = &p->config->endpoints[p->next_endpoint++ % p->config->n_endpoints];
+    if (p->dialler.dial(p->dialler.ctx, &u->socket, e->host, e->port, on_connected) != 0) {
+        free(u);
+        return ERR_SHARD_CONNECT;
+    }
+    u->secure = p->config->tls != NULL;
+    if (u->secure)
+        u->tls.state = GW_TLS_HANDSHAKE;
+    p->open++;
+    gw_count(p->metrics, GW_METRIC_UPSTREAM_OPEN, 1);
+    c->upstream = u;
+    due_in(u, p->config->connect_ms);
+    return 0;
+}
+
+static void unqueue(struct gw_call *c) {
+    struct gw_pool *p = c->pool;
+    struct gw_call **link = &p->waiting;
+    while (*link != c)
+        link = &(*link)->next;
+    *link = c->next;
+    if (!c->next)
+        p->waiting_end = link;
+    p->n_waiting--;
+    c->in_queue = false;
+    gw_deadline_remove(&c->deadline);
+}
+
+static void on_waited(struct gw_deadline *d) {
+    struct gw_call *c = (struct gw_call *)((char *)d - offsetof(struct gw_call, deadline));
+    unqueue(c);
+    c->started = false;
+    c->on_failed(c, ERR_SHARD_BUSY, "no connection became free in time");
+}
+
+static void attempt(struct gw_call *c) {
+    struct gw_pool *p = c->pool;
+    // A second try never rides on another old connection, which may be just as dead.
+    if (p->idle && c->attempts == 0) {
+        struct gw_upstream *u = p->idle;
+        p->idle = u->next;
+        if (u->next)
+            u->next->prev = NULL;
+        p->n_idle--;
+        u->next = u->prev = NULL;
+        u->call = c;
+        u->reused = true;
+        c->upstream = u;
+        c->attempts++;
+        gw_count(p->metrics, GW_METRIC_UPSTREAM_REUSED, 1);
+        gw_socket_read(&u->socket, true);
+        begin_call(u);
+        return;
+    }
+    int err = ERR_SHARD_BUSY;
+    if (p->open < p->config->max_connections) {
+        c->attempts++;
+        err = open_upstream(p, c);
+        if (err == 0)
+            return;
+    } else if (p->n_waiting < p->config->max_waiting) {
+        c->next = NULL;
+        *p->waiting_end = c;
+        p->waiting_end = &c->next;
+        p->n_waiting++;
+        c->in_queue = true;
+        c->deadline = (struct gw_deadline){ .on_due = on_waited };
+        gw_deadline_set(p->wheel, &c->deadline, p->now->mono_ms + p->config->connect_ms);
+        return;
+    }
+    c->started = false;
+    c->on_failed(c, err, NULL);
+}
+
+static void serve_waiting(struct gw_pool *p) {
+    while (p->waiting && (p->idle || p->open < p->config->max_connections)) {
+        struct gw_call *c = p->waiting;
+        unqueue(c);
+        attempt(c);
+    }
+}
+
+void gw_pool_init(struct gw_pool *p, const struct gw_pool_config *config, struct gw_dialler dialler, struct gw_wheel *wheel, const struct clock_now *now,
+                  struct gw_metrics *metrics) {
+    *p = (struct gw_pool){ .config = config, .dialler = dialler, .wheel = wheel, .now = now, .metrics = metrics };
+    p->waiting_end = &p->waiting;
+}
+
+void gw_pool_retire(struct gw_pool *p) {
+    p->retired = true;
+    while (p->idle)
+        close_upstream(p->idle);
+    if (p->open == 0 && p->on_empty)
+        p->on_empty(p);
+}
+
+void gw_call_start(struct gw_call *c) {
+    assert(!c->started);
+    c->started = true;
+    c->sent = c->paused = c->answered = c->in_queue = false;
+    c->attempts = 0;
+    c->upstream = NULL;
+    attempt(c);
+}
+
+void gw_call_write(struct gw_call *c, struct span bytes) {
+    struct gw_upstream *u = c->upstream;
+    if (!u || u->state != BUSY)
+        return;
+    if (!u->secure) {
+        gw_socket_write(&u->socket, bytes);
+        return;
+    }
+    while (bytes.n > 0 && u->state == BUSY) {
+        ssize_t n = gw_tls_write(&u->tls, bytes);
+        if (n < 0)
+            return; // reading will tell
+        bytes = span_sub(bytes, (size_t)n, bytes.n);
+        flush_tls(u);
+    }
+}
+
+void gw_call_sent(struct gw_call *c) {
+    c->sent = true;
+    if (c->upstream && c->upstream->state == BUSY)
+        due_in(c->upstream, c->pool->config->first_byte_ms);
+}
+
+bool gw_call_congested(const struct gw_call *c) {
+    return c->upstream && c->upstream->socket.congested;
+}
+
+void gw_call_pause(struct gw_call *c, bool pause) {
+    struct gw_upstream *u = c->upstream;
+    if (c->paused == pause)
+        return;
+    c->paused = pause;
+    if (!u || u->state != BUSY)
+        return;
+    if (pause) {
+        gw_socket_read(&u->socket, false);
+        return;
+    }
+    due_in(u, u->pool->config->idle_ms);
+    if (u->pumping)
+        return;
+    receive(u, span_of("", 0));
+    if (u->secure && u->state == BUSY && !c->paused)
+        receive_tls(u, span_of("", 0));
+}
+
+void gw_call_abort(struct gw_call *c) {
+    if (c->in_queue)
+        unqueue(c);
+    if (c->upstream) {
+        struct gw_upstream *u = c->upstream;
+        c->upstream = NULL;
+        u->call = NULL;
+        close_upstream(u);
+    }
+    c->started = false;
+}
