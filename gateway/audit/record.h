@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One line of the audit log: what was asked, by whom, what was decided and why, with everything the decision was made of, so that it can
+// be made again later. There is no field for a token, a proof, a key, a body, a cookie or a query string, and that is how they
+// stay out. Members that are absent are left out of the line; the order is fixed.
+#ifndef SALLYPORT_AUDIT_RECORD_H
+#define SALLYPORT_AUDIT_RECORD_H
+
+#include "gateway/base/buf.h"
+#include "gateway/base/err.h"
+
+enum gw_audit_kind {
+    GW_AUDIT_REQUEST,   // an exchange that ended, allowed or not
+    GW_AUDIT_HANDSHAKE, // a connection that was refused before any request
+    GW_AUDIT_INTENT,    // a request that changes data is about to be forwarded; its REQUEST follows
+};
+
+// One authorisation that the request needed. SPAN_NONE where there is none.
+struct gw_audit_access {
+    struct span action, database, tenant, collection;
+};
+
+struct gw_audit_latency {
+    struct span stage; // "token", "policy", "shard" ...
+    int64_t us;
+};
+
+// Everything is borrowed for the call.
+struct gw_audit_record {
+    enum gw_audit_kind kind;
+    int64_t wall_ms;
+    struct span request_id;
+    // who
+    struct span remote; // address:port
+    struct span workload, certificate_serial, certificate_sha256;
+    struct span subject, issuer, client_id, jti;
+    struct span proof_thumbprint;
+    // what
+    struct span method, path; // the normalised path; what is behind a '?' is not written
+    struct span api, operation;
+    const struct gw_audit_access *accesses;
+    size_t accesses_n;
+    // decided how
+    bool allowed;
+    int err;            // 0, or the enum err it ended with: gives `code` and `reason`
+    const char *detail; // static text that says more than the reason; may be NULL
+    const struct span *policies; // determining
+    size_t policies_n;
+    struct span policy_errors;   // JSON text, or SPAN_NONE
+    struct span policy_set;      // which policies: digest or generation
+    struct span principal, entities, context; // JSON text, as evaluated
+    // went where
+    struct span shard;
+    unsigned status; // of the answer to the client; 0: none
+    uint64_t bytes_in, bytes_out;
+    const struct gw_audit_latency *latencies;
+    size_t latencies_n;
+};
+
+// Appends one line of JSON and its '\n'. False when out of memory (the buffer is as before).
+bool gw_audit_record_write(const struct gw_audit_record *r, struct buf *out);
+
+#endif

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The audit file and the one thread that writes it. Every event loop is a *producer* with a ring of bytes of its own, so submitting is a copy
+// and two atomic stores: no lock, no allocation. The writer takes what all rings hold, writes it, fdatasyncs it and then acknowledges.
+//
+// A submitted record is known by its ticket, a position that only grows; it is *acknowledged* once gw_audit_acked() of its producer is not below it.
+// What that promises:
+//   - Acknowledged: on the disk (written and fdatasync'ed). Neither kill -9 nor a power cut loses it.
+//   - Handed over (submit returned 0) and not acknowledged: lost with a kill -9. With GW_AUDIT_SYNC_REQUEST the writer starts at once,
+//     and whoever holds back the answer until the acknowledgement loses no record of an answered request. With GW_AUDIT_SYNC_BATCH nobody waits and
+//     the writer starts after `interval_ms`, or when a ring is half full: at most the last batch is lost.
+//   - Full (the ring is, because the disk is slow or gone): with GW_AUDIT_REFUSE submit gives ERR_AUDIT_FULL, also from a failed write on
+//     until one succeeds again; nothing that was taken is given up while the process lives. With GW_AUDIT_DROP records are dropped and
+//     counted; with GW_AUDIT_SYNC_REQUEST a failed write drops what is pending, so that nobody waits for a dead disk.
+//   - Every line is whole: a line cut short by a full disk is cut back, or completed later. A line torn by an earlier kill
+//     gets its newline when the file is opened.
+// The file belongs to one process at a time.
+#ifndef SALLYPORT_AUDIT_WRITER_H
+#define SALLYPORT_AUDIT_WRITER_H
+
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+
+enum gw_audit_sync { GW_AUDIT_SYNC_BATCH, GW_AUDIT_SYNC_REQUEST };
+enum gw_audit_on_full { GW_AUDIT_REFUSE, GW_AUDIT_DROP };
+
+struct gw_audit_options {
+    const char *file; // created with mode 0600 if missing; copied
+    enum gw_audit_sync sync;
+    enum gw_audit_on_full on_full;
+    size_t queue;        // bytes a producer; rounded up to a power of two, 64 KiB at least
+    int64_t interval_ms; // between batches
+    unsigned producers;
+    struct log *log; // for what goes wrong with the disk; may be NULL; outlives the writer
+};
+
+struct gw_audit;
+
+// Opens the file and starts the thread. 0 and `*out`; -errno of the file; ERR_NOMEM cannot be told from -errno, so out of memory is -ENOMEM.
+int gw_audit_open(const struct gw_audit_options *options, struct gw_audit **out);
+// Writes what is pending, waiting at most `patience_ms` for a disk that fails, joins the thread and frees. Returns how many records were given up.
+// No producer may submit any more. NULL is fine.
+uint64_t gw_audit_close(struct gw_audit *a, int64_t patience_ms);
+
+// Called from the writer's thread whenever acknowledgements of this producer advanced, and when the writer began or ceased to fail. Set it
+// before the first submit, from the producer's thread.
+typedef void (*gw_audit_on_progress)(void *ctx);
+void gw_audit_listen(struct gw_audit *a, unsigned producer, gw_audit_on_progress on_progress, void *ctx);
+
+// Hands over one line (whole JSON and its '\n'). Only from the producer's own thread. 0 with its `*ticket` (may be NULL; 0 for a dropped record, which counts as
+// acknowledged), or ERR_AUDIT_FULL.
+int gw_audit_submit(struct gw_audit *a, unsigned producer, struct span line, uint64_t *ticket);
+// Any thread.
+uint64_t gw_audit_acked(const struct gw_audit *a, unsigned producer);
+bool gw_audit_failing(const struct gw_audit *a); // the last write failed and has not been made good
+uint64_t gw_audit_dropped(const struct gw_audit *a);
+uint64_t gw_audit_written(const struct gw_audit *a); // records acknowledged, of all producers
+
+// After the file was moved away (logrotate): what is pending goes to the old one, then the path is opened anew. Returns at once; when opening
+// fails the old file stays in use and the log says so. `gw_audit_reopened` counts the successes.
+void gw_audit_reopen(struct gw_audit *a);
+uint64_t gw_audit_reopened(const struct gw_audit *a);
+
+#endif

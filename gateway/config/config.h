@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The configuration of `sallyport run`, as plain data: one YAML file read strictly (unknown or repeated keys, wrong types and
+// values out of range are errors with a place and an advice; every error is collected, nothing is guessed), then checked as a whole. The result is
+// immutable and lives in one arena. Files it names are not opened here: whoever loads certificates, keys, policies
+// complains under the place that came with the path (gw_config_error).
+//
+// Units: every duration is in milliseconds, every size in bytes. Texts and paths are NUL-terminated. Paths are made relative to the
+// configuration file's folder. docs/config.md describes every key; the tables in schema.c are what both are held to.
+#ifndef SALLYPORT_CONFIG_CONFIG_H
+#define SALLYPORT_CONFIG_CONFIG_H
+
+#include "gateway/base/arena.h"
+#include "gateway/base/diag.h"
+#include "gateway/base/err.h"
+#include "gateway/base/log.h"
+
+struct gw_config_place {
+    unsigned line, column; // in gw_config.file; 0: the value is a default
+};
+
+// A text, or a path. `v` is SPAN_NONE when the key is absent and has no default.
+struct gw_config_text {
+    struct span v;
+    struct gw_config_place at;
+};
+
+struct gw_config_texts {
+    const struct gw_config_text *v;
+    size_t n;
+    struct gw_config_place at;
+};
+
+struct gw_config_tls {
+    struct gw_config_text certificate, key, key_passphrase_file; // paths; chain and key in PEM
+    bool tls12;                        // TLS 1.2 beside 1.3
+    struct gw_config_texts groups;     // in order of preference
+    bool tickets;
+    int64_t ticket_lifetime;
+};
+
+struct gw_config_limits {
+    uint64_t connections;
+    uint64_t request_line, header_bytes, header_count;
+    uint64_t body_bytes;
+};
+
+struct gw_config_timeouts {
+    int64_t handshake, header, body, idle, drain;
+};
+
+struct gw_config_listener {
+    struct gw_config_texts addresses;   // host:port
+    struct gw_config_texts authorities; // host[:port], as clients name this gateway
+    struct gw_config_tls tls;
+    struct gw_config_limits limits;
+    struct gw_config_timeouts timeouts;
+    struct gw_config_place at;
+};
+
+struct gw_config_trust_domain {
+    struct gw_config_place at;
+    struct gw_config_text name;
+    struct gw_config_text bundle; // path: PEM, or a SPIFFE bundle (JWKS) when the name ends in .json or .jwks
+    bool bundle_is_jwks;
+    struct gw_config_texts crls; // paths
+    bool crl_required;
+    int64_t crl_max_stale;
+};
+
+// A workload whose certificate has no SPIFFE ID. Exactly one of dns and subject.
+struct gw_config_identity {
+    struct gw_config_place at;
+    struct gw_config_text dns, subject, spiffe_id;
+};
+
+enum gw_config_binding {
+    GW_BINDING_DPOP = 1,
+    GW_BINDING_CERTIFICATE,
+    GW_BINDING_BOTH,
+    GW_BINDING_EITHER,
+    GW_BINDING_NONE, // only with `unbound_bearer: allow`
+};
+
+struct gw_config_scope {
+    struct gw_config_text scope;
+    unsigned actions; // GW_ACTION_BIT
+};
+
+struct gw_config_issuer {
+    struct gw_config_place at;
+    struct gw_config_text name;   // namespaces its roles in policy
+    struct gw_config_text issuer; // `iss`, compared exactly
+    struct gw_config_text jwks;   // path
+    int64_t max_stale;            // since the keys were last read; 0: no bound
+    unsigned algorithms;          // PKI_ALG_BIT
+    struct gw_config_texts audiences;
+    struct gw_config_text typ;
+    enum gw_config_binding binding;
+    bool unbound_bearer;
+    int64_t max_lifetime;
+    int64_t max_age; // since iat; 0: no bound
+    int64_t leeway;
+    struct gw_config_texts required_claims;
+    struct {
+        struct gw_config_texts roles, groups;   // names of claims
+        struct gw_config_text tenant, workload; // name of a claim
+    } claims;
+    bool workload_prefix; // false: the claim is the SPIFFE ID; true: or a prefix that ends at a path segment
+    bool scopeless;       // `scopes: none`: no ceiling
+    const struct gw_config_scope *scopes;
+    size_t scopes_n;
+    struct {
+        struct gw_config_texts roles, tenants, trust_domains; // globs, globs, names; empty: it may assert none
+    } asserts;
+};
+
+struct gw_config_dpop {
+    unsigned algorithms; // PKI_ALG_BIT
+    int64_t past, future;
+    bool nonce_required;
+    int64_t nonce_lifetime;
+    uint64_t replay_capacity;
+    unsigned replay_share_percent; // of the capacity, for one workload
+};
+
+struct gw_config_policy {
+    struct gw_config_texts files; // paths: .cedar files, folders of them, or globs
+    struct gw_config_text entities; // path: JSON, or YAML when it ends in .yaml or .yml
+    bool entities_is_yaml;
+    uint64_t budget; // steps an evaluation
+};
+
+enum gw_config_api { GW_API_QDRANT = 1, GW_API_CHROMA };
+
+struct gw_config_endpoint {
+    struct gw_config_place at;
+    bool tls;
+    struct span host;      // without brackets
+    uint16_t port;
+    struct span authority; // host:port for the Host field; the port left out where it is the scheme's
+};
+
+struct gw_config_shard_tls {
+    struct gw_config_place at;
+    struct gw_config_text ca;                     // path; without it the bundle of spiffe_id's trust domain
+    struct gw_config_text spiffe_id, server_name; // at most one; neither: the endpoint's host is the name
+    struct gw_config_text certificate, key, key_passphrase_file; // paths; for mutual TLS
+};
+
+struct gw_config_credential {
+    struct gw_config_text header; // lower-case field name
+    struct gw_config_text scheme; // put before the secret: "Bearer"; SPAN_NONE: none
+    struct gw_config_text file;   // path; one line, the secret
+};
+
+struct gw_config_shard {
+    struct gw_config_place at;
+    struct gw_config_text name;
+    enum gw_config_api api;
+    const struct gw_config_endpoint *endpoints;
+    size_t endpoints_n;
+    bool has_tls; // some endpoint is https
+    struct gw_config_shard_tls tls;
+    struct {
+        int64_t connect, first_byte, idle;
+    } timeouts;
+    struct {
+        uint64_t max_connections, max_idle; // an endpoint and loop
+        int64_t idle_timeout;
+    } pool;
+    bool has_credential;
+    struct gw_config_credential credential;
+};
+
+// The first rule whose patterns match decides. A pattern that is SPAN_NONE matches everything, also no name at all.
+struct gw_config_route {
+    struct gw_config_place at;
+    struct gw_config_text database, tenant, collection; // globs
+    const unsigned *shards; // indexes into gw_config.shards; several: by hash
+    size_t shards_n;
+};
+
+struct gw_config_audit {
+    struct gw_config_text file; // path
+    bool sync_request;          // an answer waits until its record is on the disk
+    bool drop_when_full;        // else the request is refused
+    uint64_t queue;             // bytes a loop
+    int64_t interval;           // between batches
+};
+
+struct gw_config {
+    struct arena arena; // holds everything below
+    struct span file;   // as it was named
+    struct gw_config_listener listener;
+    const struct gw_config_trust_domain *trust_domains;
+    size_t trust_domains_n;
+    const struct gw_config_identity *identities;
+    size_t identities_n;
+    const struct gw_config_issuer *issuers;
+    size_t issuers_n;
+    struct gw_config_dpop dpop;
+    struct gw_config_policy policy;
+    const struct gw_config_shard *shards;
+    size_t shards_n;
+    const struct gw_config_route *routes;
+    size_t routes_n;
+    struct gw_config_audit audit;
+    struct {
+        bool enabled;
+        struct gw_config_text listen; // host:port
+    } operations;
+    struct {
+        enum log_level level;
+        bool json;
+    } log;
+    unsigned loops; // 0: one a usable core
+};
+
+// Reads, checks and gives back a configuration to be freed with gw_config_free. 0; ERR_API_BODY with the reasons in `diags`, an unreadable file
+// among them; ERR_NOMEM. Warnings may come with 0.
+int gw_config_load(const char *path, struct gw_config **out, struct diags *diags);
+// The same for text that is already there; `file` is the name it goes by, and its folder the one that paths are relative to.
+int gw_config_parse(struct span text, struct span file, struct gw_config **out, struct diags *diags);
+void gw_config_free(struct gw_config *c); // NULL is fine
+
+// A complaint about a value, for those who look at what the configuration names.
+void gw_config_error(const struct gw_config *c, struct gw_config_place at, struct diags *diags, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif
