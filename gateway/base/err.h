@@ -115,6 +115,7 @@
     X(AUDIT_FULL, 503, "", "audit_unavailable", "the audit log cannot take the record") \
     X(DRAINING, 503, "", "draining", "the gateway is shutting down") \
     X(OVERLOADED, 503, "", "overloaded", "over the bound of connections or exchanges") \
+    X(CONFIG, 500, "", "internal", "the configuration, or a file it names, is not valid") \
     /* the embedded stores (SQLite) and the CA behind them */ \
     X(STORE_BUSY, 503, "", "store_busy", "another process holds the lock of the store") \
     X(STORE_FAILED, 503, "", "store_failed", "the store cannot be read or written") \

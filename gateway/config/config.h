@@ -216,7 +216,7 @@ struct gw_config {
     unsigned loops; // 0: one a usable core
 };
 
-// Reads, checks and gives back a configuration to be freed with gw_config_free. 0; ERR_API_BODY with the reasons in `diags`, an unreadable file
+// Reads, checks and gives back a configuration to be freed with gw_config_free. 0; ERR_CONFIG with the reasons in `diags`, an unreadable file
 // among them; ERR_NOMEM. Warnings may come with 0.
 int gw_config_load(const char *path, struct gw_config **out, struct diags *diags);
 // The same for text that is already there; `file` is the name it goes by, and its folder the one that paths are relative to.

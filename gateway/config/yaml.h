@@ -27,7 +27,7 @@ struct gw_yaml {
     size_t count; // children
 };
 
-// `file` names the text in complaints. 0 and `*root` (NULL for an empty text), or ERR_API_BODY with the reasons in `diags`, or ERR_NOMEM.
+// `file` names the text in complaints. 0 and `*root` (NULL for an empty text), or ERR_CONFIG with the reasons in `diags`, or ERR_NOMEM.
 int gw_yaml_parse(struct span text, struct span file, struct arena *arena, struct diags *diags, struct gw_yaml **root);
 // A plain (unquoted) scalar that means "no value": empty, ~ or null.
 bool gw_yaml_is_null(const struct gw_yaml *node);

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Everything a request is decided by, built and checked whole from one reading of the configuration and the files it names, and never
+// changed afterwards: the *configuration* generation. A reload builds another; one that has an error is thrown away and the old one stays.
+//
+// The *revocation* generation is separate: CRLs, the CAs and the issuer keys that are still in their files. It is built from whatever
+// could be read, even when the configuration beside it is refused, so that taking something away always takes effect.
+//
+// Both are counted by reference, with atomics: each event loop holds one reference of each, its exchanges count on the loop's own.
+#ifndef SALLYPORT_CONFIG_SNAPSHOT_H
+#define SALLYPORT_CONFIG_SNAPSHOT_H
+
+#include "gateway/api/placement.h"
+#include "gateway/config/config.h"
+#include "gateway/http/h1.h"
+#include "gateway/http/target.h"
+#include "pki/dpop.h"
+#include "pki/issuer.h"
+#include "pki/trust.h"
+#include "policy/set.h"
+
+struct gw_shard_endpoint {
+    const char *host; // NUL-terminated
+    uint16_t port;
+    struct span authority; // for Host
+};
+
+// One independent deployment of a database.
+struct gw_shard {
+    const struct gw_shard_config *config;
+    struct span name;
+    size_t api; // index into gw_snapshot.apis
+    const struct gw_shard_endpoint *endpoints;
+    size_t n_endpoints;
+    struct span credential_name, credential; // SPAN_NONE: none. Secret; wiped with the snapshot
+    // TLS to the shard: plain when `tls` is false. PEM as read from the files; SPAN_NONE where there is none.
+    bool tls;
+    struct span ca_pem, cert_pem, key_pem, passphrase;
+};
+
+// One database API and the shards that speak it.
+struct gw_served_api {
+    struct gw_api *api;
+    struct gw_placement placement; // names all shards; its rules only those of this API
+};
+
+struct gw_snapshot {
+    _Atomic(unsigned) refs;
+    uint64_t generation;
+    struct gw_config *config;
+    struct arena arena; // of everything below that is not an object of its own
+
+    struct pki_trust *trust;
+    struct pki_verify_options verify;
+    struct pki_issuers *issuers;
+    struct pki_dpop_params dpop;
+    struct pol_set *policies;
+    uint32_t policy_budget;
+
+    struct gw_target_options target;
+    struct gw_h1_limits request_limits, response_limits;
+
+    struct gw_served_api *apis;
+    size_t n_apis;
+    struct gw_shard *shards;
+    size_t n_shards;
+
+    struct span cert_pem, key_pem, passphrase; // of the listener
+    struct span algs;                          // "ES256 EdDSA": for DPoP challenges
+    bool accepts_bearer, accepts_dpop;         // which schemes some issuer's tokens may use
+
+    // Every file that was read, NUL-terminated, for the watcher.
+    const char **files;
+    size_t n_files;
+};
+
+// Reads `path` and all it names. NULL with the reasons in `diags` (warnings may be there on success too). One reference.
+struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int64_t now_s, struct diags *diags);
+struct gw_snapshot *gw_snapshot_ref(struct gw_snapshot *s);
+// Frees with the last reference, in whatever thread that is. NULL is fine.
+void gw_snapshot_unref(struct gw_snapshot *s);
+
+struct gw_revocations {
+    _Atomic(unsigned) refs;
+    uint64_t generation;
+    struct pki_revocation *certificates; // CRLs and remaining CAs
+    struct pki_key_view *keys;           // remaining issuer keys
+};
+
+// Reads the CRL, bundle and JWKS files that `config` names, as they are now. What cannot be read is left as the snapshot has it and complained
+// about in `diags`; its clock runs on towards max_stale. NULL only when out of memory.
+struct gw_revocations *gw_revocations_load(const struct gw_config *config, uint64_t generation, int64_t now_s, struct diags *diags);
+struct gw_revocations *gw_revocations_ref(struct gw_revocations *r);
+void gw_revocations_unref(struct gw_revocations *r);
+
+#endif
