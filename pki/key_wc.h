@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The inside of a `pki_key`, for the files of pki/ that hand keys to wolfSSL (certificate and CSR signing). The wolfSSL structures are
-// reached through pointers, so that a `const struct pki_key` can be used with wolfSSL's functions, which keep scratch state in them:
-// that is why one key may not be used by two threads at once (pki_key_verify_shared works on a copy).
+// The inside of a `pki_key`, for the files of pki/ that hand keys to wolfSSL. The wolfSSL structures are reached through pointers, so
+// that a `const struct pki_key` can be used with wolfSSL's functions, which keep scratch state in them: that is why one key may not be
+// used by two threads at once (pki_key_verify_shared works on a copy).
 #ifndef SALLYPORT_PKI_KEY_WC_H
 #define SALLYPORT_PKI_KEY_WC_H
 
@@ -14,23 +14,32 @@
 
 #include "pki/key.h"
 
+#define PKI_KEY_EC_OCTETS_MAX 66
+#define PKI_KEY_RSA_OCTETS_MAX 1024
+
 struct pki_key {
     enum pki_key_type type;
     bool is_private;
     ecc_key *ec;     // P-256, P-384, P-521; else NULL
     ed25519_key *ed; // Ed25519; else NULL
     RsaKey *rsa;     // RSA; else NULL
+    WC_RNG *rng;     // of a private key, for signing (nonces, blinding); NULL for a public one
 };
 
-// A generator seeded from the operating system, of the calling thread; NULL when the kernel has no entropy to give.
-WC_RNG *pki_rng(void);
-
-// An initialised, empty key of `type`; NULL when out of memory.
-struct pki_key *pki_key_alloc_(enum pki_key_type type);
-// After an import: what every key must satisfy (curve, bits, exponent). 0 or ERR_CERT_WEAK, ERR_CERT_MALFORMED.
-int pki_key_accept_(const struct pki_key *k);
+// An initialised, empty key; NULL when out of memory, or, for a private one, of entropy.
+struct pki_key *pki_key_alloc_(enum pki_key_type type, bool is_private);
 // wolfSSL's curve id and the octets of a coordinate, for the three EC types; 0 for others.
 int pki_key_curve_(enum pki_key_type type);
 unsigned pki_key_octets_(enum pki_key_type type);
+// Imports of public parts into an empty key, with every check of key.h. 0, ERR_CERT_MALFORMED, ERR_CERT_WEAK.
+int pki_key_set_ec_(struct pki_key *k, struct span x, struct span y, bool untrusted);
+int pki_key_set_ed_(struct pki_key *k, struct span x, bool untrusted);
+int pki_key_set_rsa_(struct pki_key *k, struct span n, struct span e);
+// What RSA keys must satisfy, however they were imported. 0, ERR_CERT_WEAK.
+int pki_key_check_rsa_(const RsaKey *rsa);
+
+// The public parts, big-endian. Buffers of the sizes above; `*n` gets the octets.
+void pki_key_get_ec_(const struct pki_key *k, uint8_t x[static PKI_KEY_EC_OCTETS_MAX], uint8_t y[static PKI_KEY_EC_OCTETS_MAX], size_t *n);
+void pki_key_get_rsa_(const struct pki_key *k, uint8_t *modulus, size_t *modulus_n, uint8_t *exponent, size_t *exponent_n);
 
 #endif
