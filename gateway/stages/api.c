@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the request means: the tables of the APIs that are served are asked in the order of the configuration, and the one that knows the
+// method and path decides. Unknown to all is denied. UUIDs become names here, which may take a question to a shard (GW_WAIT).
+#include "gateway/stages/pipeline.h"
+
+static int match(struct gw_exchange *x) {
+    struct gw_api_request request = {
+        .method = gw_method_name(x->request.method),
+        .segments = x->to.segments,
+        .n_segments = x->to.n_segments,
+        .query = x->to.query,
+        .content_type = gw_headers_get(&x->request.headers, GW_FIELD_CONTENT_TYPE),
+        .content_encoding = gw_headers_get(&x->request.headers, GW_FIELD_CONTENT_ENCODING),
+        .has_body = x->request.framing == GW_FRAMING_CHUNKED || x->request.content_length > 0,
+        .body_ready = x->body_asked,
+        .body = x->body,
+    };
+    int rc = ERR_API_UNKNOWN;
+    for (x->api = 0; x->api < x->snapshot->n_apis; x->api++) {
+        rc = gw_api_match(x->snapshot->apis[x->api].api, &request, &x->arena, &x->meaning, &x->detail);
+        if (rc != ERR_API_UNKNOWN)
+            break;
+    }
+    if (rc == GW_API_NEED_BODY) {
+        x->body_asked = true;
+        return GW_BODY;
+    }
+    x->meant = rc == 0;
+    return rc;
+}
+
+int gw_stage_api(struct gw_exchange *x) {
+    if (x->to.asterisk)
+        return ERR_API_UNKNOWN;
+    if (!x->meant) {
+        int rc = match(x);
+        if (rc != 0)
+            return rc;
+    }
+    if (x->meaning.fan != GW_API_FAN_ONE)
+        return GW_PASS;
+    int rc = gw_api_resolve(x->services->names, &x->snapshot->apis[x->api].placement, &x->meaning, x->now.mono_ms, &x->arena, &x->shard, &x->wait);
+    return rc == GW_RESOLVE_WAIT ? GW_WAIT : rc;
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The token is bound to what is here now: the key that signed this request's proof, the certificate of this connection, and the
+// workload that the certificate names (checklist 1–18, 26c). Caches are filled only behind all of that, and a proof counts as used
+// only when everything else about it held.
+#include "gateway/stages/pipeline.h"
+#include "pki/htu.h"
+
+static int check_proof(struct gw_exchange *x) {
+    const struct gw_services *s = x->services;
+    const struct gw_headers *h = &x->request.headers;
+    size_t fields = gw_headers_count(h, GW_FIELD_DPOP);
+    // A client that has not shown a proof yet is told the nonce with its first refusal, not with its second.
+    x->nonce_due = x->snapshot->dpop.nonce_required;
+    if (fields == 0)
+        return ERR_PROOF_MISSING;
+    if (fields > 1)
+        return ERR_PROOF_REPEATED;
+    struct pki_dpop_request request = {
+        .method = gw_method_name(x->request.method),
+        .htu = pki_htu_normalise_dup(&x->arena, gw_target_htu(&x->to, x->snapshot->target.scheme, &x->arena)),
+        .ath = x->token->sha256,
+        .jkt = x->token->jkt,
+        .now_ms = x->now.wall_ms,
+        .nonces = s->nonces,
+    };
+    if (span_is_none(request.htu))
+        return ERR_NOMEM;
+    int rc = pki_dpop_verify(&x->snapshot->dpop, &request, gw_headers_get(h, GW_FIELD_DPOP), s->proofs, &x->arena, NULL, &x->proof);
+    if (rc != 0)
+        return rc;
+    x->proven = true;
+    x->nonce_due = x->snapshot->dpop.nonce_required && x->proof.nonce_due;
+    struct span workload = x->peer->identity.spiffe_id;
+    pki_proof_keep(&x->proof, s->proofs, workload);
+    struct pki_replay_entry entry = {
+        .jkt = x->proof.jkt,
+        .jti = x->proof.jti,
+        .htm = request.method,
+        .htu = request.htu,
+        .workload = workload,
+        .iat_ms = x->proof.iat_ms,
+        .keep_until_ms = x->proof.keep_until_ms,
+    };
+    return pki_replay_insert(s->replay, &entry, x->now.wall_ms);
+}
+
+int gw_stage_binding(struct gw_exchange *x) {
+    struct span workload = x->peer->identity.spiffe_id;
+    struct pki_token_use use = {
+        .now_s = x->now.wall_ms / 1000,
+        .scheme = x->scheme,
+        .certificate_sha256 = x->peer->identity.leaf_sha256,
+        .workload = workload,
+        .keys = x->services->keys,
+    };
+    int rc = pki_token_check(x->token, &use, NULL);
+    if (rc != 0)
+        return rc;
+    if (x->token->has_jkt) {
+        rc = check_proof(x);
+        if (rc != 0)
+            return rc;
+    }
+    if (!x->token_cached)
+        pki_token_cache_put(x->services->tokens, x->token, workload, x->snapshot->generation);
+    return GW_PASS;
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One request on its way through the gateway, and everything that was found out about it. Each stage reads what those before it wrote and
+// adds its own; the pipeline (pipeline.h) runs them in order. The verdict starts as DENY because zero is DENY.
+//
+// An exchange belongs to a stream of a connection, lives on one loop and owns one arena, in which all of it is allocated and
+// which is freed once, after audit. It knows no socket: net/ moves the bytes, and does what a stage that returned WAIT described.
+#ifndef SALLYPORT_STAGES_EXCHANGE_H
+#define SALLYPORT_STAGES_EXCHANGE_H
+
+#include "gateway/api/list.h"
+#include "gateway/api/resolve.h"
+#include "gateway/base/clock.h"
+#include "gateway/config/snapshot.h"
+#include "gateway/endpoint/metrics.h"
+#include "gateway/tls/engine.h"
+#include "pki/proof_cache.h"
+#include "pki/replay.h"
+#include "pki/token_cache.h"
+#include "policy/decide.h"
+
+// What the stages of one loop work with. The caches are the loop's own; `replay` and `nonces` are the process's.
+struct gw_services {
+    struct pki_token_cache *tokens;
+    struct pki_proof_cache *proofs;
+    struct pki_replay *replay;
+    const struct pki_nonce_keys *nonces;
+    struct gw_name_map *names;
+    const struct gw_tls_trust *trust; // present generation: both the bundles and the revocations
+    const struct pki_key_view *keys;  // present revocation generation
+    struct gw_metrics *metrics;
+};
+
+enum gw_verdict { GW_DENY, GW_ALLOW };
+
+// Stages, in order; pipeline.c has the functions.
+#define GW_STAGE_TABLE(X) X(identity) X(target) X(token) X(binding) X(api) X(policy) X(route)
+enum gw_stage_id {
+#define X(name) GW_STAGE_##name,
+    GW_STAGE_TABLE(X)
+#undef X
+        GW_STAGE_COUNT
+};
+
+// One authorisation with its decision.
+struct gw_decision {
+    const struct gw_api_authorisation *authorisation;
+    struct pol_request request;
+    struct pol_answer answer;
+    bool decided;
+};
+
+struct gw_exchange {
+    // Given by the connection, before the first stage.
+    struct arena arena;
+    const struct gw_snapshot *snapshot;
+    const struct gw_services *services;
+    const struct gw_tls_peer *peer;
+    const struct gw_tls_facts *tls;
+    const char *remote; // "address:port"
+    struct gw_request request;
+    struct clock_now now; // of the present wake-up
+    char id[33];          // request id: 128 random bits in hex
+
+    // target: the one truth about what is asked for
+    struct gw_target to;
+    // token
+    enum pki_scheme scheme;
+    struct pki_token *token; // counted
+    bool token_cached;
+    // binding
+    bool proven; // `proof` holds
+    struct pki_proof proof;
+    bool nonce_due; // answer with a DPoP-Nonce
+    // api
+    size_t api; // index into snapshot->apis, once it is known
+    struct gw_api_meaning meaning;
+    bool meant;             // `meaning` holds
+    bool body_asked;        // the api stage needs the body; `body` then holds all of it
+    struct span body;
+    unsigned shard;              // with fan ONE: where its names are placed
+    struct gw_resolve_wait wait; // with GW_WAIT: the listings that the api stage waits for
+    // policy
+    struct gw_decision *decisions;
+    size_t n_decisions;
+    // route
+    struct gw_shard_set shards; // where it goes: one, or those to ask
+
+    // the outcome
+    enum gw_verdict verdict;
+    int error;         // enum err of the refusal, or of what failed later
+    struct span detail; // more for audit; may be SPAN_NONE. Never a token, proof, key or body
+    unsigned stage;     // enum gw_stage_id of the stage that is due, or that refused
+    int64_t stage_ns[GW_STAGE_COUNT];
+    int64_t started_ns;
+    bool close; // the connection must not be used again
+
+    // filled while forwarding
+    unsigned status;
+    uint64_t bytes_in, bytes_out; // bodies
+    int64_t upstream_ns, done_ns; // handed to the shard; answer whole
+};
+
+// Text behind `error`; static or in the arena.
+static inline int gw_refuse(struct gw_exchange *x, int error, struct span detail) {
+    x->detail = detail;
+    return error;
+}
+
+#endif

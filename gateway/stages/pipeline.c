@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/stages/pipeline.h"
+
+static const struct {
+    const char *name;
+    int (*run)(struct gw_exchange *x);
+} stages[GW_STAGE_COUNT] = {
+    // The certificate verified at the handshake still stands: not expired, not revoked, its CA not removed.
+    [GW_STAGE_identity] = { "identity", gw_stage_identity },
+    // Host is ours and the path has one reading.
+    [GW_STAGE_target] = { "target", gw_stage_target },
+    // The token is genuine and says who, for whom, and how far.
+    [GW_STAGE_token] = { "token", gw_stage_token },
+    // It is bound to the key or certificate that is here now, and belongs to this workload.
+    [GW_STAGE_binding] = { "binding", gw_stage_binding },
+    // The request is one that the database's table knows.
+    [GW_STAGE_api] = { "api", gw_stage_api },
+    // The token's scopes cover it and the policies permit it, for every collection it touches.
+    [GW_STAGE_policy] = { "policy", gw_stage_policy },
+    // There is a shard for it.
+    [GW_STAGE_route] = { "route", gw_stage_route },
+};
+
+struct span gw_stage_name(unsigned stage) {
+    return stage < GW_STAGE_COUNT ? span_str(stages[stage].name) : SPAN("forward");
+}
+
+int gw_pipeline_run(struct gw_exchange *x) {
+    int64_t before = clock_mono_ns();
+    for (; x->stage < GW_STAGE_COUNT; x->stage++) {
+        int rc = stages[x->stage].run(x);
+        int64_t after = clock_mono_ns();
+        x->stage_ns[x->stage] += after - before;
+        before = after;
+        if (rc == GW_PASS)
+            continue;
+        if (rc < 0)
+            x->error = rc;
+        return rc;
+    }
+    x->verdict = GW_ALLOW;
+    return GW_PASS;
+}
+
+void gw_exchange_fini(struct gw_exchange *x) {
+    pki_token_unref(x->token);
+    x->token = NULL;
+    if (x->proven)
+        pki_proof_fini(&x->proof);
+    x->proven = false;
+    arena_fini(&x->arena);
+}

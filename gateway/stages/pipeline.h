@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The order in which a request is judged: the table in pipeline.c is the security architecture on one page. Every stage must
+// say yes; the only line of the program that writes GW_ALLOW stands behind the last of them.
+#ifndef SALLYPORT_STAGES_PIPELINE_H
+#define SALLYPORT_STAGES_PIPELINE_H
+
+#include "gateway/stages/exchange.h"
+
+enum {
+    GW_PASS = 0,
+    GW_WAIT = 1, // x->wait says for what; run again with the answer in place
+    GW_BODY = 2, // run again when x->body holds all of the request's body (bounded by the caller)
+};
+
+// Runs from x->stage on. GW_PASS: x->verdict is GW_ALLOW. GW_WAIT, GW_BODY: suspended. Negative: refused with that error, in x->error too.
+int gw_pipeline_run(struct gw_exchange *x);
+// Frees what the exchange holds: token, proof, arena.
+void gw_exchange_fini(struct gw_exchange *x);
+
+struct span gw_stage_name(unsigned stage);
+
+// The stages. Each returns GW_PASS, an error, and `api` also GW_WAIT and GW_BODY.
+#define X(name) int gw_stage_##name(struct gw_exchange *x);
+GW_STAGE_TABLE(X)
+#undef X
+
+#endif
