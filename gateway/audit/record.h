@@ -47,7 +47,7 @@ struct gw_audit_record {
     size_t policies_n;
     struct span policy_errors;   // JSON text, or SPAN_NONE
     struct span policy_set;      // which policies: digest or generation
-    struct span principal, entities, context; // JSON text, as evaluated
+    struct span inputs; // JSON text: the list of policy requests as evaluated, in the form of policy/request_json.h; SPAN_NONE: none
     // went where
     struct span shard;
     unsigned status; // of the answer to the client; 0: none

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/stages/account.h"
+
+#include <stdio.h>
+
+#include "gateway/base/base64url.h"
+#include "gateway/base/json.h"
+#include "gateway/stages/pipeline.h"
+#include "policy/request_json.h"
+
+#define ACCOUNT_MAX (4u << 20)
+
+// RFC 7638 and RFC 8705 thumbprints are base64url everywhere a person meets them.
+static struct span thumbprint(struct arena *a, const uint8_t hash[static 32]) {
+    char *p = arena_alloc(a, BASE64URL_ENCODED(32) + 1);
+    return p ? span_of(p, base64url_encode(span_of(hash, 32), p)) : SPAN_NONE;
+}
+
+static void add_identity(struct gw_exchange *x, struct gw_audit_record *r) {
+    if (!x->peer)
+        return;
+    r->workload = x->peer->identity.spiffe_id;
+    r->certificate_serial = x->peer->identity.serial;
+    r->certificate_sha256 = thumbprint(&x->arena, x->peer->identity.leaf_sha256);
+}
+
+static void add_token(struct gw_exchange *x, struct gw_audit_record *r) {
+    if (!x->token)
+        return;
+    r->subject = x->token->subject;
+    r->issuer = x->token->issuer->iss;
+    r->client_id = x->token->client_id;
+    r->jti = x->token->jti;
+    if (x->proven)
+        r->proof_thumbprint = thumbprint(&x->arena, x->proof.jkt);
+}
+
+static void add_meaning(struct gw_exchange *x, struct gw_audit_record *r) {
+    if (!x->meant)
+        return;
+    const struct gw_api_meaning *m = &x->meaning;
+    r->api = m->api;
+    r->operation = m->operation;
+    struct gw_audit_access *accesses = arena_array(&x->arena, m->n_authorisations, sizeof *accesses);
+    if (!accesses)
+        return;
+    for (size_t i = 0; i < m->n_authorisations; i++) {
+        const struct gw_api_authorisation *a = &m->authorisations[i];
+        accesses[i] = (struct gw_audit_access){ gw_action_name(a->action), a->database, a->tenant, a->collection };
+    }
+    r->accesses = accesses;
+    r->accesses_n = m->n_authorisations;
+}
+
+// One request as it was evaluated, in the form that `policy authorize --request` reads; several as an array of them.
+static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, struct buf *requests, struct buf *errors) {
+    size_t n_policies = 0, n_failures = 0;
+    for (size_t i = 0; i < x->n_decisions; i++) {
+        n_policies += x->decisions[i].answer.n_determining;
+        n_failures += x->decisions[i].answer.n_failures;
+    }
+    struct span *policies = arena_array(&x->arena, n_policies + 1, sizeof *policies);
+    if (!policies)
+        return;
+    struct json_writer w = json_writer(errors);
+    json_w_array(&w);
+    buf_byte(requests, '[');
+    for (size_t i = 0; i < x->n_decisions; i++) {
+        const struct gw_decision *d = &x->decisions[i];
+        for (size_t k = 0; k < d->answer.n_determining; k++)
+            policies[r->policies_n++] = pol_answer_id(&d->request, &d->answer, k);
+        for (size_t k = 0; k < d->answer.n_failures; k++) {
+            const struct pol_failure *f = &d->answer.failures[k];
+            json_w_object(&w);
+            json_w_key(&w, SPAN("policy"));
+            json_w_string(&w, pol_set_policy(d->request.set, f->policy)->id);
+            json_w_key(&w, SPAN("error"));
+            json_w_string(&w, f->text);
+            json_w_end(&w);
+        }
+        if (i > 0)
+            buf_byte(requests, ',');
+        if (d->request.err != 0 || !pol_request_to_json(&x->decisions[i].request, requests))
+            buf_append(requests, SPAN("null"));
+    }
+    buf_byte(requests, ']');
+    json_w_end(&w);
+    r->policies = policies;
+    if (n_failures > 0)
+        r->policy_errors = buf_span(errors);
+    if (x->n_decisions > 0)
+        r->inputs = buf_span(requests);
+}
+
+static void add_latencies(struct gw_exchange *x, struct gw_audit_record *r, struct gw_audit_latency latencies[static GW_STAGE_COUNT + 2]) {
+    for (unsigned i = 0; i < GW_STAGE_COUNT; i++)
+        if (x->stage_ns[i] > 0)
+            latencies[r->latencies_n++] = (struct gw_audit_latency){ gw_stage_name(i), x->stage_ns[i] / 1000 };
+    if (x->done_ns > 0 && x->upstream_ns > 0)
+        latencies[r->latencies_n++] = (struct gw_audit_latency){ SPAN("shard"), (x->done_ns - x->upstream_ns) / 1000 };
+    if (x->done_ns > 0)
+        latencies[r->latencies_n++] = (struct gw_audit_latency){ SPAN("total"), (x->done_ns - x->started_ns) / 1000 };
+    r->latencies = latencies;
+}
+
+static struct span shard_names(struct gw_exchange *x) {
+    struct span all = SPAN_NONE;
+    if (x->verdict != GW_ALLOW || !x->meant)
+        return all;
+    const struct gw_placement *p = &x->snapshot->apis[x->api].placement;
+    for (unsigned i = 0; i < p->n_names; i++)
+        if (gw_shard_set_has(&x->shards, i))
+            all = span_is_none(all) ? p->names[i] : arena_printf(&x->arena, "%.*s,%.*s", SPAN_FMT(all), SPAN_FMT(p->names[i]));
+    return all;
+}
+
+bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out) {
+    struct gw_audit_record r = {
+        .kind = kind,
+        .wall_ms = x->now.wall_ms,
+        .request_id = span_str(x->id),
+        .remote = span_str(x->remote),
+        .method = gw_method_name(x->request.method),
+        .path = x->to.path,
+        .allowed = x->verdict == GW_ALLOW,
+        .err = x->error,
+        .detail = span_is_none(x->detail) ? NULL : arena_dup(&x->arena, x->detail).p,
+        .shard = shard_names(x),
+        .status = x->status,
+        .bytes_in = x->bytes_in,
+        .bytes_out = x->bytes_out,
+    };
+    char policy_set[32];
+    struct gw_audit_latency latencies[GW_STAGE_COUNT + 2];
+    struct buf requests, errors;
+    buf_init(&requests, ACCOUNT_MAX);
+    buf_init(&errors, ACCOUNT_MAX);
+    if (x->snapshot) {
+        snprintf(policy_set, sizeof policy_set, "generation %llu", (unsigned long long)x->snapshot->generation);
+        r.policy_set = span_str(policy_set);
+    }
+    add_identity(x, &r);
+    add_token(x, &r);
+    add_meaning(x, &r);
+    add_decisions(x, &r, &requests, &errors);
+    add_latencies(x, &r, latencies);
+    bool ok = !requests.failed && !errors.failed && gw_audit_record_write(&r, out);
+    buf_fini(&requests);
+    buf_fini(&errors);
+    return ok;
+}
+
+bool gw_account_handshake(int64_t wall_ms, const char *remote, int err, const char *detail, struct buf *out) {
+    struct gw_audit_record r = { .kind = GW_AUDIT_HANDSHAKE, .wall_ms = wall_ms, .remote = span_str(remote), .err = err, .detail = detail };
+    return gw_audit_record_write(&r, out);
+}
