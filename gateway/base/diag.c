@@ -28,6 +28,10 @@ static struct diag *entry(struct diags *d, struct span file, const char *fmt, va
         return NULL;
     if ((size_t)n >= sizeof text)
         n = sizeof text - 1;
+    // What a file holds may be quoted here; it must not steer the terminal.
+    for (int i = 0; i < n; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            text[i] = '?';
     e = arena_alloc(&d->arena, sizeof *e);
     if (!e)
         return NULL;

@@ -30,12 +30,16 @@ struct gw_config_texts {
     struct gw_config_place at;
 };
 
+struct gw_config_tickets {
+    bool enabled;
+    int64_t lifetime;
+};
+
 struct gw_config_tls {
     struct gw_config_text certificate, key, key_passphrase_file; // paths; chain and key in PEM
     bool tls12;                        // TLS 1.2 beside 1.3
     struct gw_config_texts groups;     // in order of preference
-    bool tickets;
-    int64_t ticket_lifetime;
+    struct gw_config_tickets tickets;
 };
 
 struct gw_config_limits {
@@ -81,9 +85,26 @@ enum gw_config_binding {
     GW_BINDING_NONE, // only with `unbound_bearer: allow`
 };
 
+// How claims.workload names the workload that presents the token.
+enum gw_config_workload_match {
+    GW_WORKLOAD_EXACT = 1, // it is the SPIFFE ID
+    GW_WORKLOAD_PREFIX,    // or a prefix of it that ends at a path segment
+    GW_WORKLOAD_UNCHECKED, // the issuer names none
+};
+
 struct gw_config_scope {
     struct gw_config_text scope;
-    unsigned actions; // GW_ACTION_BIT
+    unsigned actions; // GW_ACTION_BIT (gateway/api/action.h)
+};
+
+// Names of claims; with a leading '/', JSON Pointers of member names. SPAN_NONE: not read.
+struct gw_config_claims {
+    struct gw_config_text roles, groups, tenant, workload, scope;
+};
+
+// Globs, of trust domains names; an empty list: it may assert none.
+struct gw_config_asserts {
+    struct gw_config_texts roles, groups, tenants, trust_domains;
 };
 
 struct gw_config_issuer {
@@ -101,17 +122,17 @@ struct gw_config_issuer {
     int64_t max_age; // since iat; 0: no bound
     int64_t leeway;
     struct gw_config_texts required_claims;
-    struct {
-        struct gw_config_texts roles, groups;   // names of claims
-        struct gw_config_text tenant, workload; // name of a claim
-    } claims;
-    bool workload_prefix; // false: the claim is the SPIFFE ID; true: or a prefix that ends at a path segment
+    struct gw_config_claims claims;
+    enum gw_config_workload_match workload_match;
     bool scopeless;       // `scopes: none`: no ceiling
     const struct gw_config_scope *scopes;
     size_t scopes_n;
-    struct {
-        struct gw_config_texts roles, tenants, trust_domains; // globs, globs, names; empty: it may assert none
-    } asserts;
+    struct gw_config_asserts asserts;
+};
+
+struct gw_config_replay {
+    uint64_t capacity;
+    unsigned share_percent; // of it, for one workload
 };
 
 struct gw_config_dpop {
@@ -119,8 +140,7 @@ struct gw_config_dpop {
     int64_t past, future;
     bool nonce_required;
     int64_t nonce_lifetime;
-    uint64_t replay_capacity;
-    unsigned replay_share_percent; // of the capacity, for one workload
+    struct gw_config_replay replay;
 };
 
 struct gw_config_policy {
@@ -130,7 +150,7 @@ struct gw_config_policy {
     uint64_t budget; // steps an evaluation
 };
 
-enum gw_config_api { GW_API_QDRANT = 1, GW_API_CHROMA };
+enum gw_config_api { GW_CONFIG_QDRANT = 1, GW_CONFIG_CHROMA };
 
 struct gw_config_endpoint {
     struct gw_config_place at;
@@ -147,6 +167,15 @@ struct gw_config_shard_tls {
     struct gw_config_text certificate, key, key_passphrase_file; // paths; for mutual TLS
 };
 
+struct gw_config_shard_timeouts {
+    int64_t connect, first_byte, idle; // idle: between two bytes of an answer
+};
+
+struct gw_config_pool {
+    uint64_t max_connections, max_idle; // of one loop to one endpoint
+    int64_t idle_timeout;               // of a connection that waits for use
+};
+
 struct gw_config_credential {
     struct gw_config_text header; // lower-case field name
     struct gw_config_text scheme; // put before the secret: "Bearer"; SPAN_NONE: none
@@ -161,13 +190,8 @@ struct gw_config_shard {
     size_t endpoints_n;
     bool has_tls; // some endpoint is https
     struct gw_config_shard_tls tls;
-    struct {
-        int64_t connect, first_byte, idle;
-    } timeouts;
-    struct {
-        uint64_t max_connections, max_idle; // an endpoint and loop
-        int64_t idle_timeout;
-    } pool;
+    struct gw_config_shard_timeouts timeouts;
+    struct gw_config_pool pool;
     bool has_credential;
     struct gw_config_credential credential;
 };
@@ -176,6 +200,8 @@ struct gw_config_shard {
 struct gw_config_route {
     struct gw_config_place at;
     struct gw_config_text database, tenant, collection; // globs
+    struct gw_config_text shard;                        // as written: one of the two
+    struct gw_config_texts hash;
     const unsigned *shards; // indexes into gw_config.shards; several: by hash
     size_t shards_n;
 };
@@ -186,6 +212,16 @@ struct gw_config_audit {
     bool drop_when_full;        // else the request is refused
     uint64_t queue;             // bytes a loop
     int64_t interval;           // between batches
+};
+
+struct gw_config_operations {
+    bool enabled;
+    struct gw_config_text listen; // host:port
+};
+
+struct gw_config_log {
+    enum log_level level;
+    bool json;
 };
 
 struct gw_config {
@@ -205,14 +241,8 @@ struct gw_config {
     const struct gw_config_route *routes;
     size_t routes_n;
     struct gw_config_audit audit;
-    struct {
-        bool enabled;
-        struct gw_config_text listen; // host:port
-    } operations;
-    struct {
-        enum log_level level;
-        bool json;
-    } log;
+    struct gw_config_operations operations;
+    struct gw_config_log log;
     unsigned loops; // 0: one a usable core
 };
 
