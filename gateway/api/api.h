@@ -32,7 +32,7 @@
 // One request as HTTP understood it. All spans are borrowed and must live as long as the meaning.
 struct gw_api_request {
     struct span method;          // as sent: "GET"; compared case-sensitively
-    const struct span *segments; // decoded path segments; "/" is none; no empty ones (the normaliser refused "//")
+    const struct span *segments; // decoded path segments; "/" has none. An empty one (a trailing slash) matches nothing
     size_t n_segments;
     struct span query;            // raw, without '?'; SPAN_NONE or empty: none
     struct span content_type;     // SPAN_NONE: no field

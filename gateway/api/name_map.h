@@ -38,6 +38,7 @@ enum gw_name_found {
     GW_NAME_ABSENT,  // a fresh complete listing does not have it: ERR_API_COLLECTION
     GW_NAME_MISS,    // list: gw_name_map_begin
     GW_NAME_LISTING, // somebody on this loop is listing this scope already: wait for that
+    GW_NAME_FAILED,  // a listing failed a moment ago: ERR_SHARD_ANSWER
     GW_NAME_FULL     // the scope is larger than its share and does not hold it: ERR_NOMEM
 };
 

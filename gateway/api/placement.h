@@ -5,8 +5,8 @@
 // by hashing the collection over a set. The hash is rendezvous hashing (each shard of the set scores SipHash of the name under a key made
 // from the shard's own name; the highest wins), so a set that gains or loses a shard moves only what it must.
 //
-// Patterns are globs: '*' any run of bytes, '?' one byte, all else itself. SPAN_NONE matches everything, also an absent
-// name; any other pattern needs a name to be there.
+// Patterns are globs: '*' any run of bytes, '?' one byte, all else itself. SPAN_NONE and "*" match everything, also an absent
+// name; any other pattern needs a name to be there. There is one placement for each API: its shards all speak it.
 //
 // Plain arrays owned by the caller (the configuration snapshot); immutable after gw_placement_init.
 #ifndef SALLYPORT_API_PLACEMENT_H

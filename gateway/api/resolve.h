@@ -14,15 +14,19 @@
 #define GW_RESOLVE_WAIT 1
 
 struct gw_resolve_wait {
-    struct gw_name_scope scope; // shard, tenant, database
-    bool begin;                 // true: gw_name_map_begin and send; false: a listing of it runs already, wait for that
+    struct span tenant, database;
+    struct gw_shard_set begin;   // shards to list: gw_name_map_begin with {shard, tenant, database}, and send
+    struct gw_shard_set running; // shards that are being listed for another exchange: wait for those
 };
 
-// Replaces the UUIDs in `meaning` by names (copied into the arena). 0; or GW_RESOLVE_WAIT, `*wait` filled, `meaning` untouched; or:
+// Replaces the UUIDs in `meaning` by names (copied into the arena) and sets `*shard`. 0; or GW_RESOLVE_WAIT, `*wait` filled, all else
+// untouched: call again when one of the listings has brought a page. Or:
 //   ERR_API_COLLECTION  no shard has the UUID in this tenant and database, or it is on a shard where the name is not placed
-//   ERR_NOMEM, ERR_ROUTE_NONE
-// The same call with no UUID in the meaning is 0 at once.
+//   ERR_SHARD_ANSWER    not found, and a shard could not be listed just now
+//   ERR_NOMEM           not found, and a shard has more collections than the map holds
+//   ERR_ROUTE_NONE, ERR_ROUTE_SPLIT  as gw_placement_shard
+// A meaning without a UUID is placed at once. For requests of fan ONE.
 int gw_api_resolve(struct gw_name_map *map, const struct gw_placement *placement, struct gw_api_meaning *meaning,
-                   int64_t now_ms, struct arena *arena, struct gw_resolve_wait *wait);
+                   int64_t now_ms, struct arena *arena, unsigned *shard, struct gw_resolve_wait *wait);
 
 #endif
