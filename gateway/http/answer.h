@@ -16,6 +16,7 @@ struct gw_answer {
     const struct span *challenges; // one WWW-Authenticate field each
     size_t n_challenges;
     uint64_t retry_after_s; // 0: none
+    int64_t wall_ms;        // for the Date field; 0: none
     bool head;              // the request was HEAD: the head as if, no body
     bool close;             // writes `connection: close`; the caller closes after it
     bool no_store;          // cache-control: no-store
@@ -30,6 +31,7 @@ struct gw_problem {
     const struct span *challenges; // written with 401 and 403 (insufficient_scope, RFC 6750 §3.1), and 400 invalid_request
     size_t n_challenges;
     uint64_t retry_after_s; // 0: 1 second for 429 and 503, none for others
+    int64_t wall_ms;        // for the Date field; 0: none
     bool head;
     bool close;
 };

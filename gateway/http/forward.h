@@ -21,6 +21,7 @@ struct gw_to_shard {
     enum gw_framing framing;   // of the body as it will be sent: NONE, LENGTH or CHUNKED
     uint64_t content_length;
     bool body_rewritten;       // content-encoding of the original is not sent
+    bool plain_answer;         // the gateway will read the answer: `accept-encoding: identity` in place of the client's
 };
 
 // The defaults from a request: its method, target and framing. Then set host, credential, request_id, allow.

@@ -62,8 +62,7 @@ struct gw_h1 {
     size_t extensions, trailer_n, trailer_lines;
     unsigned interims;
     uint8_t state;
-    uint8_t framing;
-    bool client, head_request;
+    bool client, head_request, in_extension;
 };
 
 // `limits` must outlive the parser. Nothing to free, ever.

@@ -4,7 +4,7 @@
 //
 // Normalised: percent-encoded unreserved characters are decoded, the hex digits of the others upper-cased, the host lower-cased,
 // the scheme's default port removed. Refused, never repaired: a fragment, userinfo, an encoded slash or NUL, a backslash raw or encoded, dot segments
-// raw or encoded (also before a `;`), empty segments, control characters, what is not UTF-8 once decoded, characters RFC 3986 does not allow.
+// raw or encoded (also before a `;`), empty segments (a trailing slash is allowed), control characters, what is not UTF-8 once decoded, characters RFC 3986 does not allow.
 #ifndef SALLYPORT_HTTP_TARGET_H
 #define SALLYPORT_HTTP_TARGET_H
 
@@ -33,7 +33,7 @@ struct gw_target_options {
 #define GW_TARGET_SEGMENTS 64 // most segments of a path
 
 // `target` as in the request line, `host` the one Host field's value. 0, ERR_HTTP_TARGET, ERR_HTTP_HOST (invalid), ERR_HTTP_AUTHORITY (not
-// ours, or another scheme), ERR_HTTP_UPGRADE (authority-form), ERR_NOMEM. `*what` (may be NULL) says what was wrong, static text. `*out` borrows from
+// ours, or another scheme), ERR_NOMEM. `*what` (may be NULL) says what was wrong, static text. `*out` borrows from
 // the arena, and `query` from `target`.
 int gw_target_parse(enum gw_method method, struct span target, struct span host, const struct gw_target_options *options, struct arena *arena,
                     struct gw_target *out, const char **what);
@@ -47,8 +47,5 @@ int gw_authority_normalise(struct span s, struct span scheme, struct arena *aren
 
 // "https://authority/path", normalised, without query: what a proof's htu must name (RFC 9449 §4.3 (9)). SPAN_NONE when out of memory.
 struct span gw_target_htu(const struct gw_target *t, struct span scheme, struct arena *arena);
-
-// UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool gw_is_utf8(struct span s);
 
 #endif

@@ -26,6 +26,9 @@ void gw_head_framing(struct gw_head *h, enum gw_framing framing, uint64_t conten
 // buffer itself is marked failed).
 int gw_head_end(struct gw_head *h);
 
+// Drops what was appended behind the first `mark` bytes.
+void gw_buf_rewind(struct buf *b, size_t mark);
+
 // "Not Found"; empty for a status without a name.
 struct span gw_status_reason(unsigned status);
 
