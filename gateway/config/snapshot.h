@@ -11,6 +11,7 @@
 
 #include "gateway/api/placement.h"
 #include "gateway/config/config.h"
+#include "gateway/config/endpoint.h"
 #include "gateway/http/h1.h"
 #include "gateway/http/target.h"
 #include "pki/dpop.h"
@@ -18,29 +19,25 @@
 #include "pki/trust.h"
 #include "policy/set.h"
 
-struct gw_shard_endpoint {
-    const char *host; // NUL-terminated
-    uint16_t port;
-    struct span authority; // for Host
-};
-
 // One independent deployment of a database.
 struct gw_shard {
-    const struct gw_shard_config *config;
+    const struct gw_config_shard *config;
     struct span name;
     size_t api; // index into gw_snapshot.apis
-    const struct gw_shard_endpoint *endpoints;
+    const struct gw_endpoint *endpoints;
     size_t n_endpoints;
     struct span credential_name, credential; // SPAN_NONE: none. Secret; wiped with the snapshot
     // TLS to the shard: plain when `tls` is false. PEM as read from the files; SPAN_NONE where there is none.
     bool tls;
-    struct span ca_pem, cert_pem, key_pem, passphrase;
+    struct pki_trust *trust; // who may vouch for it; NULL: the snapshot's bundles
+    struct span cert_pem, key_pem, passphrase;
 };
 
 // One database API and the shards that speak it.
 struct gw_served_api {
     struct gw_api *api;
-    struct gw_placement placement; // names all shards; its rules only those of this API
+    struct gw_placement placement; // of this API's shards only
+    const unsigned *shards;        // the placement's shard numbers → indexes into gw_snapshot.shards
 };
 
 struct gw_snapshot {

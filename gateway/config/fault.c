@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/config/fault.h"
+
+#include "pki/spiffe.h"
+
+static bool is_alnum(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// Letters and digits, and what `more` names.
+static bool only(struct span s, const char *more)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_alnum(s.p[i]) && (!s.p[i] || !strchr(more, s.p[i])))
+            return false;
+    return s.n > 0;
+}
+
+const char *gw_fault_name(struct span s)
+{
+    return s.n <= 64 && only(s, "-_.") ? NULL : "a name of at most 64 letters, digits, '-', '_' and '.' is expected";
+}
+
+const char *gw_fault_host(struct span s)
+{
+    return s.n <= 253 && only(s, "-_.:") ? NULL : "a host name or an address is expected";
+}
+
+// "host:port" or "[v6]:port"; the port may be absent (SPAN_NONE).
+static bool split(struct span s, struct span *host, struct span *port)
+{
+    size_t at;
+
+    if (s.n && s.p[0] == '[') {
+        at = span_find(s, ']');
+        *host = span_sub(s, 1, at);
+        if (at == s.n || !only(*host, ":."))
+            return false;
+        s = span_sub(s, at + 1, s.n);
+        if (s.n && s.p[0] != ':')
+            return false;
+        *port = s.n ? span_sub(s, 1, s.n) : SPAN_NONE;
+        return span_find(*host, ':') < host->n;
+    }
+    *port = s;
+    *host = span_cut(port, ':');
+    return host->n <= 253 && only(*host, "-_.");
+}
+
+static bool port_holds(struct span text, uint64_t *port)
+{
+    return span_to_u64(text, port) && *port <= 65535;
+}
+
+const char *gw_fault_host_port(struct span s)
+{
+    struct span host, port;
+    uint64_t v;
+
+    return split(s, &host, &port) && port_holds(port, &v) ? NULL : "host:port is expected, such as 127.0.0.1:8443 or [::1]:8443";
+}
+
+const char *gw_fault_authority(struct span s)
+{
+    struct span host, port;
+    uint64_t v;
+
+    if (!split(s, &host, &port) || (!span_is_none(port) && (!port_holds(port, &v) || v == 0)))
+        return "host or host:port is expected, without a scheme or path, such as gateway.example:8443";
+    return NULL;
+}
+
+const char *gw_fault_trust_domain(struct span s)
+{
+    return pki_spiffe_trust_domain_ok(s) ? NULL : "a trust domain is expected, such as example.org: lower-case letters, digits, '.', '-', '_', no scheme";
+}
+
+const char *gw_fault_workload_id(struct span s)
+{
+    struct pki_spiffe id;
+
+    return pki_spiffe_parse_workload(s, &id, NULL) == 0 ? NULL : "a workload's SPIFFE ID is expected, such as spiffe://example.org/search";
+}
+
+const char *gw_fault_glob(struct span s)
+{
+    size_t stars = 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        stars += s.p[i] == '*';
+    if (s.n > 512)
+        return "a pattern has at most 512 bytes";
+    return stars <= 8 ? NULL : "a pattern has at most 8 stars";
+}
+
+const char *gw_fault_field_name(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] >= 'A' && s.p[i] <= 'Z')
+            return "a header's name in lower case is expected";
+    return s.n <= 64 && only(s, "-_") ? NULL : "a header's name of letters, digits, '-' and '_' is expected";
+}
+
+const char *gw_fault_scheme(struct span s)
+{
+    return s.n <= 64 && only(s, "-") ? NULL : "an authentication scheme is expected, such as Bearer";
+}
+
+const char *gw_fault_endpoint(struct span s, bool *tls, struct span *host, uint16_t *port)
+{
+    static const char expected[] = "http://host:port or https://host:port is expected, without path, query or user";
+    struct span h, p;
+    uint64_t v;
+    bool secure;
+
+    if (span_starts(s, SPAN("https://"))) {
+        secure = true;
+        s = span_sub(s, 8, s.n);
+    } else if (span_starts(s, SPAN("http://"))) {
+        secure = false;
+        s = span_sub(s, 7, s.n);
+    } else {
+        return expected;
+    }
+    if (span_ends(s, SPAN("/")))
+        s.n--;
+    v = secure ? 443 : 80;
+    if (!split(s, &h, &p) || (!span_is_none(p) && (!port_holds(p, &v) || v == 0)))
+        return expected;
+    *tls = secure;
+    *host = h;
+    *port = (uint16_t)v;
+    return NULL;
+}
