@@ -26,9 +26,9 @@ static int fill(struct gw_config *c, struct span text, struct diags *diags)
     struct gw_reader r = { .arena = &c->arena, .diags = diags, .file = c->file, .folder = folder_of(c->file) };
     size_t errors = diags->errors;
     struct gw_yaml *root = NULL;
-    int e = gw_yaml_parse(text, c->file, &c->arena, diags, &root);
+    int e = gw_yaml_parse_on(text, c->file, &c->arena, diags, &root);
 
-    if (e)
+    if (e && (e == ERR_NOMEM || !root))
         return e;
     if (!root) {
         diag_error(diags, c->file, 0, 0, "the configuration is empty; docs/config.md shows a complete one");

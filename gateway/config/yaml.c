@@ -334,7 +334,7 @@ static void document(struct reader *r, struct gw_yaml **root)
     }
 }
 
-int gw_yaml_parse(struct span text, struct span file, struct arena *arena, struct diags *diags, struct gw_yaml **root)
+int gw_yaml_parse_on(struct span text, struct span file, struct arena *arena, struct diags *diags, struct gw_yaml **root)
 {
     struct reader r = { .text = text, .file = file, .arena = arena, .diags = diags };
     struct gw_yaml *found = NULL;
@@ -347,10 +347,19 @@ int gw_yaml_parse(struct span text, struct span file, struct arena *arena, struc
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
     document(&r, &found);
     yaml_parser_delete(&r.parser);
-    if (r.error)
-        return r.error;
-    *root = found;
-    return 0;
+    if (!r.stopped)
+        *root = found;
+    return r.error;
+}
+
+int gw_yaml_parse(struct span text, struct span file, struct arena *arena, struct diags *diags, struct gw_yaml **root)
+{
+    struct gw_yaml *found = NULL;
+    int e = gw_yaml_parse_on(text, file, arena, diags, &found);
+
+    if (!e)
+        *root = found;
+    return e;
 }
 
 bool gw_yaml_is_null(const struct gw_yaml *node)
