@@ -8,13 +8,13 @@
 #define MAX_EXTENSIONS 32
 #define MAX_NAMES 64 // of each kind: SANs, permitted and excluded subtrees
 
-static const struct span oid_ec = SPAN("\x2a\x86\x48\xce\x3d\x02\x01");             // 1.2.840.10045.2.1
-static const struct span oid_rsa = SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01");    // 1.2.840.113549.1.1.1
-static const struct span oid_p256 = SPAN("\x2a\x86\x48\xce\x3d\x03\x01\x07");       // 1.2.840.10045.3.1.7
-static const struct span oid_p384 = SPAN("\x2b\x81\x04\x00\x22");                   // 1.3.132.0.34
-static const struct span oid_p521 = SPAN("\x2b\x81\x04\x00\x23");                   // 1.3.132.0.35
-static const struct span oid_policies = SPAN("\x55\x1d\x20");                       // 2.5.29.32
-static const struct span oid_eku_any = SPAN("\x55\x1d\x25\x00");                    // 2.5.29.37.0
+static const struct span oid_ec = SPAN("\x2a\x86\x48\xce\x3d\x02\x01");          // 1.2.840.10045.2.1
+static const struct span oid_rsa = SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"); // 1.2.840.113549.1.1.1
+static const struct span oid_p256 = SPAN("\x2a\x86\x48\xce\x3d\x03\x01\x07");    // 1.2.840.10045.3.1.7
+static const struct span oid_p384 = SPAN("\x2b\x81\x04\x00\x22");                // 1.3.132.0.34
+static const struct span oid_p521 = SPAN("\x2b\x81\x04\x00\x23");                // 1.3.132.0.35
+static const struct span oid_policies = SPAN("\x55\x1d\x20");                    // 2.5.29.32
+static const struct span oid_eku_any = SPAN("\x55\x1d\x25\x00");                 // 2.5.29.37.0
 
 // The whole state of one parse: what fails names itself in `why`.
 struct parse {
@@ -24,19 +24,23 @@ struct parse {
     int error;
 };
 
-static bool fail(struct parse *p, int error, const char *why) {
+static bool fail(struct parse *p, int error, const char *why)
+{
     p->error = error;
     p->why = why;
     return false;
 }
 
-static bool malformed(struct parse *p, const char *why) {
+static bool malformed(struct parse *p, const char *why)
+{
     return fail(p, ERR_CERT_MALFORMED, why);
 }
 
-enum pki_sig pki_sig_parse(struct span algorithm) {
+enum pki_sig pki_sig_parse(struct span algorithm)
+{
     struct span content, oid, null;
-    if (!pki_der_take(&algorithm, PKI_DER_SEQUENCE, &content) || algorithm.n != 0 || !pki_der_take(&content, PKI_DER_OID, &oid))
+    if (!pki_der_take(&algorithm, PKI_DER_SEQUENCE, &content) || algorithm.n != 0 ||
+        !pki_der_take(&content, PKI_DER_OID, &oid))
         return PKI_SIG_UNKNOWN;
     bool bare = content.n == 0;
     bool with_null = pki_der_take(&content, PKI_DER_NULL, &null) && null.n == 0 && content.n == 0;
@@ -62,25 +66,30 @@ enum pki_sig pki_sig_parse(struct span algorithm) {
     return PKI_SIG_UNKNOWN;
 }
 
-static bool parse_time(struct span *rest, int64_t *out) {
+static bool parse_time(struct span *rest, int64_t *out)
+{
     int tag;
     struct span content;
     return pki_der_next(rest, &tag, &content, NULL) && pki_der_read_time(tag, content, out);
 }
 
 // RFC 5280 §4.1.2.5.1: times before 2050 are UTCTime; either is read, as everybody does.
-static bool parse_validity(struct parse *p, struct span v) {
+static bool parse_validity(struct parse *p, struct span v)
+{
     if (!parse_time(&v, &p->c->not_before) || !parse_time(&v, &p->c->not_after) || v.n != 0)
         return malformed(p, "the validity does not parse");
     return true;
 }
 
-static bool parse_ec_key(struct parse *p, struct span curve, struct span bits) {
+static bool parse_ec_key(struct parse *p, struct span curve, struct span bits)
+{
     static const struct {
         const struct span *oid;
         enum pki_spki type;
         size_t bytes;
-    } curves[] = { { &oid_p256, PKI_SPKI_P256, 32 }, { &oid_p384, PKI_SPKI_P384, 48 }, { &oid_p521, PKI_SPKI_P521, 66 } };
+    } curves[] = { { &oid_p256, PKI_SPKI_P256, 32 },
+                   { &oid_p384, PKI_SPKI_P384, 48 },
+                   { &oid_p521, PKI_SPKI_P521, 66 } };
     for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++) {
         if (!span_eq(curve, *curves[i].oid))
             continue;
@@ -93,11 +102,12 @@ static bool parse_ec_key(struct parse *p, struct span curve, struct span bits) {
     return fail(p, ERR_CERT_WEAK, "the public key is on a curve that is not accepted");
 }
 
-static bool parse_rsa_key(struct parse *p, struct span bits) {
+static bool parse_rsa_key(struct parse *p, struct span bits)
+{
     struct span all = bits, key, modulus, exponent, n, e;
     if (!pki_der_take(&all, PKI_DER_SEQUENCE, &key) || all.n != 0 || !pki_der_take(&key, PKI_DER_INTEGER, &modulus) ||
-        !pki_der_take(&key, PKI_DER_INTEGER, &exponent) || key.n != 0 || !pki_der_positive(modulus, &n) || !pki_der_positive(exponent, &e) ||
-        n.n == 0 || e.n == 0)
+        !pki_der_take(&key, PKI_DER_INTEGER, &exponent) || key.n != 0 || !pki_der_positive(modulus, &n) ||
+        !pki_der_positive(exponent, &e) || n.n == 0 || e.n == 0)
         return malformed(p, "the RSA public key does not parse");
     unsigned top = (unsigned char)n.p[0], lead = 0;
     while (lead < 8 && !(top & (0x80u >> lead)))
@@ -114,10 +124,11 @@ static bool parse_rsa_key(struct parse *p, struct span bits) {
     return true;
 }
 
-static bool parse_spki(struct parse *p, struct span spki) {
+static bool parse_spki(struct parse *p, struct span spki)
+{
     struct span algorithm, bit_string, bits, oid, parameter = SPAN_NONE;
-    if (!pki_der_take(&spki, PKI_DER_SEQUENCE, &algorithm) || !pki_der_take(&spki, PKI_DER_BIT_STRING, &bit_string) || spki.n != 0 ||
-        !pki_der_bit_bytes(bit_string, &bits) || !pki_der_take(&algorithm, PKI_DER_OID, &oid))
+    if (!pki_der_take(&spki, PKI_DER_SEQUENCE, &algorithm) || !pki_der_take(&spki, PKI_DER_BIT_STRING, &bit_string) ||
+        spki.n != 0 || !pki_der_bit_bytes(bit_string, &bits) || !pki_der_take(&algorithm, PKI_DER_OID, &oid))
         return malformed(p, "the public key does not parse");
     if (span_eq(oid, oid_ec)) {
         if (!pki_der_take(&algorithm, PKI_DER_OID, &parameter) || algorithm.n != 0)
@@ -139,7 +150,8 @@ static bool parse_spki(struct parse *p, struct span spki) {
     return fail(p, ERR_CERT_WEAK, "the public key is of a type that is not accepted");
 }
 
-static bool has_nul_or_high(struct span s) {
+static bool has_nul_or_high(struct span s)
+{
     for (size_t i = 0; i < s.n; i++)
         if (s.p[i] == 0 || (unsigned char)s.p[i] > 0x7f)
             return true;
@@ -147,14 +159,16 @@ static bool has_nul_or_high(struct span s) {
 }
 
 // One GeneralName. A directory name is [4] EXPLICIT, the others are IMPLICIT.
-static bool parse_general_name(struct parse *p, struct span *rest, struct pki_general_name *out) {
+static bool parse_general_name(struct parse *p, struct span *rest, struct pki_general_name *out)
+{
     int tag;
     struct span content;
     if (!pki_der_next(rest, &tag, &content, NULL) || (tag & 0xc0) != 0x80 || (tag & 0x1f) > PKI_NAME_RID)
         return malformed(p, "a general name does not parse");
     enum pki_name_type type = (enum pki_name_type)(tag & 0x1f);
     bool constructed = (tag & 0x20) != 0;
-    bool wants_constructed = type == PKI_NAME_OTHER || type == PKI_NAME_X400 || type == PKI_NAME_DIRECTORY || type == PKI_NAME_EDI;
+    bool wants_constructed =
+        type == PKI_NAME_OTHER || type == PKI_NAME_X400 || type == PKI_NAME_DIRECTORY || type == PKI_NAME_EDI;
     if (constructed != wants_constructed)
         return malformed(p, "a general name does not parse");
     if (type == PKI_NAME_EMAIL || type == PKI_NAME_DNS || type == PKI_NAME_URI) {
@@ -169,7 +183,8 @@ static bool parse_general_name(struct parse *p, struct span *rest, struct pki_ge
     return true;
 }
 
-static bool push_name(struct parse *p, struct pki_general_name **list, size_t *n, struct pki_general_name name) {
+static bool push_name(struct parse *p, struct pki_general_name **list, size_t *n, struct pki_general_name name)
+{
     if (*n == MAX_NAMES)
         return malformed(p, "too many names in one extension");
     if (!*list) {
@@ -181,7 +196,8 @@ static bool push_name(struct parse *p, struct pki_general_name **list, size_t *n
     return true;
 }
 
-static bool ext_san(struct parse *p, struct span v, bool critical) {
+static bool ext_san(struct parse *p, struct span v, bool critical)
+{
     (void)critical;
     struct span names;
     if (!pki_der_take(&v, PKI_DER_SEQUENCE, &names) || v.n != 0 || names.n == 0)
@@ -192,7 +208,8 @@ static bool ext_san(struct parse *p, struct span v, bool critical) {
             return false;
         if (name.type == PKI_NAME_IP && name.value.n != 4 && name.value.n != 16)
             return malformed(p, "an IP address is not 4 or 16 bytes");
-        if ((name.type == PKI_NAME_DNS || name.type == PKI_NAME_URI || name.type == PKI_NAME_EMAIL) && name.value.n == 0)
+        if ((name.type == PKI_NAME_DNS || name.type == PKI_NAME_URI || name.type == PKI_NAME_EMAIL) &&
+            name.value.n == 0)
             return malformed(p, "a subject alternative name is empty");
         if (!push_name(p, &p->c->names, &p->c->names_n, name))
             return false;
@@ -200,7 +217,8 @@ static bool ext_san(struct parse *p, struct span v, bool critical) {
     return true;
 }
 
-static bool ext_basic(struct parse *p, struct span v, bool critical) {
+static bool ext_basic(struct parse *p, struct span v, bool critical)
+{
     struct span seq, content;
     if (!pki_der_take(&v, PKI_DER_SEQUENCE, &seq) || v.n != 0)
         return malformed(p, "the basic constraints do not parse");
@@ -225,9 +243,11 @@ static bool ext_basic(struct parse *p, struct span v, bool critical) {
     return true;
 }
 
-static bool ext_key_usage(struct parse *p, struct span v, bool critical) {
+static bool ext_key_usage(struct parse *p, struct span v, bool critical)
+{
     struct span bits;
-    if (!pki_der_take(&v, PKI_DER_BIT_STRING, &bits) || v.n != 0 || bits.n < 2 || bits.n > 3 || (unsigned char)bits.p[0] > 7)
+    if (!pki_der_take(&v, PKI_DER_BIT_STRING, &bits) || v.n != 0 || bits.n < 2 || bits.n > 3 ||
+        (unsigned char)bits.p[0] > 7)
         return malformed(p, "the key usage does not parse");
     unsigned unused = (unsigned char)bits.p[0];
     unsigned last = (unsigned char)bits.p[bits.n - 1];
@@ -242,7 +262,8 @@ static bool ext_key_usage(struct parse *p, struct span v, bool critical) {
     return true;
 }
 
-static bool ext_extended_usage(struct parse *p, struct span v, bool critical) {
+static bool ext_extended_usage(struct parse *p, struct span v, bool critical)
+{
     (void)critical;
     struct span oids, oid;
     if (!pki_der_take(&v, PKI_DER_SEQUENCE, &oids) || v.n != 0 || oids.n == 0)
@@ -263,7 +284,8 @@ static bool ext_extended_usage(struct parse *p, struct span v, bool critical) {
     return true;
 }
 
-static bool parse_subtrees(struct parse *p, struct span trees, struct pki_general_name **list, size_t *n) {
+static bool parse_subtrees(struct parse *p, struct span trees, struct pki_general_name **list, size_t *n)
+{
     while (trees.n) {
         struct span tree;
         struct pki_general_name name;
@@ -277,30 +299,35 @@ static bool parse_subtrees(struct parse *p, struct span trees, struct pki_genera
     return true;
 }
 
-static bool ext_name_constraints(struct parse *p, struct span v, bool critical) {
+static bool ext_name_constraints(struct parse *p, struct span v, bool critical)
+{
     (void)critical; // applied either way
     struct span seq, trees;
     if (!pki_der_take(&v, PKI_DER_SEQUENCE, &seq) || v.n != 0 || seq.n == 0)
         return malformed(p, "the name constraints do not parse");
     if (pki_der_peek(seq, PKI_DER_CONTEXT_CONSTRUCTED(0)) &&
-        (!pki_der_take(&seq, PKI_DER_CONTEXT_CONSTRUCTED(0), &trees) || !parse_subtrees(p, trees, &p->c->permitted, &p->c->permitted_n)))
+        (!pki_der_take(&seq, PKI_DER_CONTEXT_CONSTRUCTED(0), &trees) ||
+         !parse_subtrees(p, trees, &p->c->permitted, &p->c->permitted_n)))
         return malformed(p, "the name constraints do not parse");
     if (pki_der_peek(seq, PKI_DER_CONTEXT_CONSTRUCTED(1)) &&
-        (!pki_der_take(&seq, PKI_DER_CONTEXT_CONSTRUCTED(1), &trees) || !parse_subtrees(p, trees, &p->c->excluded, &p->c->excluded_n)))
+        (!pki_der_take(&seq, PKI_DER_CONTEXT_CONSTRUCTED(1), &trees) ||
+         !parse_subtrees(p, trees, &p->c->excluded, &p->c->excluded_n)))
         return malformed(p, "the name constraints do not parse");
     if (seq.n != 0)
         return malformed(p, "the name constraints do not parse");
     return true;
 }
 
-static bool ext_skid(struct parse *p, struct span v, bool critical) {
+static bool ext_skid(struct parse *p, struct span v, bool critical)
+{
     (void)critical;
     if (!pki_der_take(&v, PKI_DER_OCTET_STRING, &p->c->skid) || v.n != 0)
         return malformed(p, "the subject key identifier does not parse");
     return true;
 }
 
-static bool ext_akid(struct parse *p, struct span v, bool critical) {
+static bool ext_akid(struct parse *p, struct span v, bool critical)
+{
     (void)critical;
     struct span seq;
     if (!pki_der_take(&v, PKI_DER_SEQUENCE, &seq) || v.n != 0)
@@ -311,7 +338,8 @@ static bool ext_akid(struct parse *p, struct span v, bool critical) {
 }
 
 // With no policy asked for and policy constraints refused when critical, any certificate policy is as good as none (RFC 5280 §6.1).
-static bool ext_policies(struct parse *p, struct span v, bool critical) {
+static bool ext_policies(struct parse *p, struct span v, bool critical)
+{
     (void)p, (void)v, (void)critical;
     return true;
 }
@@ -330,7 +358,8 @@ static const struct {
     { &oid_policies, ext_policies },
 };
 
-static bool parse_extension(struct parse *p, struct span oid, bool critical, struct span value) {
+static bool parse_extension(struct parse *p, struct span oid, bool critical, struct span value)
+{
     for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++)
         if (span_eq(oid, *extensions[i].oid))
             return extensions[i].parse(p, value, critical);
@@ -339,7 +368,8 @@ static bool parse_extension(struct parse *p, struct span oid, bool critical, str
     return true;
 }
 
-static bool parse_extensions(struct parse *p, struct span list) {
+static bool parse_extensions(struct parse *p, struct span list)
+{
     struct span seen[MAX_EXTENSIONS];
     size_t n = 0;
     while (list.n) {
@@ -366,14 +396,16 @@ static bool parse_extensions(struct parse *p, struct span list) {
     return true;
 }
 
-static bool parse_tbs(struct parse *p, struct span tbs, struct span *algorithm) {
+static bool parse_tbs(struct parse *p, struct span tbs, struct span *algorithm)
+{
     struct span content, version, number, whole;
     int tag;
     // v1 and v2 certificates have no extensions, so they can name no workload and be no CA.
-    if (!pki_der_take(&tbs, PKI_DER_CONTEXT_CONSTRUCTED(0), &version) || !pki_der_take(&version, PKI_DER_INTEGER, &number) || version.n != 0 ||
-        !span_eq(number, SPAN("\x02")))
+    if (!pki_der_take(&tbs, PKI_DER_CONTEXT_CONSTRUCTED(0), &version) ||
+        !pki_der_take(&version, PKI_DER_INTEGER, &number) || version.n != 0 || !span_eq(number, SPAN("\x02")))
         return malformed(p, "it is not an X.509 version 3 certificate");
-    if (!pki_der_take(&tbs, PKI_DER_INTEGER, &content) || !pki_der_positive(content, &p->c->serial) || p->c->serial.n > 20)
+    if (!pki_der_take(&tbs, PKI_DER_INTEGER, &content) || !pki_der_positive(content, &p->c->serial) ||
+        p->c->serial.n > 20)
         return malformed(p, "the serial number is not positive, or longer than 20 bytes");
     if (!pki_der_next(&tbs, &tag, &content, algorithm) || tag != PKI_DER_SEQUENCE)
         return malformed(p, "the signature algorithm does not parse");
@@ -393,13 +425,14 @@ static bool parse_tbs(struct parse *p, struct span tbs, struct span *algorithm) 
     if (tbs.n == 0)
         return true;
     struct span list;
-    if (!pki_der_take(&tbs, PKI_DER_CONTEXT_CONSTRUCTED(3), &content) || tbs.n != 0 || !pki_der_take(&content, PKI_DER_SEQUENCE, &list) ||
-        content.n != 0 || list.n == 0)
+    if (!pki_der_take(&tbs, PKI_DER_CONTEXT_CONSTRUCTED(3), &content) || tbs.n != 0 ||
+        !pki_der_take(&content, PKI_DER_SEQUENCE, &list) || content.n != 0 || list.n == 0)
         return malformed(p, "the extensions do not parse");
     return parse_extensions(p, list);
 }
 
-static bool parse_whole(struct parse *p, struct span der) {
+static bool parse_whole(struct parse *p, struct span der)
+{
     struct span all = der, content, tbs, inner, outer, bits;
     int tag;
     if (der.n > PKI_CERT_MAX)
@@ -409,8 +442,8 @@ static bool parse_whole(struct parse *p, struct span der) {
     if (!pki_der_next(&content, &tag, &tbs, &p->c->tbs) || tag != PKI_DER_SEQUENCE || !parse_tbs(p, tbs, &inner))
         return p->error ? false : malformed(p, "it does not parse");
     struct span whole_outer;
-    if (!pki_der_next(&content, &tag, &outer, &whole_outer) || tag != PKI_DER_SEQUENCE || !pki_der_take(&content, PKI_DER_BIT_STRING, &bits) ||
-        content.n != 0 || !pki_der_bit_bytes(bits, &p->c->sig))
+    if (!pki_der_next(&content, &tag, &outer, &whole_outer) || tag != PKI_DER_SEQUENCE ||
+        !pki_der_take(&content, PKI_DER_BIT_STRING, &bits) || content.n != 0 || !pki_der_bit_bytes(bits, &p->c->sig))
         return malformed(p, "the signature does not parse");
     if (!span_eq(inner, whole_outer)) // RFC 5280 §4.1.1.2
         return malformed(p, "the two signature algorithms differ");
@@ -418,7 +451,8 @@ static bool parse_whole(struct parse *p, struct span der) {
     return true;
 }
 
-int pki_cert_parse(struct span der, struct arena *arena, struct pki_cert *out, const char **why) {
+int pki_cert_parse(struct span der, struct arena *arena, struct pki_cert *out, const char **why)
+{
     struct pki_cert cert = { .der = der, .path_len = -1 };
     struct parse p = { .c = &cert, .arena = arena };
     if (!parse_whole(&p, der)) {

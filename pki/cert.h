@@ -92,12 +92,17 @@ enum pki_sig pki_sig_parse(struct span algorithm);
 // The leaf's own profile, checklist 29: not a CA, may not sign certificates or CRLs, key usage critical with digitalSignature, extended key
 // usage, if there, for `purpose`. 0, ERR_CERT_IS_CA, ERR_CERT_USAGE.
 int pki_cert_leaf_profile(const struct pki_cert *leaf, enum pki_purpose purpose);
-// Version 3, CA:TRUE in a critical basicConstraints, keyCertSign: what may stand above another certificate. 0 or ERR_CERT_UNTRUSTED.
-int pki_cert_ca_profile(const struct pki_cert *ca, const char **why);
+// A server that is known by its DNS name, as RFC 5280 has it: not a CA, and key usages, where there are any, that allow it. 0, ERR_CERT_IS_CA,
+// ERR_CERT_USAGE.
+int pki_cert_server_profile(const struct pki_cert *leaf);
+// What may stand above another certificate: CA:TRUE, and keyCertSign if there is a key usage (RFC 5280 §6.1.4). For workloads (X.509-SVID §4) the
+// key usage must be there, and the basic constraints critical. 0 or ERR_CERT_UNTRUSTED.
+int pki_cert_ca_profile(const struct pki_cert *ca, bool workload, const char **why);
 
 // The workload that a leaf names (checklist 28): its one URI SAN, or, when no URI of it is a SPIFFE ID, what the rules make of its DNS SANs and subject. `*id`
 // points into the certificate or the map. 0, ERR_CERT_SAN, ERR_CERT_SPIFFE_ID, ERR_CERT_UNMAPPED, ERR_NOMEM.
-int pki_cert_workload(const struct pki_cert *leaf, const struct pki_identity_map *map, struct arena *scratch, struct pki_spiffe *id);
+int pki_cert_workload(const struct pki_cert *leaf, const struct pki_identity_map *map, struct arena *scratch,
+                      struct pki_spiffe *id);
 // True when `name` (a DNS name, or an IP address as text) is among the certificate's SANs.
 bool pki_cert_has_host(const struct pki_cert *leaf, struct span name);
 

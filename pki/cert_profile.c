@@ -4,7 +4,8 @@
 
 #include <arpa/inet.h>
 
-int pki_cert_leaf_profile(const struct pki_cert *leaf, enum pki_purpose purpose) {
+int pki_cert_leaf_profile(const struct pki_cert *leaf, enum pki_purpose purpose)
+{
     if (leaf->ca || (leaf->has_usage && (leaf->usage & (PKI_KU_CERT_SIGN | PKI_KU_CRL_SIGN))))
         return ERR_CERT_IS_CA;
     if (!leaf->has_usage || !leaf->usage_critical || !(leaf->usage & PKI_KU_DIGITAL_SIGNATURE))
@@ -15,20 +16,32 @@ int pki_cert_leaf_profile(const struct pki_cert *leaf, enum pki_purpose purpose)
     return 0;
 }
 
-int pki_cert_ca_profile(const struct pki_cert *ca, const char **why) {
+int pki_cert_server_profile(const struct pki_cert *leaf)
+{
+    if (leaf->ca || (leaf->has_usage && (leaf->usage & PKI_KU_CERT_SIGN)))
+        return ERR_CERT_IS_CA;
+    bool usable = !leaf->has_usage || (leaf->usage & PKI_KU_DIGITAL_SIGNATURE);
+    bool meant = !leaf->has_eku || (leaf->eku & (PKI_EKU_SERVER | PKI_EKU_ANY));
+    return usable && meant ? 0 : ERR_CERT_USAGE;
+}
+
+int pki_cert_ca_profile(const struct pki_cert *ca, bool workload, const char **why)
+{
     const char *fault = NULL;
     if (!ca->has_basic || !ca->ca)
         fault = "it is not a CA certificate";
-    else if (!ca->basic_critical) // RFC 5280 §4.2.1.9
+    else if (workload && !ca->basic_critical)
         fault = "its basic constraints are not critical";
-    else if (!ca->has_usage || !(ca->usage & PKI_KU_CERT_SIGN)) // §4.2.1.3; X.509-SVID §4.3
+    else if (ca->has_usage ? !(ca->usage & PKI_KU_CERT_SIGN) : workload)
         fault = "its key usage does not let it sign certificates";
     if (fault && why)
         *why = fault;
     return fault ? ERR_CERT_UNTRUSTED : 0;
 }
 
-static int mapped_workload(const struct pki_cert *leaf, const struct pki_identity_map *map, struct arena *scratch, struct pki_spiffe *id) {
+static int mapped_workload(const struct pki_cert *leaf, const struct pki_identity_map *map, struct arena *scratch,
+                           struct pki_spiffe *id)
+{
     if (!map || map->n == 0)
         return ERR_CERT_UNMAPPED;
     struct span *dns = arena_array(scratch, leaf->names_n ? leaf->names_n : 1, sizeof *dns);
@@ -43,7 +56,9 @@ static int mapped_workload(const struct pki_cert *leaf, const struct pki_identit
     return span_is_none(found) ? ERR_CERT_UNMAPPED : pki_spiffe_parse_workload(found, id, NULL);
 }
 
-int pki_cert_workload(const struct pki_cert *leaf, const struct pki_identity_map *map, struct arena *scratch, struct pki_spiffe *id) {
+int pki_cert_workload(const struct pki_cert *leaf, const struct pki_identity_map *map, struct arena *scratch,
+                      struct pki_spiffe *id)
+{
     size_t uris = 0;
     bool spiffe = false;
     struct span uri = SPAN_NONE;
@@ -61,7 +76,8 @@ int pki_cert_workload(const struct pki_cert *leaf, const struct pki_identity_map
     return pki_spiffe_parse_workload(uri, id, NULL);
 }
 
-bool pki_cert_has_host(const struct pki_cert *leaf, struct span name) {
+bool pki_cert_has_host(const struct pki_cert *leaf, struct span name)
+{
     char text[INET6_ADDRSTRLEN];
     unsigned char address[16];
     size_t address_n = 0;
@@ -82,7 +98,8 @@ bool pki_cert_has_host(const struct pki_cert *leaf, struct span name) {
     return false;
 }
 
-struct span pki_serial_text(struct span magnitude, struct arena *arena) {
+struct span pki_serial_text(struct span magnitude, struct arena *arena)
+{
     static const char digits[] = "0123456789abcdef";
     while (magnitude.n && magnitude.p[0] == 0)
         magnitude = span_sub(magnitude, 1, magnitude.n);

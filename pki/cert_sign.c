@@ -40,11 +40,13 @@ static const struct {
     [PKI_SPKI_ED25519] = { FAMILY_ED25519, 0 },
 };
 
-static const byte *bytes_of(struct span s) {
+static const byte *bytes_of(struct span s)
+{
     return (const byte *)s.p;
 }
 
-static bool ec_verifies(struct span point, int curve, const byte *hash, unsigned hash_n, struct span sig) {
+static bool ec_verifies(struct span point, int curve, const byte *hash, unsigned hash_n, struct span sig)
+{
     ecc_key key;
     int valid = 0;
     if (wc_ecc_init(&key) != 0)
@@ -57,7 +59,8 @@ static bool ec_verifies(struct span point, int curve, const byte *hash, unsigned
 }
 
 // PKCS #1 v1.5: the signature is opened and its whole content compared, so nothing can hide behind the hash.
-static bool rsa_verifies(struct span der, int oid, const byte *hash, unsigned hash_n, struct span sig) {
+static bool rsa_verifies(struct span der, int oid, const byte *hash, unsigned hash_n, struct span sig)
+{
     RsaKey key;
     byte opened[1024], expected[128];
     word32 at = 0;
@@ -73,18 +76,22 @@ static bool rsa_verifies(struct span der, int oid, const byte *hash, unsigned ha
     return ok;
 }
 
-static bool ed25519_verifies(struct span public, struct span message, struct span sig) {
+static bool ed25519_verifies(struct span public, struct span message, struct span sig)
+{
     ed25519_key key;
     int valid = 0;
     if (wc_ed25519_init(&key) != 0)
         return false;
-    bool ok = wc_ed25519_import_public(bytes_of(public), (word32)public.n, &key) == 0 &&
-              wc_ed25519_verify_msg(bytes_of(sig), (word32)sig.n, bytes_of(message), (word32)message.n, &valid, &key) == 0 && valid == 1;
+    bool ok =
+        wc_ed25519_import_public(bytes_of(public), (word32) public.n, &key) == 0 &&
+        wc_ed25519_verify_msg(bytes_of(sig), (word32)sig.n, bytes_of(message), (word32)message.n, &valid, &key) == 0 &&
+        valid == 1;
     wc_ed25519_free(&key);
     return ok;
 }
 
-int pki_cert_verify(const struct pki_cert *issuer, enum pki_sig type, struct span tbs, struct span sig) {
+int pki_cert_verify(const struct pki_cert *issuer, enum pki_sig type, struct span tbs, struct span sig)
+{
     enum family family = signatures[type].family;
     if (family == FAMILY_NONE)
         return ERR_CERT_WEAK;
@@ -97,12 +104,14 @@ int pki_cert_verify(const struct pki_cert *issuer, enum pki_sig type, struct spa
         byte hash[WC_MAX_DIGEST_SIZE];
         if (wc_Hash(signatures[type].hash, bytes_of(tbs), (word32)tbs.n, hash, signatures[type].bytes) != 0)
             return ERR_CERT_UNTRUSTED;
-        ok = family == FAMILY_EC ? ec_verifies(issuer->key, keys[issuer->key_type].curve, hash, signatures[type].bytes, sig)
-                                 : rsa_verifies(issuer->key, signatures[type].oid, hash, signatures[type].bytes, sig);
+        ok = family == FAMILY_EC
+                 ? ec_verifies(issuer->key, keys[issuer->key_type].curve, hash, signatures[type].bytes, sig)
+                 : rsa_verifies(issuer->key, signatures[type].oid, hash, signatures[type].bytes, sig);
     }
     return ok ? 0 : ERR_CERT_UNTRUSTED;
 }
 
-int pki_cert_signed_by(const struct pki_cert *cert, const struct pki_cert *issuer) {
+int pki_cert_signed_by(const struct pki_cert *cert, const struct pki_cert *issuer)
+{
     return pki_cert_verify(issuer, cert->sig_type, cert->tbs, cert->sig);
 }

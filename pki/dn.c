@@ -25,7 +25,8 @@ static const struct {
     { SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01"), SPAN("emailAddress") },
 };
 
-static void put_oid(struct buf *out, struct span oid) {
+static void put_oid(struct buf *out, struct span oid)
+{
     uint64_t v = 0;
     bool first = true;
     for (size_t i = 0; i < oid.n; i++) {
@@ -44,7 +45,8 @@ static void put_oid(struct buf *out, struct span oid) {
 }
 
 // RFC 4514 §2.4. Everything outside printable ASCII is written as \XX, so the text is safe in a log line and comparable byte for byte.
-static void put_value(struct buf *out, struct span v) {
+static void put_value(struct buf *out, struct span v)
+{
     for (size_t i = 0; i < v.n; i++) {
         unsigned char c = (unsigned char)v.p[i];
         bool edge = (i == 0 && (c == ' ' || c == '#')) || (i == v.n - 1 && c == ' ');
@@ -57,10 +59,12 @@ static void put_value(struct buf *out, struct span v) {
     }
 }
 
-static bool put_attribute(struct buf *out, struct span attribute) {
+static bool put_attribute(struct buf *out, struct span attribute)
+{
     int tag;
     struct span oid, value, whole;
-    if (!pki_der_take(&attribute, PKI_DER_OID, &oid) || !pki_der_next(&attribute, &tag, &value, &whole) || attribute.n != 0)
+    if (!pki_der_take(&attribute, PKI_DER_OID, &oid) || !pki_der_next(&attribute, &tag, &value, &whole) ||
+        attribute.n != 0)
         return false;
     bool known = false;
     for (size_t i = 0; i < sizeof attributes / sizeof attributes[0] && !known; i++)
@@ -82,7 +86,8 @@ static bool put_attribute(struct buf *out, struct span attribute) {
 
 #define MAX_RDNS 32
 
-struct span pki_dn_text(struct span name, struct arena *arena) {
+struct span pki_dn_text(struct span name, struct arena *arena)
+{
     struct span rdns, set[MAX_RDNS];
     size_t n = 0;
     if (!pki_der_take(&name, PKI_DER_SEQUENCE, &rdns) || name.n != 0)

@@ -3,12 +3,14 @@
 
 #include "pki/spiffe.h"
 
-static bool host_char(char c) {
+static bool host_char(char c)
+{
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
 // Labels of letters, digits, '-' and '_' between single dots.
-static bool host_ok(struct span s) {
+static bool host_ok(struct span s)
+{
     if (s.n == 0 || s.n > 253)
         return false;
     bool label = false;
@@ -26,7 +28,8 @@ static bool host_ok(struct span s) {
     return label;
 }
 
-bool pki_dns_match(struct span pattern, struct span name) {
+bool pki_dns_match(struct span pattern, struct span name)
+{
     if (!host_ok(name))
         return false;
     if (!span_starts(pattern, SPAN("*.")))
@@ -37,7 +40,8 @@ bool pki_dns_match(struct span pattern, struct span name) {
     return host_ok(span_sub(tail, 1, tail.n)) && dot > 0 && dot < name.n && span_ieq(tail, span_sub(name, dot, name.n));
 }
 
-const char *pki_identity_rule_fault(const struct pki_identity_rule *rule) {
+const char *pki_identity_rule_fault(const struct pki_identity_rule *rule)
+{
     struct pki_spiffe id;
     const char *why = NULL;
     bool dns = !span_is_none(rule->dns), subject = !span_is_none(rule->subject);
@@ -55,7 +59,9 @@ const char *pki_identity_rule_fault(const struct pki_identity_rule *rule) {
     return NULL;
 }
 
-struct span pki_identity_map_find(const struct pki_identity_map *map, const struct span *dns, size_t dns_n, struct span subject) {
+struct span pki_identity_map_find(const struct pki_identity_map *map, const struct span *dns, size_t dns_n,
+                                  struct span subject)
+{
     for (size_t i = 0; i < dns_n; i++)
         for (size_t r = 0; r < map->n; r++)
             // A star in the certificate is no host name, so it matches nothing: only a rule may have one.

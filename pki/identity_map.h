@@ -23,7 +23,8 @@ struct pki_identity_map {
 // What is wrong with a rule, as static text for a configuration error, or NULL.
 const char *pki_identity_rule_fault(const struct pki_identity_rule *rule);
 // The ID for a certificate: first the DNS names in the certificate's order, each against the rules in theirs, then the subject. SPAN_NONE without a match.
-struct span pki_identity_map_find(const struct pki_identity_map *map, const struct span *dns, size_t dns_n, struct span subject);
+struct span pki_identity_map_find(const struct pki_identity_map *map, const struct span *dns, size_t dns_n,
+                                  struct span subject);
 // RFC 6125 §6.4: one leading "*." stands for one label. For server names as well.
 bool pki_dns_match(struct span pattern, struct span name);
 
