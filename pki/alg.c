@@ -63,7 +63,7 @@ static bool digest(const struct row *row, struct span message, byte out[static W
     return wc_Hash(row->hash, (const byte *)message.p, (word32)message.n, out, *n) == 0;
 }
 
-static int verify_ec(const struct pki_key *k, const byte *hash, word32 hash_n, struct span signature)
+int pki_key_verify_ec_(const struct pki_key *k, struct span hash, struct span signature)
 {
     unsigned octets = pki_key_octets_(k->type);
     if (signature.n != 2 * octets)
@@ -76,7 +76,7 @@ static int verify_ec(const struct pki_key *k, const byte *hash, word32 hash_n, s
     if (rc == MP_OKAY)
         rc = mp_read_unsigned_bin(&s, (const byte *)signature.p + octets, octets);
     if (rc == MP_OKAY)
-        rc = wc_ecc_verify_hash_ex(&r, &s, hash, hash_n, &ok, k->ec);
+        rc = wc_ecc_verify_hash_ex(&r, &s, (const byte *)hash.p, (word32)hash.n, &ok, k->ec);
     return rc == 0 && ok == 1 ? 0 : ERR_TOKEN_SIGNATURE;
 }
 
@@ -125,7 +125,7 @@ int pki_key_verify(const struct pki_key *k, enum pki_alg alg, struct span messag
     if (!digest(row, message, hash, &hash_n))
         return ERR_TOKEN_SIGNATURE;
     if (row->family == FAMILY_EC)
-        return verify_ec(k, hash, hash_n, signature);
+        return pki_key_verify_ec_(k, span_of(hash, hash_n), signature);
     if (signature.n != (size_t)wc_RsaEncryptSize(k->rsa) || signature.n > PKI_KEY_RSA_OCTETS_MAX)
         return ERR_TOKEN_SIGNATURE;
     return row->family == FAMILY_RSA_PKCS1 ? verify_pkcs1(k, row, hash, hash_n, signature)
@@ -143,7 +143,8 @@ static int sign_ec(const struct pki_key *k, const byte *hash, word32 hash_n, str
     byte *p = (byte *)buf_reserve(out, 2 * (size_t)octets);
     if (!p)
         return ERR_NOMEM;
-    if (mp_to_unsigned_bin_len(&r, p, (int)octets) != MP_OKAY || mp_to_unsigned_bin_len(&s, p + octets, (int)octets) != MP_OKAY)
+    if (mp_to_unsigned_bin_len(&r, p, (int)octets) != MP_OKAY ||
+        mp_to_unsigned_bin_len(&s, p + octets, (int)octets) != MP_OKAY)
         return ERR_INTERNAL;
     buf_commit(out, 2 * (size_t)octets);
     return 0;

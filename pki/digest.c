@@ -25,7 +25,10 @@ static void update(wc_Sha256 *h, struct span s)
         must(wc_Sha256Update(h, (const byte *)s.p, (word32)s.n));
 }
 
-void pki_sha256(struct span s, uint8_t out[static PKI_SHA256]) { pki_sha256_2(s, SPAN_NONE, out); }
+void pki_sha256(struct span s, uint8_t out[static PKI_SHA256])
+{
+    pki_sha256_2(s, SPAN_NONE, out);
+}
 
 void pki_sha256_2(struct span a, struct span b, uint8_t out[static PKI_SHA256])
 {

@@ -27,8 +27,9 @@ struct pki_dpop_params {
 // The request that the proof is for.
 struct pki_dpop_request {
     struct span method;
-    struct span htu;    // through pki_htu_normalise; scheme and authority from configuration
-    const uint8_t *ath; // SHA-256 of the access token, 32 bytes; NULL where there is none (token endpoint): then `ath` is not asked for
+    struct span htu; // through pki_htu_normalise; scheme and authority from configuration
+    const uint8_t *
+        ath; // SHA-256 of the access token, 32 bytes; NULL where there is none (token endpoint): then `ath` is not asked for
     const uint8_t *jkt; // cnf.jkt of the token, 32 bytes; NULL where there is none
     int64_t now_ms;
     const struct pki_nonce_keys *nonces; // needed with nonce_required
@@ -40,21 +41,22 @@ struct pki_proof {
     enum pki_alg alg;
     struct span jti;
     int64_t iat_ms;
-    int64_t keep_until_ms; // replay entry: max(iat + window, nonce expiry) + skew (`ahead`)
-    bool nonce_due;        // answer with a new DPoP-Nonce: the proof's is not of the present bucket
+    int64_t keep_until_ms;          // replay entry: max(iat + window, nonce expiry) + skew (`ahead`)
+    bool nonce_due;                 // answer with a new DPoP-Nonce: the proof's is not of the present bucket
     struct pki_proof_header *fresh; // parsed for this proof and not in the cache yet; else NULL
 };
 
 // `field` is the value of the one DPoP field (rule 1 is the HTTP side's). `cache` and `trace` may be NULL. 0, or ERR_PROOF_*, ERR_NOMEM.
-int pki_dpop_verify(const struct pki_dpop_params *params, const struct pki_dpop_request *request, struct span field, struct pki_proof_cache *cache,
-                    struct arena *arena, const struct pki_trace *trace, struct pki_proof *out);
+int pki_dpop_verify(const struct pki_dpop_params *params, const struct pki_dpop_request *request, struct span field,
+                    struct pki_proof_cache *cache, struct arena *arena, const struct pki_trace *trace,
+                    struct pki_proof *out);
 // Remembers a fresh header; nothing when it was known.
 void pki_proof_keep(struct pki_proof *proof, struct pki_proof_cache *cache, struct span workload);
 void pki_proof_fini(struct pki_proof *proof);
 
 // Makes a proof and appends it. `ath` (32 bytes) and `nonce` may be NULL / SPAN_NONE. `htu` goes in without query and fragment. `alg`
 // PKI_ALG_NONE: the key's usual one. 0 or ERR_INTERNAL, ERR_NOMEM.
-int pki_dpop_make(const struct pki_key *key, enum pki_alg alg, struct span method, struct span uri, const uint8_t *ath, struct span nonce,
-                  int64_t now_s, struct buf *out);
+int pki_dpop_make(const struct pki_key *key, enum pki_alg alg, struct span method, struct span uri, const uint8_t *ath,
+                  struct span nonce, int64_t now_s, struct buf *out);
 
 #endif

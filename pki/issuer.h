@@ -34,15 +34,15 @@ struct pki_claim_names {
 
 // All spans are copied by pki_issuers_add.
 struct pki_issuer {
-    struct span name; // the operator's short name; policy namespaces roles by it
-    struct span iss;  // exact
-    unsigned algs;    // PKI_ALG_BIT mask; HS* are ignored
+    struct span name;           // the operator's short name; policy namespaces roles by it
+    struct span iss;            // exact
+    unsigned algs;              // PKI_ALG_BIT mask; HS* are ignored
     struct pki_names audiences; // one of these is in `aud`
-    struct span typ;            // "at+jwt" (RFC 9068; then sub, client_id, jti are required as well), or another; SPAN_NONE: any
+    struct span typ; // "at+jwt" (RFC 9068; then sub, client_id, jti are required as well), or another; SPAN_NONE: any
     enum pki_binding binding;
-    int64_t max_lifetime_s; // exp - iat; 0: no bound
-    int64_t max_age_s;      // now - iat; 0: no bound
-    int64_t skew_s;         // of clocks, for exp, nbf, iat
+    int64_t max_lifetime_s;    // exp - iat; 0: no bound
+    int64_t max_age_s;         // now - iat; 0: no bound
+    int64_t skew_s;            // of clocks, for exp, nbf, iat
     struct pki_names required; // claims that must be there, besides iss, exp, iat, aud
     struct pki_claim_names claims;
     enum pki_workload_match workload_match; // with claims.workload; the claim is required unless UNCHECKED
@@ -51,8 +51,8 @@ struct pki_issuer {
     bool scopeless; // every action is covered; else a scope that is not listed covers nothing
     // What it may assert: exact, or with '*' for any run of characters. An empty list: nothing.
     struct pki_names assert_roles, assert_groups, assert_tenants, assert_trust_domains;
-    int64_t max_stale_s;     // keys older than this refuse everything (ERR_KEYS_STALE); 0: no bound
-    int64_t keys_read_s;     // when `keys` was read
+    int64_t max_stale_s;         // keys older than this refuse everything (ERR_KEYS_STALE); 0: no bound
+    int64_t keys_read_s;         // when `keys` was read
     const struct pki_jwks *keys; // filled by pki_issuers_add
     size_t index;                // likewise: position in the set
 };
@@ -77,7 +77,8 @@ void pki_key_view_free(struct pki_key_view *v);
 int pki_key_view_add(struct pki_key_view *v, struct span iss, const struct pki_jwks *keys, int64_t read_s);
 // 0; ERR_TOKEN_REVOKED when the key is gone; ERR_KEYS_STALE when both the snapshot's and the view's reading are older than max_stale.
 // `v` may be NULL.
-int pki_key_view_check(const struct pki_key_view *v, const struct pki_issuer *issuer, const uint8_t thumbprint[static 32], int64_t now_s);
+int pki_key_view_check(const struct pki_key_view *v, const struct pki_issuer *issuer,
+                       const uint8_t thumbprint[static 32], int64_t now_s);
 
 // '*' matches any run of characters, everything else itself. Not recursive; linear in practice, n*m at worst.
 bool pki_pattern_match(struct span pattern, struct span s);

@@ -44,7 +44,10 @@ static bool get_uint(json jwk, const char *name, struct part *out)
     return get_part(jwk, name, out) && out->at[0] != 0;
 }
 
-static struct span part_span(const struct part *p) { return span_of(p->at, p->n); }
+static struct span part_span(const struct part *p)
+{
+    return span_of(p->at, p->n);
+}
 
 static int from_ec(json jwk, bool with_private, struct pki_key **out, const char **what)
 {
@@ -310,8 +313,8 @@ void pki_key_thumbprint(const struct pki_key *k, uint8_t out[static 32])
         size_t octets;
         pki_key_get_ec_(k, x, y, &octets);
         size_t x_n = base64url_encode(span_of(x, octets), a), y_n = base64url_encode(span_of(y, octets), b);
-        n = snprintf(text, sizeof text, "{\"crv\":\"%s\",\"kty\":\"EC\",\"x\":\"%.*s\",\"y\":\"%.*s\"}", crv_of(k->type),
-                     (int)x_n, a, (int)y_n, b);
+        n = snprintf(text, sizeof text, "{\"crv\":\"%s\",\"kty\":\"EC\",\"x\":\"%.*s\",\"y\":\"%.*s\"}",
+                     crv_of(k->type), (int)x_n, a, (int)y_n, b);
     } else if (k->ed) {
         size_t x_n = base64url_encode(span_of(k->ed->p, ED25519_PUB_KEY_SIZE), a);
         n = snprintf(text, sizeof text, "{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"%.*s\"}", (int)x_n, a);

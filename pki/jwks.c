@@ -25,8 +25,14 @@ void pki_jwks_free(struct pki_jwks *s)
     free(s);
 }
 
-size_t pki_jwks_count(const struct pki_jwks *s) { return s->n; }
-const struct pki_jwks_key *pki_jwks_at(const struct pki_jwks *s, size_t i) { return i < s->n ? &s->at[i] : NULL; }
+size_t pki_jwks_count(const struct pki_jwks *s)
+{
+    return s->n;
+}
+const struct pki_jwks_key *pki_jwks_at(const struct pki_jwks *s, size_t i)
+{
+    return i < s->n ? &s->at[i] : NULL;
+}
 
 const struct pki_jwks_key *pki_jwks_find(const struct pki_jwks *s, struct span kid, enum pki_alg alg)
 {
@@ -127,7 +133,8 @@ static bool is_for_us(json jwk, const struct place *where)
 }
 
 // The one algorithm of a key. PKI_ALG_NONE with a message when there is none; `*fault` tells an error from a remark.
-static enum pki_alg one_alg(json jwk, const struct pki_key *key, unsigned allowed, const struct place *where, bool *fault)
+static enum pki_alg one_alg(json jwk, const struct pki_key *key, unsigned allowed, const struct place *where,
+                            bool *fault)
 {
     unsigned fits = pki_key_algs(key);
     json member = json_get(jwk, SPAN("alg"));
@@ -141,11 +148,13 @@ static enum pki_alg one_alg(json jwk, const struct pki_key *key, unsigned allowe
             else
                 remark(where, "`alg` is not known: the key is left out");
         } else if (!(fits & PKI_ALG_BIT(alg))) {
-            complain(where, "`alg` %.*s cannot be used with a key of this `kty` and `crv`", SPAN_FMT(pki_alg_name(alg)));
+            complain(where, "`alg` %.*s cannot be used with a key of this `kty` and `crv`",
+                     SPAN_FMT(pki_alg_name(alg)));
             alg = PKI_ALG_NONE;
         } else if (!(allowed & PKI_ALG_BIT(alg))) {
             *fault = false;
-            remark(where, "`alg` %.*s is not allowed for this issuer: the key is left out", SPAN_FMT(pki_alg_name(alg)));
+            remark(where, "`alg` %.*s is not allowed for this issuer: the key is left out",
+                   SPAN_FMT(pki_alg_name(alg)));
             alg = PKI_ALG_NONE;
         }
         return alg;
@@ -183,8 +192,9 @@ static bool add(struct pki_jwks *s, json jwk, unsigned algs, const struct place 
     const char *what = "";
     int rc = pki_key_from_jwk(jwk, true, &key, &what);
     if (rc == ERR_PROOF_PRIVATE) {
-        complain(where, "the key is private or symmetric; an issuer's set holds public keys only, replace a private key that "
-                        "was published");
+        complain(where,
+                 "the key is private or symmetric; an issuer's set holds public keys only, replace a private key that "
+                 "was published");
         return false;
     }
     if (rc != 0) {
@@ -199,7 +209,8 @@ static bool add(struct pki_jwks *s, json jwk, unsigned algs, const struct place 
     }
     for (size_t i = 0; i < s->n; i++) {
         const struct pki_jwks_key *other = &s->at[i];
-        bool same_kid = span_is_none(kid) ? span_is_none(other->kid) : !span_is_none(other->kid) && span_eq(kid, other->kid);
+        bool same_kid =
+            span_is_none(kid) ? span_is_none(other->kid) : !span_is_none(other->kid) && span_eq(kid, other->kid);
         if (other->alg == alg && same_kid) {
             complain(where, "same `kid` and algorithm as an earlier key; give every key a `kid` of its own");
             pki_key_free(key);

@@ -128,7 +128,8 @@ int pki_jws_sign(struct span header_json, struct span payload, const struct pki_
     int rc = ERR_NOMEM;
     if (append_encoded(&text, header_json) && buf_byte(&text, '.') && append_encoded(&text, payload))
         rc = pki_key_sign(key, alg, buf_span(&text), &signature);
-    if (rc == 0 && !(buf_byte(&text, '.') && append_encoded(&text, buf_span(&signature)) && buf_append(out, buf_span(&text))))
+    if (rc == 0 &&
+        !(buf_byte(&text, '.') && append_encoded(&text, buf_span(&signature)) && buf_append(out, buf_span(&text))))
         rc = ERR_NOMEM;
     buf_fini(&signature);
     buf_fini(&text);

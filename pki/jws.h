@@ -40,6 +40,7 @@ int pki_jws_decode(struct span segment, struct arena *arena, struct span *out);
 int pki_jws_verify(const struct pki_jws *jws, const struct pki_key *key, enum pki_alg alg);
 
 // Appends header '.' payload '.' signature. 0 or ERR_INTERNAL, ERR_NOMEM.
-int pki_jws_sign(struct span header_json, struct span payload, const struct pki_key *key, enum pki_alg alg, struct buf *out);
+int pki_jws_sign(struct span header_json, struct span payload, const struct pki_key *key, enum pki_alg alg,
+                 struct buf *out);
 
 #endif

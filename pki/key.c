@@ -20,8 +20,14 @@ static const struct curve curves[] = {
     [PKI_KEY_SYMMETRIC] = { 0, 0 },
 };
 
-int pki_key_curve_(enum pki_key_type type) { return curves[type].id; }
-unsigned pki_key_octets_(enum pki_key_type type) { return curves[type].octets; }
+int pki_key_curve_(enum pki_key_type type)
+{
+    return curves[type].id;
+}
+unsigned pki_key_octets_(enum pki_key_type type)
+{
+    return curves[type].octets;
+}
 
 static const unsigned key_algs[] = {
     [PKI_KEY_P256] = PKI_ALG_BIT(PKI_ES256),
@@ -93,9 +99,18 @@ void pki_key_free(struct pki_key *k)
     free(k);
 }
 
-enum pki_key_type pki_key_type(const struct pki_key *k) { return k->type; }
-bool pki_key_is_private(const struct pki_key *k) { return k->is_private; }
-unsigned pki_key_algs(const struct pki_key *k) { return key_algs[k->type]; }
+enum pki_key_type pki_key_type(const struct pki_key *k)
+{
+    return k->type;
+}
+bool pki_key_is_private(const struct pki_key *k)
+{
+    return k->is_private;
+}
+unsigned pki_key_algs(const struct pki_key *k)
+{
+    return key_algs[k->type];
+}
 
 struct pki_key *pki_key_generate(enum pki_key_type type, unsigned bits)
 {
@@ -122,7 +137,10 @@ struct pki_key *pki_key_generate(enum pki_key_type type, unsigned bits)
 
 // ---- public parts
 
-static int hex_digit(char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; }
+static int hex_digit(char c)
+{
+    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
 
 // A coordinate has one encoding: below the field's prime (SEC 1 §2.3.6). wolfSSL would reduce it silently.
 static bool below_prime(const struct pki_key *k, struct span coordinate)
@@ -159,7 +177,8 @@ int pki_key_set_ec_(struct pki_key *k, struct span x, struct span y, bool untrus
 
 int pki_key_set_ed_(struct pki_key *k, struct span x, bool untrusted)
 {
-    if (x.n != ED25519_PUB_KEY_SIZE || wc_ed25519_import_public_ex((const byte *)x.p, (word32)x.n, k->ed, !untrusted) != 0)
+    if (x.n != ED25519_PUB_KEY_SIZE ||
+        wc_ed25519_import_public_ex((const byte *)x.p, (word32)x.n, k->ed, !untrusted) != 0)
         return ERR_CERT_MALFORMED;
     return 0;
 }
@@ -184,7 +203,8 @@ int pki_key_set_rsa_(struct pki_key *k, struct span n, struct span e)
     return pki_key_check_rsa_(k->rsa);
 }
 
-void pki_key_get_ec_(const struct pki_key *k, uint8_t x[static PKI_KEY_EC_OCTETS_MAX], uint8_t y[static PKI_KEY_EC_OCTETS_MAX], size_t *n)
+void pki_key_get_ec_(const struct pki_key *k, uint8_t x[static PKI_KEY_EC_OCTETS_MAX],
+                     uint8_t y[static PKI_KEY_EC_OCTETS_MAX], size_t *n)
 {
     word32 nx = PKI_KEY_EC_OCTETS_MAX, ny = PKI_KEY_EC_OCTETS_MAX;
     int rc = wc_ecc_export_public_raw(k->ec, x, &nx, y, &ny);
@@ -193,7 +213,8 @@ void pki_key_get_ec_(const struct pki_key *k, uint8_t x[static PKI_KEY_EC_OCTETS
     *n = nx;
 }
 
-void pki_key_get_rsa_(const struct pki_key *k, uint8_t *modulus, size_t *modulus_n, uint8_t *exponent, size_t *exponent_n)
+void pki_key_get_rsa_(const struct pki_key *k, uint8_t *modulus, size_t *modulus_n, uint8_t *exponent,
+                      size_t *exponent_n)
 {
     word32 n = PKI_KEY_RSA_OCTETS_MAX, e = PKI_KEY_RSA_OCTETS_MAX;
     int rc = wc_RsaFlattenPublicKey(k->rsa, exponent, &e, modulus, &n);

@@ -63,8 +63,7 @@ static int decode_ed(struct span der, struct pki_key **out)
     // RFC 8410's form carries the seed alone; a public half that comes along must be the seed's.
     bool had_public = rc == 0 && k->ed->pubKeySet;
     if (rc == 0)
-        rc = had_public ? wc_ed25519_check_key(k->ed)
-                        : wc_ed25519_make_public(k->ed, public_key, sizeof public_key);
+        rc = had_public ? wc_ed25519_check_key(k->ed) : wc_ed25519_make_public(k->ed, public_key, sizeof public_key);
     if (rc == 0 && !had_public)
         rc = wc_ed25519_import_public_ex(public_key, sizeof public_key, k->ed, 1);
     if (rc != 0) {

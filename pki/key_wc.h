@@ -39,7 +39,12 @@ int pki_key_set_rsa_(struct pki_key *k, struct span n, struct span e);
 int pki_key_check_rsa_(const RsaKey *rsa);
 
 // The public parts, big-endian. Buffers of the sizes above; `*n` gets the octets.
-void pki_key_get_ec_(const struct pki_key *k, uint8_t x[static PKI_KEY_EC_OCTETS_MAX], uint8_t y[static PKI_KEY_EC_OCTETS_MAX], size_t *n);
-void pki_key_get_rsa_(const struct pki_key *k, uint8_t *modulus, size_t *modulus_n, uint8_t *exponent, size_t *exponent_n);
+void pki_key_get_ec_(const struct pki_key *k, uint8_t x[static PKI_KEY_EC_OCTETS_MAX],
+                     uint8_t y[static PKI_KEY_EC_OCTETS_MAX], size_t *n);
+void pki_key_get_rsa_(const struct pki_key *k, uint8_t *modulus, size_t *modulus_n, uint8_t *exponent,
+                      size_t *exponent_n);
+
+// One ECDSA verification of a hash; `signature` is R || S. 0, ERR_TOKEN_SIGNATURE, ERR_NOMEM.
+int pki_key_verify_ec_(const struct pki_key *k, struct span hash, struct span signature);
 
 #endif

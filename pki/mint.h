@@ -13,8 +13,8 @@ struct pki_mint {
     struct span jti;                     // SPAN_NONE: 128 random bits
     struct span kid;                     // SPAN_NONE: the key's thumbprint
     int64_t iat_s, lifetime_s;
-    int64_t nbf_s;                       // 0: no claim
-    const uint8_t *jkt, *x5t;            // 32 bytes each; NULL: not bound to it
+    int64_t nbf_s;            // 0: no claim
+    const uint8_t *jkt, *x5t; // 32 bytes each; NULL: not bound to it
     // Members by the names the issuer is configured with; a SPAN_NONE name is not written. Names are plain members, not pointers.
     struct span roles_claim, groups_claim, tenant_claim, workload_claim;
     struct pki_names roles, groups;

@@ -24,6 +24,7 @@ void pki_nonce_keys_init(struct pki_nonce_keys *k, int64_t bucket_ms, int64_t li
 void pki_nonce_keys_rotate(const struct pki_nonce_keys *old, struct pki_nonce_keys *out);
 void pki_nonce_make(const struct pki_nonce_keys *k, int64_t now_ms, char out[static PKI_NONCE_TEXT]);
 // Ours and fresh: true, `*expires_ms` (may be NULL) is when it stops being, `*rolled` (may be NULL) whether a newer one is due.
-bool pki_nonce_check(const struct pki_nonce_keys *k, struct span nonce, int64_t now_ms, int64_t *expires_ms, bool *rolled);
+bool pki_nonce_check(const struct pki_nonce_keys *k, struct span nonce, int64_t now_ms, int64_t *expires_ms,
+                     bool *rolled);
 
 #endif

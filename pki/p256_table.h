@@ -15,6 +15,7 @@ struct pki_p256_table;
 int pki_p256_table_new(const uint8_t point[static 64], struct pki_p256_table **out);
 void pki_p256_table_free(struct pki_p256_table *t);
 // `signature` is R || S. 0 or ERR_TOKEN_SIGNATURE.
-int pki_p256_table_verify(const struct pki_p256_table *t, const uint8_t hash[static 32], const uint8_t signature[static 64]);
+int pki_p256_table_verify(const struct pki_p256_table *t, const uint8_t hash[static 32],
+                          const uint8_t signature[static 64]);
 
 #endif

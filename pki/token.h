@@ -20,7 +20,7 @@ struct pki_token {
     struct span scope;                   // as sent, for audit; SPAN_NONE when absent or a list
     struct span tenant, workload;        // SPAN_NONE when absent
     struct pki_names roles, groups;
-    struct span claims; // the payload: one JSON object, for the policy's context
+    struct span claims;    // the payload: one JSON object, for the policy's context
     int64_t iat, nbf, exp; // seconds; nbf 0 when absent
     uint64_t actions;      // ceiling of the scopes; all ones for a scope-less issuer
     bool has_jkt, has_x5t;
@@ -33,8 +33,9 @@ struct pki_token {
 
 // `sha256` is SHA-256 of `compact` (the caller has it for the cache look-up). `keys` and `trace` may be NULL. 0 and `*out` with one
 // reference; or ERR_TOKEN_*, ERR_CNF_UNKNOWN, ERR_KEYS_STALE, ERR_NOMEM.
-int pki_token_verify(const struct pki_issuers *issuers, const struct pki_key_view *keys, struct span compact, const uint8_t sha256[static 32],
-                     int64_t now_s, const struct pki_trace *trace, struct pki_token **out);
+int pki_token_verify(const struct pki_issuers *issuers, const struct pki_key_view *keys, struct span compact,
+                     const uint8_t sha256[static 32], int64_t now_s, const struct pki_trace *trace,
+                     struct pki_token **out);
 struct pki_token *pki_token_ref(struct pki_token *t);
 void pki_token_unref(struct pki_token *t); // NULL is fine
 
@@ -44,15 +45,15 @@ enum pki_scheme { PKI_SCHEME_BEARER, PKI_SCHEME_DPOP };
 struct pki_token_use {
     int64_t now_s;
     enum pki_scheme scheme;
-    const uint8_t *certificate_sha256;  // of this connection's leaf, 32 bytes; NULL: none
-    struct span workload;               // SPIFFE ID of the presenting workload
-    const struct pki_key_view *keys;    // present revocation generation; may be NULL
+    const uint8_t *certificate_sha256; // of this connection's leaf, 32 bytes; NULL: none
+    struct span workload;              // SPIFFE ID of the presenting workload
+    const struct pki_key_view *keys;   // present revocation generation; may be NULL
 };
 // 0, ERR_TOKEN_EXPIRED, ERR_TOKEN_NOT_YET, ERR_TOKEN_REVOKED, ERR_KEYS_STALE, ERR_BOUND_AS_BEARER, ERR_TOKEN_UNBOUND (DPoP scheme, no
 // cnf.jkt), ERR_CNF_CERTIFICATE, ERR_TOKEN_WORKLOAD.
 // When the token has a jkt, the caller owes a pki_dpop_verify with it.
 int pki_token_check(const struct pki_token *t, const struct pki_token_use *use, const struct pki_trace *trace);
-// Every bit of `actions` is covered: 0, or ERR_SCOPE.
+// Every bit of `actions` is covered: 0, or ERR_SCOPE (also for no bit at all).
 int pki_token_check_scope(const struct pki_token *t, uint64_t actions, const struct pki_trace *trace);
 
 // Checklist 26c, by itself: does `workload` satisfy `claim`? For PREFIX at a path-segment boundary in the same trust domain.

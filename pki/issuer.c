@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "pki/issuer.h"
+
+#include <stdlib.h>
+
+struct pki_issuers {
+    struct arena arena;
+    struct pki_issuer **at;
+    struct pki_jwks **keys;
+    size_t n;
+};
+
+struct pki_issuers *pki_issuers_new(void)
+{
+    struct pki_issuers *s = calloc(1, sizeof *s);
+    if (s)
+        arena_init(&s->arena, 0);
+    return s;
+}
+
+void pki_issuers_free(struct pki_issuers *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->n; i++)
+        pki_jwks_free(s->keys[i]);
+    free(s->at);
+    free(s->keys);
+    arena_fini(&s->arena);
+    free(s);
+}
+
+static struct pki_names dup_names(struct arena *a, struct pki_names names)
+{
+    struct span *copy = arena_array(a, names.n ? names.n : 1, sizeof *copy);
+    if (!copy)
+        return (struct pki_names){ NULL, 0 };
+    for (size_t i = 0; i < names.n; i++)
+        copy[i] = arena_dup(a, names.at[i]);
+    return (struct pki_names){ copy, names.n };
+}
+
+static const struct pki_scope *dup_scopes(struct arena *a, const struct pki_scope *scopes, size_t n)
+{
+    struct pki_scope *copy = arena_array(a, n ? n : 1, sizeof *copy);
+    if (!copy)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        copy[i] = (struct pki_scope){ .name = arena_dup(a, scopes[i].name), .actions = scopes[i].actions };
+    return copy;
+}
+
+int pki_issuers_add(struct pki_issuers *s, const struct pki_issuer *issuer, struct pki_jwks *keys)
+{
+    struct arena *a = &s->arena;
+    if (issuer->iss.n == 0 || pki_issuers_find(s, issuer->iss))
+        return ERR_TOKEN_ISSUER;
+
+    struct pki_issuer **at = realloc(s->at, (s->n + 1) * sizeof(*at));
+    if (at)
+        s->at = at;
+    struct pki_jwks **all = realloc(s->keys, (s->n + 1) * sizeof(*all));
+    if (all)
+        s->keys = all;
+    struct pki_issuer *copy = arena_alloc(a, sizeof *copy);
+    if (!at || !all || !copy)
+        return ERR_NOMEM;
+
+    *copy = *issuer;
+    copy->name = arena_dup(a, issuer->name);
+    copy->iss = arena_dup(a, issuer->iss);
+    copy->typ = arena_dup(a, issuer->typ);
+    copy->audiences = dup_names(a, issuer->audiences);
+    copy->required = dup_names(a, issuer->required);
+    copy->claims.roles = arena_dup(a, issuer->claims.roles);
+    copy->claims.groups = arena_dup(a, issuer->claims.groups);
+    copy->claims.tenant = arena_dup(a, issuer->claims.tenant);
+    copy->claims.workload = arena_dup(a, issuer->claims.workload);
+    copy->claims.scope = span_is_none(issuer->claims.scope) ? SPAN("scope") : arena_dup(a, issuer->claims.scope);
+    copy->scopes = dup_scopes(a, issuer->scopes, issuer->scopes_n);
+    copy->assert_roles = dup_names(a, issuer->assert_roles);
+    copy->assert_groups = dup_names(a, issuer->assert_groups);
+    copy->assert_tenants = dup_names(a, issuer->assert_tenants);
+    copy->assert_trust_domains = dup_names(a, issuer->assert_trust_domains);
+    if (a->failed)
+        return ERR_NOMEM;
+    // A symmetric algorithm with a key that everybody may read would let anybody sign (RFC 8725 §3.1).
+    copy->algs &=
+        ~(PKI_ALG_BIT(PKI_ALG_NONE) | PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) | PKI_ALG_BIT(PKI_HS512));
+    copy->keys = keys;
+    copy->index = s->n;
+    s->at[s->n] = copy;
+    s->keys[s->n] = keys;
+    s->n++;
+    return 0;
+}
+
+size_t pki_issuers_count(const struct pki_issuers *s)
+{
+    return s->n;
+}
+const struct pki_issuer *pki_issuers_at(const struct pki_issuers *s, size_t i)
+{
+    return i < s->n ? s->at[i] : NULL;
+}
+
+// A handful: a loop beats a table.
+const struct pki_issuer *pki_issuers_find(const struct pki_issuers *s, struct span iss)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (span_eq(s->at[i]->iss, iss))
+            return s->at[i];
+    return NULL;
+}
+
+unsigned pki_issuers_algs(const struct pki_issuers *s)
+{
+    unsigned algs = 0;
+    for (size_t i = 0; i < s->n; i++)
+        algs |= s->at[i]->algs;
+    return algs;
+}
+
+// ---- the revocation generation's view
+
+struct view_issuer {
+    struct span iss;
+    uint8_t (*thumbprints)[32];
+    size_t n;
+    int64_t read_s;
+    struct view_issuer *next;
+};
+
+struct pki_key_view {
+    struct arena arena;
+    struct view_issuer *first;
+};
+
+struct pki_key_view *pki_key_view_new(void)
+{
+    struct pki_key_view *v = calloc(1, sizeof *v);
+    if (v)
+        arena_init(&v->arena, 0);
+    return v;
+}
+
+void pki_key_view_free(struct pki_key_view *v)
+{
+    if (!v)
+        return;
+    arena_fini(&v->arena);
+    free(v);
+}
+
+int pki_key_view_add(struct pki_key_view *v, struct span iss, const struct pki_jwks *keys, int64_t read_s)
+{
+    size_t n = keys ? pki_jwks_count(keys) : 0;
+    struct view_issuer *e = arena_alloc(&v->arena, sizeof *e);
+    uint8_t(*thumbprints)[32] = arena_array(&v->arena, n + 1, sizeof *thumbprints);
+    struct span copy = arena_dup(&v->arena, iss);
+    if (!e || !thumbprints || span_is_none(copy))
+        return ERR_NOMEM;
+    for (size_t i = 0; i < n; i++)
+        memcpy(thumbprints[i], pki_jwks_at(keys, i)->thumbprint, sizeof thumbprints[i]);
+    *e = (struct view_issuer){ .iss = copy, .thumbprints = thumbprints, .n = n, .read_s = read_s, .next = v->first };
+    v->first = e;
+    return 0;
+}
+
+int pki_key_view_check(const struct pki_key_view *v, const struct pki_issuer *issuer,
+                       const uint8_t thumbprint[static 32], int64_t now_s)
+{
+    const struct view_issuer *e = v ? v->first : NULL;
+    while (e && !span_eq(e->iss, issuer->iss))
+        e = e->next;
+    if (e) {
+        bool there = false;
+        for (size_t i = 0; i < e->n && !there; i++)
+            there = memcmp(e->thumbprints[i], thumbprint, 32) == 0;
+        if (!there)
+            return ERR_TOKEN_REVOKED;
+    }
+    int64_t read_s = e && e->read_s > issuer->keys_read_s ? e->read_s : issuer->keys_read_s;
+    if (issuer->max_stale_s > 0 && now_s - read_s > issuer->max_stale_s)
+        return ERR_KEYS_STALE;
+    return 0;
+}
+
+bool pki_pattern_match(struct span pattern, struct span s)
+{
+    // The usual two fingers: on a mismatch, the last '*' takes one character more.
+    size_t p = 0, i = 0, star = SIZE_MAX, resume = 0;
+    while (i < s.n) {
+        if (p < pattern.n && pattern.p[p] == '*') {
+            star = p++;
+            resume = i;
+        } else if (p < pattern.n && pattern.p[p] == s.p[i]) {
+            p++;
+            i++;
+        } else if (star != SIZE_MAX) {
+            p = star + 1;
+            i = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.n && pattern.p[p] == '*')
+        p++;
+    return p == pattern.n;
+}

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The half of a token's check that may be remembered. token_check.c has the other.
+#include "pki/token.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/base64url.h"
+#include "pki/claims.h"
+#include "pki/jws.h"
+#include "pki/spiffe.h"
+#include "pki/token_check.h"
+
+#define LIST_MAX 1024 // roles, groups, scopes of one token
+
+// What a verification works on; spans of `token` borrow from the documents until `seal` copies them.
+struct verification {
+    const struct pki_issuers *issuers;
+    const struct pki_key_view *keys;
+    const struct pki_trace *trace;
+    int64_t now_s;
+    struct arena arena; // scratch
+    struct pki_jws jws;
+    struct pki_jws_header header;
+    struct json_doc *payload_doc;
+    json claims;
+    struct pki_token token;
+};
+
+// `return hold(…)` or `if ((rc = hold(…)) != 0)`: one rule, reported and turned into its error.
+static int hold(const struct verification *v, bool ok, int error, const char *rule, const char *what)
+{
+    return pki_trace_rule(v->trace, ok, rule, what) ? 0 : error;
+}
+
+static int read_header(struct verification *v, struct span compact)
+{
+    int rc = pki_jws_split(compact, PKI_TOKEN_MAX, &v->jws);
+    if (rc == 0)
+        rc = pki_jws_header_read(v->jws.header, &v->header);
+    if (rc == ERR_NOMEM)
+        return rc;
+    if (rc != ERR_TOKEN_CRIT &&
+        hold(v, rc == 0, rc, "26", "one compact JWS in strict base64url with a JSON header") != 0)
+        return rc;
+    if (hold(v, rc == 0, rc, "23", "no critical header parameter that is not understood") != 0)
+        return rc;
+    rc = hold(v, !v->header.brings_key, ERR_TOKEN_HEADER_KEY, "23",
+              "the header brings no key of its own (jwk, jku, x5u, x5c)");
+    if (rc != 0)
+        return rc;
+    enum pki_alg alg = v->header.alg;
+    bool asymmetric = alg != PKI_ALG_NONE && alg != PKI_HS256 && alg != PKI_HS384 && alg != PKI_HS512;
+    return hold(v, asymmetric, ERR_TOKEN_ALG, "21", "alg is a known asymmetric algorithm, not none and not HS*");
+}
+
+static int read_payload(struct verification *v)
+{
+    struct json_limits limits = { .bytes = PKI_TOKEN_MAX, .depth = 16 };
+    int rc = pki_jws_decode(v->jws.payload, &v->arena, &v->token.claims);
+    if (rc == ERR_NOMEM)
+        return rc;
+    if (rc == 0) {
+        v->payload_doc = json_parse(v->token.claims, &limits, NULL);
+        v->claims = v->payload_doc ? json_root(v->payload_doc) : NULL;
+    }
+    return hold(v, json_type(v->claims) == JSON_OBJECT, ERR_TOKEN_MALFORMED, "23",
+                "the payload is one JSON object without duplicate members");
+}
+
+// "at+jwt" and "application/at+jwt" are the same media type, in any case (RFC 7515 §4.1.9).
+static bool typ_is(struct span typ, struct span want)
+{
+    struct span prefix = SPAN("application/");
+    if (span_ieq(span_sub(typ, 0, prefix.n), prefix))
+        typ = span_sub(typ, prefix.n, typ.n);
+    if (span_ieq(span_sub(want, 0, prefix.n), prefix))
+        want = span_sub(want, prefix.n, want.n);
+    return span_ieq(typ, want);
+}
+
+static int check_signature(struct verification *v)
+{
+    const struct pki_issuer *issuer = pki_issuers_find(v->issuers, json_string(json_get(v->claims, SPAN("iss"))));
+    int rc = hold(v, issuer != NULL, ERR_TOKEN_ISSUER, "25", "iss is exactly that of a configured issuer");
+    if (rc != 0)
+        return rc;
+    v->token.issuer = issuer;
+    enum pki_alg alg = v->header.alg;
+    rc = hold(v, (issuer->algs & PKI_ALG_BIT(alg)) != 0, ERR_TOKEN_ALG, "21", "alg is on the issuer's allow list");
+    if (rc != 0)
+        return rc;
+    rc = hold(v, span_is_none(issuer->typ) || typ_is(v->header.typ, issuer->typ), ERR_TOKEN_TYP, "24",
+              "typ is the one its issuer uses");
+    if (rc != 0)
+        return rc;
+    const struct pki_jwks_key *key = pki_jwks_find(issuer->keys, v->header.kid, alg);
+    rc = hold(v, key != NULL, ERR_TOKEN_KEY, "21", "one key of the issuer has this kid and this alg");
+    if (rc != 0)
+        return rc;
+    memcpy(v->token.key_thumbprint, key->thumbprint, sizeof key->thumbprint);
+    v->token.kid = v->header.kid;
+    rc = pki_key_view_check(v->keys, issuer, key->thumbprint, v->now_s);
+    if (hold(v, rc == 0, rc, "caches", "the key is still published and was read within max_stale") != 0)
+        return rc;
+    rc = pki_jws_verify(&v->jws, key->key, alg);
+    if (rc == ERR_NOMEM)
+        return rc;
+    return hold(v, rc == 0, rc, "22", "the signature verifies with that key");
+}
+
+// ---- claims
+
+static bool audience_ok(struct verification *v)
+{
+    struct pki_names aud;
+    const struct pki_names *ours = &v->token.issuer->audiences;
+    if (!pki_claim_list(json_get(v->claims, SPAN("aud")), false, &v->arena, &aud))
+        return false;
+    for (size_t i = 0; i < aud.n; i++)
+        for (size_t j = 0; j < ours->n; j++)
+            if (span_eq(aud.at[i], ours->at[j]))
+                return true;
+    return false;
+}
+
+static bool required_are_there(const struct verification *v)
+{
+    static const struct span rfc9068[] = { { "sub", 3 }, { "client_id", 9 }, { "jti", 3 } };
+    const struct pki_issuer *issuer = v->token.issuer;
+    if (!span_is_none(issuer->typ) && typ_is(issuer->typ, SPAN("at+jwt")))
+        for (size_t i = 0; i < sizeof rfc9068 / sizeof *rfc9068; i++)
+            if (json_string(json_get(v->claims, rfc9068[i])).n == 0)
+                return false;
+    for (size_t i = 0; i < issuer->required.n; i++) {
+        json claim = pki_claim(v->claims, issuer->required.at[i]);
+        if (!claim || json_type(claim) == JSON_NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool read_times(struct verification *v)
+{
+    int64_t iat, exp, nbf = 0;
+    json not_before = json_get(v->claims, SPAN("nbf"));
+    if (!pki_claim_date(json_get(v->claims, SPAN("iat")), &iat) ||
+        !pki_claim_date(json_get(v->claims, SPAN("exp")), &exp) || (not_before && !pki_claim_date(not_before, &nbf)))
+        return false;
+    // Fractions are rounded to the narrower side.
+    v->token.iat = (iat + 999) / 1000;
+    v->token.exp = exp / 1000;
+    v->token.nbf = (nbf + 999) / 1000;
+    return v->token.exp > v->token.iat;
+}
+
+static bool read_lists(struct verification *v)
+{
+    const struct pki_claim_names *names = &v->token.issuer->claims;
+    struct pki_names scopes;
+    json scope = pki_claim(v->claims, names->scope);
+    if (!pki_claim_list(pki_claim(v->claims, names->roles), false, &v->arena, &v->token.roles) ||
+        !pki_claim_list(pki_claim(v->claims, names->groups), false, &v->arena, &v->token.groups) ||
+        !pki_claim_list(scope, true, &v->arena, &scopes))
+        return false;
+    if (v->token.roles.n > LIST_MAX || v->token.groups.n > LIST_MAX || scopes.n > LIST_MAX)
+        return false;
+    v->token.scope = json_string(scope);
+    const struct pki_issuer *issuer = v->token.issuer;
+    v->token.actions = issuer->scopeless ? UINT64_MAX : 0;
+    for (size_t i = 0; i < scopes.n; i++)
+        for (size_t j = 0; j < issuer->scopes_n; j++)
+            if (span_eq(scopes.at[i], issuer->scopes[j].name))
+                v->token.actions |= issuer->scopes[j].actions;
+    return true;
+}
+
+static bool read_strings(struct verification *v)
+{
+    const struct pki_claim_names *names = &v->token.issuer->claims;
+    struct pki_token *t = &v->token;
+    return pki_claim_string(json_get(v->claims, SPAN("sub")), &t->subject) &&
+           pki_claim_string(json_get(v->claims, SPAN("client_id")), &t->client_id) &&
+           pki_claim_string(json_get(v->claims, SPAN("jti")), &t->jti) &&
+           pki_claim_string(pki_claim(v->claims, names->tenant), &t->tenant) &&
+           pki_claim_string(pki_claim(v->claims, names->workload), &t->workload);
+}
+
+static int check_claims(struct verification *v)
+{
+    const struct pki_issuer *issuer = v->token.issuer;
+    bool typed = required_are_there(v) && read_times(v) && read_strings(v) && read_lists(v);
+    if (v->arena.failed)
+        return ERR_NOMEM;
+    int rc = hold(v, typed, ERR_TOKEN_CLAIM, "25", "exp, iat and the required claims are there, with the right types");
+    if (rc != 0)
+        return rc;
+    bool aud = audience_ok(v);
+    if (v->arena.failed)
+        return ERR_NOMEM;
+    rc = hold(v, aud, ERR_TOKEN_AUDIENCE, "25", "aud contains an audience of this gateway");
+    if (rc != 0)
+        return rc;
+    rc = pki_token_check_time_(&v->token, v->now_s, v->trace);
+    if (rc != 0)
+        return rc;
+    bool short_enough = issuer->max_lifetime_s <= 0 || v->token.exp - v->token.iat <= issuer->max_lifetime_s;
+    return hold(v, short_enough, ERR_TOKEN_LIFETIME, "25", "it lives no longer than its issuer may grant");
+}
+
+// ---- cnf
+
+static bool read_hash(json v, uint8_t out[static 32])
+{
+    struct span text = json_string(v);
+    size_t n;
+    return text.n == BASE64URL_ENCODED(32) && base64url_decode(text, out, &n) && n == 32;
+}
+
+static bool bound_enough(enum pki_binding binding, bool jkt, bool x5t)
+{
+    switch (binding) {
+    case PKI_BIND_EITHER: return jkt || x5t;
+    case PKI_BIND_DPOP: return jkt;
+    case PKI_BIND_CERTIFICATE: return x5t;
+    case PKI_BIND_BOTH: return jkt && x5t;
+    case PKI_BIND_UNBOUND_ALLOWED: return true;
+    }
+    return false;
+}
+
+static int check_cnf(struct verification *v)
+{
+    struct pki_token *t = &v->token;
+    json cnf = json_get(v->claims, SPAN("cnf")), member;
+    bool known = true, formed = !cnf || json_type(cnf) == JSON_OBJECT;
+    struct span name;
+    for (struct json_iter it = json_iter(formed ? cnf : NULL); json_next(&it, &name, &member);) {
+        if (span_eq(name, SPAN("jkt")))
+            formed = (t->has_jkt = read_hash(member, t->jkt)) && formed;
+        else if (span_eq(name, SPAN("x5t#S256")))
+            formed = (t->has_x5t = read_hash(member, t->x5t)) && formed;
+        else
+            known = false;
+    }
+    int rc = hold(v, known, ERR_CNF_UNKNOWN, "18", "every member of cnf is understood (jkt, x5t#S256)");
+    if (rc != 0)
+        return rc;
+    rc = hold(v, formed, ERR_TOKEN_CLAIM, "18", "the members of cnf are SHA-256 hashes in base64url");
+    if (rc != 0)
+        return rc;
+    return hold(v, bound_enough(t->issuer->binding, t->has_jkt, t->has_x5t), ERR_TOKEN_UNBOUND, "18",
+                "it is bound as its issuer's configuration demands");
+}
+
+// ---- containment
+
+static bool listed(struct pki_names patterns, struct span s)
+{
+    for (size_t i = 0; i < patterns.n; i++)
+        if (pki_pattern_match(patterns.at[i], s))
+            return true;
+    return false;
+}
+
+static bool all_listed(struct pki_names patterns, struct pki_names values)
+{
+    for (size_t i = 0; i < values.n; i++)
+        if (!listed(patterns, values.at[i]))
+            return false;
+    return true;
+}
+
+static int check_containment(struct verification *v)
+{
+    const struct pki_issuer *issuer = v->token.issuer;
+    const struct pki_token *t = &v->token;
+    struct pki_spiffe id;
+    bool named = !span_is_none(t->workload);
+    bool formed =
+        named ? pki_spiffe_parse(t->workload, &id, NULL) == 0 : issuer->workload_match == PKI_WORKLOAD_UNCHECKED;
+    int rc = hold(v, formed, ERR_TOKEN_CLAIM, "26c", "the workload claim is a SPIFFE ID");
+    if (rc != 0)
+        return rc;
+    rc = hold(v, !named || listed(issuer->assert_trust_domains, id.trust_domain), ERR_TOKEN_ASSERTS, "26b",
+              "the workload's trust domain is one the issuer may name");
+    if (rc != 0)
+        return rc;
+    rc = hold(v, all_listed(issuer->assert_roles, t->roles) && all_listed(issuer->assert_groups, t->groups),
+              ERR_TOKEN_ASSERTS, "26b", "every role and group is one the issuer may assert");
+    if (rc != 0)
+        return rc;
+    return hold(v, span_is_none(t->tenant) || listed(issuer->assert_tenants, t->tenant), ERR_TOKEN_ASSERTS, "26b",
+                "the tenant is one the issuer may assert");
+}
+
+// ---- the result
+
+static size_t names_size(struct pki_names names)
+{
+    size_t n = names.n * sizeof(struct span);
+    for (size_t i = 0; i < names.n; i++)
+        n += names.at[i].n;
+    return n;
+}
+
+static struct span take(char **at, struct span s)
+{
+    if (span_is_none(s))
+        return s;
+    if (s.n > 0)
+        memcpy(*at, s.p, s.n);
+    *at += s.n;
+    return span_of(*at - s.n, s.n);
+}
+
+// The arrays come first, where alignment holds.
+static struct span *take_array(char **at, struct pki_names names)
+{
+    struct span *array = (struct span *)(void *)*at;
+    *at += names.n * sizeof *array;
+    return array;
+}
+
+static struct pki_names take_names(char **at, struct span *array, struct pki_names names)
+{
+    for (size_t i = 0; i < names.n; i++)
+        array[i] = take(at, names.at[i]);
+    return (struct pki_names){ array, names.n };
+}
+
+// One block holds the token and all it points to.
+static struct pki_token *seal(const struct pki_token *t)
+{
+    size_t size = sizeof *t + names_size(t->roles) + names_size(t->groups) + t->subject.n + t->client_id.n + t->jti.n +
+                  t->kid.n + t->scope.n + t->tenant.n + t->workload.n + t->claims.n;
+    struct pki_token *s = malloc(size);
+    if (!s)
+        return NULL;
+    *s = *t;
+    char *at = (char *)(s + 1);
+    struct span *roles = take_array(&at, t->roles), *groups = take_array(&at, t->groups);
+    s->roles = take_names(&at, roles, t->roles);
+    s->groups = take_names(&at, groups, t->groups);
+    s->subject = take(&at, t->subject);
+    s->client_id = take(&at, t->client_id);
+    s->jti = take(&at, t->jti);
+    s->kid = take(&at, t->kid);
+    s->scope = take(&at, t->scope);
+    s->tenant = take(&at, t->tenant);
+    s->workload = take(&at, t->workload);
+    s->claims = take(&at, t->claims);
+    s->bytes = size;
+    s->refs = 1;
+    return s;
+}
+
+int pki_token_verify(const struct pki_issuers *issuers, const struct pki_key_view *keys, struct span compact,
+                     const uint8_t sha256[static 32], int64_t now_s, const struct pki_trace *trace,
+                     struct pki_token **out)
+{
+    static int (*const steps[])(struct verification *) = {
+        read_payload, check_signature, check_claims, check_cnf, check_containment,
+    };
+    struct verification v = { .issuers = issuers, .keys = keys, .trace = trace, .now_s = now_s };
+    arena_init(&v.arena, 256 * 1024);
+    memcpy(v.token.sha256, sha256, sizeof v.token.sha256);
+    int rc = read_header(&v, compact);
+    for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof *steps; i++)
+        rc = steps[i](&v);
+    if (rc == 0) {
+        struct pki_token *token = seal(&v.token);
+        if (token)
+            *out = token;
+        else
+            rc = ERR_NOMEM;
+    }
+    json_free(v.payload_doc);
+    pki_jws_header_fini(&v.header);
+    arena_fini(&v.arena);
+    return rc;
+}
+
+struct pki_token *pki_token_ref(struct pki_token *t)
+{
+    t->refs++;
+    return t;
+}
+
+void pki_token_unref(struct pki_token *t)
+{
+    if (t && --t->refs == 0)
+        free(t);
+}
