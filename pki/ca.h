@@ -20,6 +20,7 @@
 #define PKI_CA_BACKDATE 300            // seconds that notBefore and thisUpdate lie in the past, for clocks that are slow
 #define PKI_CA_ROOT_TTL (3650 * 86400LL)
 #define PKI_CA_ISSUING_TTL (730 * 86400LL)
+#define PKI_CA_ROOT_CRL_TTL (90 * 86400LL)
 #define PKI_CA_TTL_MIN 60              // seconds
 #define PKI_CA_DNS_MAX 32              // DNS names of one certificate
 #define PKI_CA_CRL_KEEP (7 * 86400LL)  // seconds that a revoked certificate stays on the CRL after it expired
@@ -45,11 +46,11 @@ const char *pki_ca_what(const struct pki_ca *ca);
 struct span pki_ca_trust_domain(const struct pki_ca *ca);
 struct pki_ca_store *pki_ca_store(struct pki_ca *ca);
 
-// True when that CA's key file is encrypted. ERR_STORE_ABSENT when it is not there (a root kept elsewhere).
-int pki_ca_key_encrypted(struct pki_ca *ca, enum pki_ca_kind kind, bool *encrypted);
-// Reads a key, and checks that it is the key of its certificate. `file` NULL: the one in the directory. Kept until close.
-// ERR_STORE_ABSENT, ERR_CERT_MALFORMED (not a key, wrong passphrase, another key), ERR_STORE_FAILED.
-int pki_ca_unlock(struct pki_ca *ca, enum pki_ca_kind kind, const char *file, struct span passphrase);
+// Is that CA's key file encrypted? `file` NULL: the one in the directory. ERR_STORE_ABSENT when it is not there (a root kept elsewhere).
+int pki_ca_key_encrypted(struct pki_ca *ca, enum pki_ca_kind kind, const char *file, bool *encrypted);
+// Reads the keys of a kind (the newest CA's from `file` unless NULL, and those of older ones that have not expired), and checks that each is
+// the key of its certificate. Kept until close. ERR_STORE_ABSENT, ERR_CERT_MALFORMED (not a key, wrong passphrase, another key), ERR_STORE_FAILED.
+int pki_ca_unlock(struct pki_ca *ca, enum pki_ca_kind kind, const char *file, struct span passphrase, int64_t now_s);
 
 struct pki_ca_request {
     struct span spiffe_id;
@@ -71,11 +72,18 @@ int pki_ca_issue(struct pki_ca *ca, const struct pki_ca_request *request, struct
 // A new issuing CA under the root, which must be unlocked. The old one's certificates stay valid and its CRL goes on.
 int pki_ca_renew_issuing(struct pki_ca *ca, int64_t ttl, struct span passphrase, int64_t now_s);
 
-// Marks as revoked. ERR_STORE_ABSENT, ERR_STORE_EXISTS (already). The CRLs say so after the next pki_ca_crl.
-int pki_ca_revoke(struct pki_ca *ca, struct span serial, int reason, int64_t now_s);
+// Marks all of them as revoked, or none. ERR_STORE_ABSENT; ERR_STORE_EXISTS when a single one is revoked already (among several that is
+// passed over). The CRLs say so after the next pki_ca_sign_crl.
+int pki_ca_revoke(struct pki_ca *ca, const struct span *serials, size_t n, int reason, int64_t now_s);
 
-// Signs a CRL of every CA of `kind` that has a key unlocked, records it, and only then hands it out with pki_ca_last_crls.
+// Signs a new CRL of every CA of `kind` that has not expired, and records them; they must be unlocked. ERR_CA_REFUSED (lifetime).
 int pki_ca_sign_crl(struct pki_ca *ca, enum pki_ca_kind kind, int64_t lifetime, int64_t now_s);
+// The CRLs as recorded last, PEM, of all CAs in `kinds` (a mask of enum pki_ca_kind) that have not expired, issuing CAs first; or, DER, of
+// the newest CA of one kind. ERR_STORE_ABSENT when there is none.
+int pki_ca_crl_pem(struct pki_ca *ca, unsigned kinds, int64_t now_s, struct buf *out);
+int pki_ca_crl_der(struct pki_ca *ca, enum pki_ca_kind kind, struct buf *out);
+// When the root's CRL must be renewed: it is past half of its life, or says less than the registry. `*next_update` gets its end.
+int pki_ca_root_crl_due(struct pki_ca *ca, int64_t now_s, bool *due, int64_t *next_update);
 
 // Appends the root certificates as PEM, or as a SPIFFE bundle (SPIFFE Trust Domain and Bundle §4).
 int pki_ca_bundle_pem(struct pki_ca *ca, struct buf *out);

@@ -25,7 +25,7 @@ struct pki_ca_authority {
     int64_t not_after;
     uint64_t crl_number; // of the last CRL; 0: none yet
     struct span crl;     // the last one, DER
-    int64_t crl_next_update;
+    int64_t crl_signed_at, crl_next_update;
 };
 
 // One issued certificate.
@@ -43,7 +43,8 @@ struct pki_ca_record {
 };
 
 // `busy_ms` is how long a lock is waited for. ERR_STORE_ABSENT when there is no such file (it is created by _create only).
-int pki_ca_store_create(const char *path, struct span trust_domain, struct pki_ca_store **out);
+// On failure `*out` may be set all the same: it has the reason, and wants closing.
+int pki_ca_store_create(const char *path, struct pki_ca_store **out);
 int pki_ca_store_open(const char *path, int busy_ms, struct pki_ca_store **out);
 void pki_ca_store_close(struct pki_ca_store *s); // NULL is fine; rolls an open transaction back
 // Text for people about the last failure: static or owned by the store, valid until its next call.
@@ -54,17 +55,17 @@ int pki_ca_store_begin(struct pki_ca_store *s);
 int pki_ca_store_commit(struct pki_ca_store *s);
 void pki_ca_store_abort(struct pki_ca_store *s);
 
-int pki_ca_store_trust_domain(struct pki_ca_store *s, struct arena *a, struct span *out);
-// The sequence of the bundle: grows by one whenever the set of roots changes.
-int pki_ca_store_sequence(struct pki_ca_store *s, uint64_t *out);
+// "trust_domain"; "dns_zones", with newlines between them; "sequence" of the bundle, which grows when the set of roots changes.
+// ERR_STORE_ABSENT.
+int pki_ca_store_setting(struct pki_ca_store *s, const char *name, struct arena *a, struct span *out);
+int pki_ca_store_put_setting(struct pki_ca_store *s, const char *name, struct span value);
 
 int pki_ca_store_add_authority(struct pki_ca_store *s, const struct pki_ca_authority *authority, int64_t *id);
-// The newest of a kind. ERR_STORE_ABSENT.
-int pki_ca_store_authority(struct pki_ca_store *s, enum pki_ca_kind kind, struct arena *a, struct pki_ca_authority *out);
 // All, oldest first: `*n` of them in the arena.
 int pki_ca_store_authorities(struct pki_ca_store *s, struct arena *a, struct pki_ca_authority **out, size_t *n);
 // Stores a CRL of `number`; ERR_STORE_FAILED unless that is the last number plus one.
-int pki_ca_store_set_crl(struct pki_ca_store *s, int64_t authority, uint64_t number, struct span der, int64_t next_update);
+int pki_ca_store_set_crl(struct pki_ca_store *s, int64_t authority, uint64_t number, struct span der, int64_t signed_at,
+                         int64_t next_update);
 
 // ERR_STORE_EXISTS when the serial was used before.
 int pki_ca_store_add(struct pki_ca_store *s, const struct pki_ca_record *record);
