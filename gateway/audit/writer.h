@@ -35,7 +35,7 @@ struct gw_audit_options {
 
 struct gw_audit;
 
-// Opens the file and starts the thread. 0 and `*out`; -errno of the file; ERR_NOMEM cannot be told from -errno, so out of memory is -ENOMEM.
+// Opens the file and starts the thread. 0 and `*out`, or -errno (of the file; -ENOMEM; -EINVAL: no regular file).
 int gw_audit_open(const struct gw_audit_options *options, struct gw_audit **out);
 // Writes what is pending, waiting at most `patience_ms` for a disk that fails, joins the thread and frees. Returns how many records were given up.
 // No producer may submit any more. NULL is fine.

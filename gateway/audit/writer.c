@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/audit/writer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "gateway/audit/ring.h"
+#include "gateway/audit/sink.h"
+#include "gateway/base/clock.h"
+
+enum { QUEUE_LEAST = 64 * 1024, BACKOFF_FIRST_MS = 50, BACKOFF_MOST_MS = 2000 };
+
+// What a submit has to do for the writer: nothing, or wake it.
+enum sleep { AWAKE, UNTIL_ANY, UNTIL_HALF_FULL };
+
+struct producer {
+    struct gw_ring ring; // its tail is the acknowledgement
+    uint64_t written;    // writer's: in the file up to here, not yet synced
+    gw_audit_on_progress on_progress;
+    void *ctx;
+    _Atomic(bool) listens; // published after the two above
+};
+
+struct gw_audit {
+    struct producer *producers;
+    unsigned n;
+    unsigned resume; // producer to start the next batch with: its line may be half in the file
+    char *path;
+    struct gw_sink sink;
+    struct log *log;
+    bool sync_request, drop;
+    int64_t interval_ms;
+    int wake; // eventfd
+    pthread_t thread;
+    _Atomic(int) sleep;
+    _Atomic(bool) failing, stop, reopen;
+    _Atomic(int64_t) stop_by_ms; // valid with stop
+    _Atomic(uint64_t) dropped, acked_records, reopened;
+    uint64_t lost; // writer's; read after the join
+};
+
+static void wake(struct gw_audit *a)
+{
+    uint64_t one = 1;
+
+    // It can only fail by being full, and then the writer is awake.
+    (void)!write(a->wake, &one, sizeof one);
+}
+
+// ---------------------------------------------------------------------------------------------------- the writer's thread
+
+static void tell(struct gw_audit *a, unsigned i)
+{
+    struct producer *p = &a->producers[i];
+
+    if (atomic_load_explicit(&p->listens, memory_order_acquire))
+        p->on_progress(p->ctx);
+}
+
+static uint64_t records_in(const struct gw_ring *r, uint64_t from, uint64_t to)
+{
+    struct iovec pieces[2];
+    int n = gw_ring_view(r, from, to, pieces);
+    uint64_t count = 0;
+
+    for (int i = 0; i < n; i++) {
+        const char *p = pieces[i].iov_base, *end = p + pieces[i].iov_len;
+        while (p < end && (p = memchr(p, '\n', (size_t)(end - p)))) {
+            count++;
+            p++;
+        }
+    }
+    return count;
+}
+
+static uint64_t tail_of(const struct producer *p)
+{
+    return atomic_load_explicit(&p->ring.tail, memory_order_relaxed);
+}
+
+// Where the line begins that `written` ends in; `written` itself between two lines.
+static uint64_t line_start(const struct producer *p)
+{
+    uint64_t at = p->written, tail = tail_of(p);
+
+    while (at > tail && gw_ring_at(&p->ring, at - 1) != '\n')
+        at--;
+    return at;
+}
+
+// A write failed in the middle of this producer's bytes. Cuts a half line back; where that is not possible the next batch goes on with its rest.
+static void mend(struct gw_audit *a, unsigned i)
+{
+    struct producer *p = &a->producers[i];
+    uint64_t start = line_start(p);
+
+    a->resume = i;
+    if (start != p->written && gw_sink_cut(&a->sink, p->written - start))
+        p->written = start;
+}
+
+static int write_all(struct gw_audit *a)
+{
+    for (unsigned k = 0; k < a->n; k++) {
+        unsigned i = (a->resume + k) % a->n;
+        struct producer *p = &a->producers[i];
+        struct iovec pieces[2];
+        size_t out = 0;
+        int n = gw_ring_view(&p->ring, p->written, gw_ring_head(&p->ring), pieces), e;
+
+        if (n == 0)
+            continue;
+        e = gw_sink_write(&a->sink, pieces, n, &out);
+        p->written += out;
+        if (e) {
+            mend(a, i);
+            return e;
+        }
+    }
+    return 0;
+}
+
+// After a failed sync the kernel may have thrown the pages away and call the next one a success, so the bytes are written again. Those that
+// could not be cut away are then in the file twice, under the same request id.
+static void write_again(struct gw_audit *a)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < a->n; i++)
+        n += a->producers[i].written - tail_of(&a->producers[i]);
+    if (!gw_sink_cut(&a->sink, n))
+        a->sink.torn = line_start(&a->producers[a->resume]) != a->producers[a->resume].written;
+    for (unsigned i = 0; i < a->n; i++)
+        a->producers[i].written = tail_of(&a->producers[i]);
+}
+
+static void acknowledge(struct gw_audit *a)
+{
+    for (unsigned i = 0; i < a->n; i++) {
+        struct producer *p = &a->producers[i];
+        uint64_t tail = tail_of(p), whole = line_start(p);
+
+        if (whole == tail)
+            continue;
+        atomic_fetch_add_explicit(&a->acked_records, records_in(&p->ring, tail, whole), memory_order_relaxed);
+        gw_ring_release(&p->ring, whole);
+        tell(a, i);
+    }
+}
+
+static int batch(struct gw_audit *a)
+{
+    int e = write_all(a), s = gw_sink_sync(&a->sink);
+
+    if (s) {
+        write_again(a);
+        return e ? e : s;
+    }
+    acknowledge(a);
+    return e;
+}
+
+// Gives up what is pending. A half line that stays behind gets its newline before the next record.
+static uint64_t discard(struct gw_audit *a)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < a->n; i++) {
+        struct producer *p = &a->producers[i];
+        uint64_t head = gw_ring_head(&p->ring), tail = tail_of(p);
+
+        if (line_start(p) != p->written)
+            a->sink.torn = true;
+        n += records_in(&p->ring, tail, head);
+        p->written = head;
+        gw_ring_release(&p->ring, head);
+        if (head != tail)
+            tell(a, i);
+    }
+    return n;
+}
+
+static void set_failing(struct gw_audit *a, int e)
+{
+    bool failing = e != 0;
+
+    if (atomic_exchange(&a->failing, failing) == failing)
+        return;
+    if (failing)
+        log_error(a->log, "audit: %s cannot be written: %s; %s until it can", a->path, strerror(-e),
+                  a->drop ? "records are dropped and counted" : "requests are refused");
+    else
+        log_warn(a->log, "audit: %s can be written again", a->path);
+    for (unsigned i = 0; i < a->n; i++)
+        tell(a, i);
+}
+
+static void open_anew(struct gw_audit *a)
+{
+    struct gw_sink fresh;
+    int e = gw_sink_open(&fresh, a->path);
+
+    if (e) {
+        log_error(a->log, "audit: %s cannot be opened anew: %s; the old file stays in use", a->path, strerror(-e));
+        return;
+    }
+    // A line that is half in the old file goes whole into the new one.
+    for (unsigned i = 0; i < a->n; i++)
+        a->producers[i].written = tail_of(&a->producers[i]);
+    gw_sink_close(&a->sink);
+    a->sink = fresh;
+    atomic_fetch_add(&a->reopened, 1);
+}
+
+static bool anything(struct gw_audit *a, bool half_full)
+{
+    for (unsigned i = 0; i < a->n; i++) {
+        struct gw_ring *r = &a->producers[i].ring;
+        // What is there counts from the tail: what was written and not acknowledged is still to be done.
+        if (gw_ring_head(r) - tail_of(&a->producers[i]) > (half_full ? r->cap / 2 : 0))
+            return true;
+    }
+    return false;
+}
+
+static void rest(struct gw_audit *a, enum sleep how, int64_t ms)
+{
+    struct pollfd on = { .fd = a->wake, .events = POLLIN };
+    uint64_t count;
+
+    atomic_store(&a->sleep, how);
+    // Looked at after it was said, or a record that came in between would lie there unseen.
+    if ((how != AWAKE && anything(a, how == UNTIL_HALF_FULL)) || atomic_load(&a->stop) || atomic_load(&a->reopen))
+        ms = how == AWAKE ? ms : 0;
+    poll(&on, 1, (int)ms);
+    atomic_store(&a->sleep, AWAKE);
+    (void)!read(a->wake, &count, sizeof count);
+}
+
+static void *writer(void *ctx)
+{
+    struct gw_audit *a = ctx;
+    int64_t backoff = BACKOFF_FIRST_MS;
+
+    for (;;) {
+        bool stop = atomic_load(&a->stop), reopen = atomic_exchange(&a->reopen, false), pending = anything(a, false);
+        int e = 0;
+
+        if (!pending && stop)
+            break;
+        if (!pending && !reopen) {
+            rest(a, UNTIL_ANY, -1);
+            if (!a->sync_request && anything(a, false))
+                rest(a, UNTIL_HALF_FULL, a->interval_ms);
+            continue;
+        }
+        if (pending)
+            e = batch(a);
+        if (reopen)
+            open_anew(a);
+        if (!e) {
+            if (pending)
+                set_failing(a, 0);
+            backoff = BACKOFF_FIRST_MS;
+            continue;
+        }
+        set_failing(a, e);
+        if (stop && clock_read().mono_ms >= atomic_load(&a->stop_by_ms)) {
+            a->lost = discard(a);
+            break;
+        }
+        if (a->drop && a->sync_request)
+            atomic_fetch_add(&a->dropped, discard(a));
+        if (!reopen)
+            rest(a, AWAKE, stop ? BACKOFF_FIRST_MS : backoff);
+        backoff = backoff * 2 < BACKOFF_MOST_MS ? backoff * 2 : BACKOFF_MOST_MS;
+    }
+    return NULL;
+}
+
+// ---------------------------------------------------------------------------------------------------------------- public
+
+static void destroy(struct gw_audit *a)
+{
+    for (unsigned i = 0; i < a->n && a->producers; i++)
+        gw_ring_fini(&a->producers[i].ring);
+    free(a->producers);
+    if (a->sink.fd >= 0)
+        gw_sink_close(&a->sink);
+    if (a->wake >= 0)
+        close(a->wake);
+    free(a->path);
+    free(a);
+}
+
+static int start(struct gw_audit *a)
+{
+    sigset_t all, before;
+    int e;
+
+    // Signals are the loops' business; a file size limit must end in an error, not in SIGXFSZ.
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    e = pthread_create(&a->thread, NULL, writer, a);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -e;
+}
+
+static int prepare(struct gw_audit *a, const struct gw_audit_options *o)
+{
+    size_t queue = o->queue > QUEUE_LEAST ? o->queue : QUEUE_LEAST;
+    int e;
+
+    a->path = strdup(o->file);
+    a->producers = aligned_alloc(_Alignof(struct producer), o->producers * sizeof *a->producers);
+    if (!a->path || !a->producers)
+        return -ENOMEM;
+    for (; a->n < o->producers; a->n++) {
+        struct producer *p = &a->producers[a->n];
+        memset((void *)p, 0, sizeof *p);
+        if (!gw_ring_init(&p->ring, queue))
+            return -ENOMEM;
+    }
+    a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (a->wake < 0)
+        return -errno;
+    e = gw_sink_open(&a->sink, o->file);
+    return e ? e : start(a);
+}
+
+int gw_audit_open(const struct gw_audit_options *options, struct gw_audit **out)
+{
+    struct gw_audit *a = calloc(1, sizeof *a);
+    int e;
+
+    assert(options->producers > 0);
+    if (!a)
+        return -ENOMEM;
+    a->sink.fd = a->wake = -1;
+    a->log = options->log;
+    a->sync_request = options->sync == GW_AUDIT_SYNC_REQUEST;
+    a->drop = options->on_full == GW_AUDIT_DROP;
+    a->interval_ms = options->interval_ms > 0 ? options->interval_ms : 1;
+    e = prepare(a, options);
+    if (e) {
+        destroy(a);
+        return e;
+    }
+    *out = a;
+    return 0;
+}
+
+uint64_t gw_audit_close(struct gw_audit *a, int64_t patience_ms)
+{
+    uint64_t lost;
+
+    if (!a)
+        return 0;
+    atomic_store(&a->stop_by_ms, clock_read().mono_ms + patience_ms);
+    atomic_store(&a->stop, true);
+    wake(a);
+    pthread_join(a->thread, NULL);
+    lost = a->lost;
+    destroy(a);
+    return lost;
+}
+
+void gw_audit_listen(struct gw_audit *a, unsigned producer, gw_audit_on_progress on_progress, void *ctx)
+{
+    struct producer *p = &a->producers[producer];
+
+    assert(producer < a->n && !atomic_load(&p->listens));
+    p->on_progress = on_progress;
+    p->ctx = ctx;
+    atomic_store_explicit(&p->listens, true, memory_order_release);
+}
+
+static bool is_due(struct gw_audit *a, const struct producer *p)
+{
+    int how = atomic_load(&a->sleep);
+
+    if (how == AWAKE || (how == UNTIL_HALF_FULL && gw_ring_used(&p->ring) <= p->ring.cap / 2))
+        return false;
+    // One of the producers does it for all.
+    return atomic_exchange(&a->sleep, AWAKE) != AWAKE;
+}
+
+int gw_audit_submit(struct gw_audit *a, unsigned producer, struct span line, uint64_t *ticket)
+{
+    struct producer *p = &a->producers[producer];
+    uint64_t end = 0;
+
+    assert(producer < a->n && line.n > 0 && line.p[line.n - 1] == '\n');
+    if (!a->drop && atomic_load_explicit(&a->failing, memory_order_relaxed))
+        return ERR_AUDIT_FULL;
+    if (!gw_ring_put(&p->ring, line, &end)) {
+        if (atomic_exchange(&a->sleep, AWAKE) != AWAKE)
+            wake(a);
+        if (!a->drop)
+            return ERR_AUDIT_FULL;
+        atomic_fetch_add_explicit(&a->dropped, 1, memory_order_relaxed);
+    } else if (is_due(a, p)) {
+        wake(a);
+    }
+    if (ticket)
+        *ticket = end;
+    return 0;
+}
+
+uint64_t gw_audit_acked(const struct gw_audit *a, unsigned producer)
+{
+    return atomic_load_explicit(&a->producers[producer].ring.tail, memory_order_acquire);
+}
+
+bool gw_audit_failing(const struct gw_audit *a)
+{
+    return atomic_load(&a->failing);
+}
+
+uint64_t gw_audit_dropped(const struct gw_audit *a)
+{
+    return atomic_load_explicit(&a->dropped, memory_order_relaxed);
+}
+
+uint64_t gw_audit_written(const struct gw_audit *a)
+{
+    return atomic_load_explicit(&a->acked_records, memory_order_relaxed);
+}
+
+void gw_audit_reopen(struct gw_audit *a)
+{
+    atomic_store(&a->reopen, true);
+    wake(a);
+}
+
+uint64_t gw_audit_reopened(const struct gw_audit *a)
+{
+    return atomic_load(&a->reopened);
+}
