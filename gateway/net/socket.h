@@ -46,6 +46,7 @@ struct gw_dialler {
     void *ctx;
 };
 
+#define GW_SOCKET_PEER 64 // "address:port", NUL-terminated
 #define GW_SOCKET_HIGH (256u * 1024)
 #define GW_SOCKET_LOW (64u * 1024)
 

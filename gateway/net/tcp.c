@@ -287,7 +287,7 @@ struct gw_dialler gw_tcp_dialler(struct gw_tcp_loop *l) {
     return (struct gw_dialler){ dial, l };
 }
 
-void gw_tcp_peer(const struct gw_socket *s, char out[static GW_TCP_PEER]) {
+void gw_tcp_peer(const struct gw_socket *s, char out[static GW_SOCKET_PEER]) {
     const struct tcp *t = s->impl;
     struct sockaddr_storage addr;
     int n = sizeof addr;
@@ -301,7 +301,7 @@ void gw_tcp_peer(const struct gw_socket *s, char out[static GW_TCP_PEER]) {
     else
         uv_ip4_name((const struct sockaddr_in *)&addr, host, sizeof host);
     uint16_t port = ntohs(v6 ? ((const struct sockaddr_in6 *)&addr)->sin6_port : ((const struct sockaddr_in *)&addr)->sin_port);
-    snprintf(out, GW_TCP_PEER, v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
+    snprintf(out, GW_SOCKET_PEER, v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
 }
 
 // Splits at the last colon; brackets around an IPv6 address are taken off.

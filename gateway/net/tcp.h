@@ -31,7 +31,6 @@ int gw_tcp_accept(struct gw_tcp_loop *l, uv_stream_t *listener, struct gw_socket
 struct gw_dialler gw_tcp_dialler(struct gw_tcp_loop *l);
 
 // "address:port" of the peer, for audit; NUL-terminated.
-#define GW_TCP_PEER 64
-void gw_tcp_peer(const struct gw_socket *s, char out[static GW_TCP_PEER]);
+void gw_tcp_peer(const struct gw_socket *s, char out[static GW_SOCKET_PEER]);
 
 #endif

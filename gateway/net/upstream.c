@@ -15,6 +15,7 @@ struct gw_upstream {
     struct gw_tls_engine tls;
     struct gw_h1 h1;
     struct buf held; // plaintext that a paused call has not taken
+    size_t endpoint;
     enum state state;
     bool secure, reused, heard, pumping;
     bool ended; // the shard closed its side; acted upon when what it sent before was taken
@@ -107,6 +108,7 @@ static void begin_call(struct gw_upstream *u) {
     u->state = BUSY;
     u->heard = false;
     c->answered = c->paused = false;
+    c->endpoint = u->endpoint;
     gw_h1_begin_response(&u->h1, c->arena, &c->response, c->head_request);
     due_in(u, u->pool->config->first_byte_ms);
     c->on_ready(c);
@@ -345,7 +347,8 @@ static int open_upstream(struct gw_pool *p, struct gw_call *c) {
     u->socket = (struct gw_socket){ .owner = u, .on_bytes = on_bytes, .on_end = on_end, .on_error = on_error, .on_drained = on_drained, .on_closed = on_closed };
     gw_h1_init_client(&u->h1, p->config->limits);
     buf_init(&u->held, 0);
-    const struct gw_endpoint *e = &p->config->endpoints[p->next_endpoint++ % p->config->n_endpoints];
+    u->endpoint = p->next_endpoint++ % p->config->n_endpoints;
+    const struct gw_endpoint *e = &p->config->endpoints[u->endpoint];
     if (p->dialler.dial(p->dialler.ctx, &u->socket, e->host, e->port, on_connected) != 0) {
         free(u);
         return ERR_SHARD_CONNECT;

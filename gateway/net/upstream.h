@@ -13,16 +13,12 @@
 #define SALLYPORT_NET_UPSTREAM_H
 
 #include "gateway/base/clock.h"
+#include "gateway/config/endpoint.h"
 #include "gateway/endpoint/metrics.h"
 #include "gateway/http/h1.h"
 #include "gateway/net/socket.h"
 #include "gateway/net/wheel.h"
 #include "gateway/tls/engine.h"
-
-struct gw_endpoint {
-    const char *host; // name or address, NUL-terminated
-    uint16_t port;
-};
 
 // Read only; must outlive the pool.
 struct gw_pool_config {
@@ -70,6 +66,7 @@ struct gw_call {
     // The pool's own.
     struct gw_upstream *upstream;
     struct gw_call *next;
+    size_t endpoint; // which one on_ready is about
     bool started, in_queue, sent, paused, answered;
     unsigned attempts;
     struct gw_deadline deadline; // while waiting for a connection

@@ -51,7 +51,7 @@ int gw_stage_binding(struct gw_exchange *x) {
         .scheme = x->scheme,
         .certificate_sha256 = x->peer->identity.leaf_sha256,
         .workload = workload,
-        .keys = x->services->keys,
+        .keys = x->services->present->keys,
     };
     int rc = pki_token_check(x->token, &use, NULL);
     if (rc != 0)

@@ -18,6 +18,12 @@
 #include "pki/token_cache.h"
 #include "policy/decide.h"
 
+// What is in force on a loop at this moment, whatever snapshot an exchange began under: the loop overwrites it on its own thread.
+struct gw_present {
+    struct gw_tls_trust trust;        // bundles and certificate revocations
+    const struct pki_key_view *keys;  // issuer keys that remain; may be NULL
+};
+
 // What the stages of one loop work with. The caches are the loop's own; `replay` and `nonces` are the process's.
 struct gw_services {
     struct pki_token_cache *tokens;
@@ -25,8 +31,7 @@ struct gw_services {
     struct pki_replay *replay;
     const struct pki_nonce_keys *nonces;
     struct gw_name_map *names;
-    const struct gw_tls_trust *trust; // present generation: both the bundles and the revocations
-    const struct pki_key_view *keys;  // present revocation generation
+    const struct gw_present *present;
     struct gw_metrics *metrics;
 };
 

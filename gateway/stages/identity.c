@@ -6,7 +6,7 @@
 int gw_stage_identity(struct gw_exchange *x) {
     if (!x->peer)
         return gw_refuse(x, ERR_CERT_MISSING, SPAN_NONE);
-    int rc = gw_tls_peer_recheck(x->peer, x->services->trust, x->now.wall_ms / 1000);
+    int rc = gw_tls_peer_recheck(x->peer, &x->services->present->trust, x->now.wall_ms / 1000);
     if (rc != 0)
         x->close = true;
     return rc;

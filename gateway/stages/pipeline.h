@@ -19,6 +19,9 @@ void gw_exchange_fini(struct gw_exchange *x);
 
 struct span gw_stage_name(unsigned stage);
 
+// For the entries of a list answer: whether the same subject may `list` this collection (SPAN_NONE: this database). Uses the exchange's arena.
+bool gw_policy_shows(struct gw_exchange *x, struct span database, struct span tenant, struct span collection);
+
 // The stages. Each returns GW_PASS, an error, and `api` also GW_WAIT and GW_BODY.
 #define X(name) int gw_stage_##name(struct gw_exchange *x);
 GW_STAGE_TABLE(X)

@@ -48,3 +48,11 @@ int gw_stage_policy(struct gw_exchange *x) {
     m->idempotent = true;
     return 0;
 }
+
+bool gw_policy_shows(struct gw_exchange *x, struct span database, struct span tenant, struct span collection) {
+    struct gw_api_authorisation a = { .action = GW_ACTION_LIST, .database = database, .tenant = tenant, .collection = collection };
+    struct pol_request request;
+    struct pol_answer answer;
+    gw_facts(x, &a, &request);
+    return pol_decide(&request, POL_MODE_GATEWAY, x->snapshot->policy_budget, &answer) == 0;
+}

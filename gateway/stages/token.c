@@ -49,5 +49,5 @@ int gw_stage_token(struct gw_exchange *x) {
     gw_count(s->metrics, x->token_cached ? GW_METRIC_TOKEN_HIT : GW_METRIC_TOKEN_MISS, 1);
     if (x->token_cached)
         return GW_PASS;
-    return pki_token_verify(x->snapshot->issuers, s->keys, compact, sha256, now_s, NULL, &x->token);
+    return pki_token_verify(x->snapshot->issuers, s->present->keys, compact, sha256, now_s, NULL, &x->token);
 }

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/client.h"
+
+#include "gateway/net/flow.h"
+#include "gateway/stages/account.h"
+
+#include <stdlib.h>
+
+// Plaintext that is sent before more is added to it.
+#define OUT_HIGH (64u << 10)
+// How long a closing connection is read from, so that the last answer is not lost to a reset.
+#define LINGER_MS 2000
+// How long a stage may wait for a listing.
+#define LISTING_MS 15000
+// A body must come at this rate on average, beyond the configured time.
+#define BODY_BYTES_PER_MS 1
+
+static int64_t now_ms(const struct gw_client *c) {
+    return c->core->now.mono_ms;
+}
+
+// -------------------------------------------------------------------------------------------------------- sending
+
+static void flush_tls(struct gw_client *c) {
+    struct span out = gw_tls_output(&c->tls);
+    if (out.n == 0)
+        return;
+    gw_count(c->core->metrics, GW_METRIC_BYTES_OUT, out.n);
+    gw_socket_write(&c->socket, out);
+    gw_tls_sent(&c->tls, out.n);
+}
+
+static void flush(struct gw_client *c) {
+    if (c->flow)
+        gw_flow_flush(c->flow);
+    while (!c->hold && buf_len(&c->out) > 0 && !c->socket.closing) {
+        ssize_t n = gw_tls_write(&c->tls, buf_span(&c->out));
+        if (n < 0)
+            break;
+        buf_consume(&c->out, (size_t)n);
+        flush_tls(c);
+    }
+    buf_release(&c->out);
+    flush_tls(c);
+}
+
+void gw_client_send(struct gw_client *c, struct span bytes) {
+    // What was queued before goes first; what is added now stays until the end of the wake-up, so that the last
+    // piece of an answer is still here when the answer is recorded.
+    if (!c->hold && buf_len(&c->out) >= OUT_HIGH)
+        flush(c);
+    if (!buf_append(&c->out, bytes))
+        gw_client_cut(c);
+}
+
+bool gw_client_congested(const struct gw_client *c) {
+    return c->socket.congested;
+}
+
+// -------------------------------------------------------------------------------------------------------- closing
+
+static void close_socket(struct gw_client *c) {
+    if (c->socket.closing)
+        return;
+    if (c->flow) {
+        struct gw_flow *f = c->flow;
+        c->flow = NULL;
+        gw_flow_free(f);
+    }
+    gw_deadline_remove(&c->deadline);
+    gw_socket_close(&c->socket);
+}
+
+void gw_client_cut(struct gw_client *c) {
+    close_socket(c);
+}
+
+// Everything due was sent: close_notify, FIN, and then reading until the client has closed too, since a reset would take away what is
+// still on its way.
+static void linger(struct gw_client *c) {
+    if (c->lingering || c->socket.closing)
+        return;
+    c->lingering = true;
+    flush(c);
+    gw_tls_shutdown(&c->tls);
+    flush_tls(c);
+    gw_socket_shutdown(&c->socket);
+    buf_fini(&c->held);
+    if (c->ended) {
+        close_socket(c);
+        return;
+    }
+    gw_socket_read(&c->socket, true);
+    gw_deadline_set(&c->core->wheel, &c->deadline, now_ms(c) + LINGER_MS);
+}
+
+static void handshake_failed(struct gw_client *c, int err, const char *detail) {
+    struct gw_core *core = c->core;
+    gw_count(core->metrics, GW_METRIC_HANDSHAKE_REFUSED, 1);
+    gw_count_refused(core->metrics, err);
+    struct buf line;
+    buf_init(&line, 0);
+    if (!gw_account_handshake(core->now.wall_ms, c->remote, err, detail, &line) ||
+        gw_audit_submit(core->shared->audit, core->index, buf_span(&line), NULL) != 0)
+        gw_count(core->metrics, GW_METRIC_AUDIT_REFUSED, 1);
+    else
+        gw_count(core->metrics, GW_METRIC_AUDIT_WRITTEN, 1);
+    buf_fini(&line);
+    flush_tls(c); // the alert
+    gw_socket_shutdown(&c->socket);
+    c->lingering = true;
+    gw_deadline_set(&core->wheel, &c->deadline, now_ms(c) + LINGER_MS);
+}
+
+void gw_client_done(struct gw_client *c, bool close) {
+    struct gw_flow *f = c->flow;
+    c->flow = NULL;
+    c->hold = false;
+    gw_flow_free(f);
+    c->last = c->last || close;
+}
+
+void gw_client_drain(struct gw_client *c) {
+    c->last = true;
+    gw_client_resume(c);
+}
+
+// ------------------------------------------------------------------------------------------------------- deadlines
+
+static void arm(struct gw_client *c) {
+    if (c->socket.closing || c->lingering)
+        return;
+    const struct gw_config_timeouts *t = &c->timeouts;
+    int64_t due = INT64_MAX;
+    if (c->tls.state == GW_TLS_HANDSHAKE)
+        due = c->began_ms + t->handshake;
+    else if (c->socket.congested)
+        due = now_ms(c) + t->idle; // moves only with what the client takes
+    else if (!c->flow)
+        due = now_ms(c) + t->idle;
+    else if (c->flow->state == GW_FLOW_HEAD)
+        due = c->began_ms + t->header;
+    else if (c->flow->state == GW_FLOW_WAIT)
+        due = now_ms(c) + LISTING_MS;
+    else if (gw_flow_takes(c->flow))
+        due = c->began_ms + t->body + (int64_t)c->h1.body_bytes / BODY_BYTES_PER_MS;
+    if (due == INT64_MAX)
+        gw_deadline_clear(&c->deadline);
+    else
+        gw_deadline_set(&c->core->wheel, &c->deadline, due);
+}
+
+static void on_due(struct gw_deadline *d) {
+    struct gw_client *c = (struct gw_client *)((char *)d - offsetof(struct gw_client, deadline));
+    if (c->lingering || c->socket.congested) {
+        close_socket(c);
+        return;
+    }
+    if (c->tls.state == GW_TLS_HANDSHAKE) {
+        handshake_failed(c, ERR_TLS, "the handshake took too long");
+        return;
+    }
+    if (!c->flow) {
+        linger(c);
+        return;
+    }
+    if (c->flow->state == GW_FLOW_WAIT)
+        gw_flow_bad(c->flow, ERR_SHARD_TIMEOUT, "a shard's collections could not be listed in time");
+    else
+        gw_flow_bad(c->flow, ERR_HTTP_TIMEOUT, NULL);
+    gw_client_resume(c);
+}
+
+// -------------------------------------------------------------------------------------------------------- taking
+
+static bool takes(const struct gw_client *c) {
+    if (c->socket.closing || c->lingering || c->socket.congested)
+        return false;
+    return c->flow ? gw_flow_takes(c->flow) : !c->last;
+}
+
+static bool begin(struct gw_client *c) {
+    c->flow = gw_flow_new(c);
+    if (!c->flow) {
+        close_socket(c);
+        return false;
+    }
+    c->began_ms = now_ms(c);
+    gw_h1_begin_request(&c->h1, &c->flow->x.arena, &c->flow->x.request);
+    return true;
+}
+
+// Takes as much of `in` as can be taken now. Returns how much.
+static size_t take(struct gw_client *c, struct span in) {
+    size_t used = 0;
+    while (takes(c)) {
+        if (!c->flow && (used == in.n || !begin(c)))
+            break;
+        size_t n = 0;
+        enum gw_h1_event event = gw_h1_feed(&c->h1, span_sub(in, used, in.n), &n);
+        used += n;
+        if (event == GW_H1_NEED_MORE)
+            break;
+        switch (event) {
+        case GW_H1_HEAD:
+            c->began_ms = now_ms(c);
+            // Without a body the end is due at once, and the parser is ready for the next request whatever becomes of this one.
+            if (c->flow->x.request.framing == GW_FRAMING_NONE)
+                gw_h1_feed(&c->h1, SPAN(""), &n);
+            gw_flow_head(c->flow);
+            break;
+        case GW_H1_BODY:
+            gw_flow_body(c->flow, c->h1.body);
+            break;
+        case GW_H1_END:
+            gw_flow_end(c->flow);
+            break;
+        default:
+            gw_flow_bad(c->flow, c->h1.error, c->h1.what);
+            return used;
+        }
+    }
+    return used;
+}
+
+static void pump(struct gw_client *c, struct span in) {
+    if (c->pumping) { // a callback below us asked; the loop above it goes on by itself
+        if (in.n > 0 && !buf_append(&c->held, in))
+            close_socket(c);
+        return;
+    }
+    c->pumping = true;
+    if (buf_len(&c->held) > 0) {
+        if (in.n > 0 && !buf_append(&c->held, in))
+            close_socket(c);
+        size_t used;
+        while (!c->socket.closing && buf_len(&c->held) > 0 && takes(c) && (used = take(c, buf_span(&c->held))) > 0 && !c->lingering)
+            buf_consume(&c->held, used);
+        buf_release(&c->held);
+    } else {
+        size_t used = take(c, in);
+        if (used < in.n && !c->socket.closing && !c->lingering && !buf_append(&c->held, span_sub(in, used, in.n)))
+            close_socket(c);
+    }
+    c->pumping = false;
+}
+
+// The end of every wake-up: what was produced goes out, and what can happen next is looked at once.
+static void settle(struct gw_client *c) {
+    if (c->socket.closing || c->pumping)
+        return;
+    flush(c);
+    if (c->socket.closing || c->lingering)
+        return;
+    if (c->tls.state == GW_TLS_FAILED) {
+        close_socket(c);
+        return;
+    }
+    bool quiet = !c->flow && buf_len(&c->out) == 0;
+    if (quiet && (c->last || (c->ended && buf_len(&c->held) == 0))) {
+        linger(c);
+        return;
+    }
+    if (c->ended && c->flow && gw_flow_takes(c->flow) && buf_len(&c->held) == 0) {
+        close_socket(c); // in the middle of a request
+        return;
+    }
+    // While a request is decided or answered, reading goes on only as far as the next bytes can be taken; with nothing held back
+    // it stays on, so that a client that goes away is noticed.
+    bool full = buf_len(&c->held) >= GW_SOCKET_LOW || c->socket.congested || !gw_tls_wants_input(&c->tls);
+    gw_socket_read(&c->socket, !full && !c->ended);
+    arm(c);
+}
+
+void gw_client_resume(struct gw_client *c) {
+    if (c->socket.closing || c->pumping)
+        return;
+    if (c->tls.state == GW_TLS_OPEN || c->tls.state == GW_TLS_PEER_CLOSED)
+        pump(c, SPAN(""));
+    settle(c);
+}
+
+// ------------------------------------------------------------------------------------------------------- the socket
+
+static void opened(struct gw_client *c) {
+    gw_count(c->core->metrics, c->tls.facts.resumed ? GW_METRIC_HANDSHAKE_RESUMED : GW_METRIC_HANDSHAKE_FULL, 1);
+}
+
+// The client closed: after a whole request it may still wait for the answer, in the middle of one it is gone.
+static void input_ended(struct gw_client *c) {
+    c->ended = true;
+    if (c->lingering) {
+        close_socket(c);
+        return;
+    }
+    settle(c);
+}
+
+static void on_bytes(struct gw_socket *s, struct span in) {
+    struct gw_client *c = s->owner;
+    if (c->lingering)
+        return;
+    c->fed = true;
+    gw_count(c->core->metrics, GW_METRIC_BYTES_IN, in.n);
+    bool handshake = c->tls.state == GW_TLS_HANDSHAKE;
+    int err = gw_tls_feed(&c->tls, in, gw_core_now_s(c->core));
+    if (handshake && err != 0) {
+        handshake_failed(c, err, c->tls.detail);
+        return;
+    }
+    if (handshake && c->tls.state == GW_TLS_OPEN)
+        opened(c);
+    char plain[16384];
+    ssize_t n;
+    while (!c->socket.closing && !c->lingering && (n = gw_tls_read(&c->tls, plain, sizeof plain)) > 0)
+        pump(c, span_of(plain, (size_t)n));
+    if (c->socket.closing || c->lingering)
+        return;
+    if (c->tls.state == GW_TLS_FAILED)
+        close_socket(c);
+    else if (c->tls.state == GW_TLS_PEER_CLOSED && !c->ended)
+        input_ended(c);
+    else
+        settle(c);
+}
+
+static void on_end(struct gw_socket *s) {
+    struct gw_client *c = s->owner;
+    if (c->tls.state == GW_TLS_HANDSHAKE && !c->lingering) {
+        if (c->fed) // a port scan that sent nothing is not worth a record
+            handshake_failed(c, ERR_TLS, "the client left during the handshake");
+        close_socket(c);
+        return;
+    }
+    bool cut = gw_tls_feed_eof(&c->tls) != 0;
+    if (c->lingering || cut)
+        close_socket(c);
+    else if (!c->ended)
+        input_ended(c);
+}
+
+static void on_error(struct gw_socket *s, int why) {
+    (void)why;
+    close_socket(s->owner);
+}
+
+static void on_drained(struct gw_socket *s) {
+    struct gw_client *c = s->owner;
+    if (c->lingering)
+        return;
+    if (c->flow)
+        gw_flow_drained(c->flow);
+    gw_client_resume(c);
+}
+
+static void on_closed(struct gw_socket *s) {
+    struct gw_client *c = s->owner;
+    struct gw_core *core = c->core;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        core->clients = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    core->n_clients--;
+    gw_count_down(core->metrics, GW_METRIC_CONNECTIONS_OPEN);
+    gw_tls_fini(&c->tls);
+    buf_wipe(&c->held);
+    buf_fini(&c->out);
+    free(c);
+    if (core->draining && core->n_clients == 0 && core->on_idle)
+        core->on_idle(core);
+}
+
+struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ctx) {
+    const struct gw_config_listener *listener = &core->view->snapshot->config->listener;
+    struct gw_client *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->core = core;
+    c->limits = core->view->snapshot->request_limits;
+    c->timeouts = listener->timeouts;
+    c->deadline.on_due = on_due;
+    c->socket = (struct gw_socket){ .owner = c, .on_bytes = on_bytes, .on_end = on_end, .on_error = on_error, .on_drained = on_drained, .on_closed = on_closed };
+    buf_init(&c->held, 0);
+    buf_init(&c->out, 0);
+    gw_h1_init_server(&c->h1, &c->limits);
+    if (gw_tls_server_init(&c->tls, core->view->tls, &core->present.trust) != 0) {
+        free(c);
+        return NULL;
+    }
+    if (accept(ctx, &c->socket, c->remote) != 0) {
+        gw_tls_fini(&c->tls);
+        free(c);
+        return NULL;
+    }
+    c->next = core->clients;
+    if (c->next)
+        c->next->prev = c;
+    core->clients = c;
+    core->n_clients++;
+    gw_count(core->metrics, GW_METRIC_CONNECTIONS, 1);
+    gw_count(core->metrics, GW_METRIC_CONNECTIONS_OPEN, 1);
+    c->began_ms = now_ms(c);
+    // Over the bound it is accepted and closed, since waiting in the kernel's queue would only hide it from its sender.
+    if (core->n_clients > listener->limits.connections / core->loops + 1) {
+        gw_count_refused(core->metrics, ERR_OVERLOADED);
+        close_socket(c);
+        return c;
+    }
+    gw_socket_read(&c->socket, true);
+    arm(c);
+    return c;
+}

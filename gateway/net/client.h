@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A client's connection: TLS below, HTTP/1.1 above, one flow (flow.h) at a time. It decides when bytes are taken and when they are
+// sent, keeps the deadlines of a client that is slow in any way, and closes so that the other side can tell a whole answer
+// from a cut one: close_notify only after the last byte of one.
+#ifndef SALLYPORT_NET_CLIENT_H
+#define SALLYPORT_NET_CLIENT_H
+
+#include "gateway/net/core.h"
+
+struct gw_client {
+    struct gw_socket socket;
+    struct gw_core *core;
+    struct gw_client *next, *prev;
+    struct gw_tls_engine tls;
+    struct gw_h1 h1;
+    struct gw_h1_limits limits;
+    struct gw_config_timeouts timeouts;
+    struct gw_flow *flow; // NULL between requests
+    struct buf held;      // plaintext that was not taken yet: pipelined, or the flow cannot take more
+    struct buf out;       // plaintext to be sent at the end of the wake-up, in one record
+    struct gw_deadline deadline;
+    int64_t began_ms; // of the handshake, or of the present request's head or body
+    char remote[GW_SOCKET_PEER];
+    bool fed;       // some byte arrived
+    bool pumping;   // inside the loop that takes bytes
+    bool hold;      // `out` waits for the audit writer
+    bool last;      // no request after this one
+    bool lingering; // everything was sent; what still comes is thrown away
+    bool ended;     // the client closed its side
+};
+
+// `socket` has been accepted by `accept`, which fills c->socket's operations; the client frees itself when closed. NULL: out of memory or over
+// the bound of connections.
+typedef int (*gw_accept)(void *ctx, struct gw_socket *s, char remote[static GW_SOCKET_PEER]);
+struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ctx);
+// Ends it now, without close_notify: the client sees a cut.
+void gw_client_cut(struct gw_client *c);
+// The core drains: an idle connection closes, another one after its present request.
+void gw_client_drain(struct gw_client *c);
+
+// For the flow.
+// Queues plaintext; sent at the end of the wake-up.
+void gw_client_send(struct gw_client *c, struct span bytes);
+bool gw_client_congested(const struct gw_client *c);
+// The answer is whole and recorded: what was held goes out. The flow is freed and the connection goes on or ends (`close`).
+void gw_client_done(struct gw_client *c, bool close);
+// The flow can take more of the request; also to be called after anything was sent outside of the client's own wake-up.
+void gw_client_resume(struct gw_client *c);
+
+#endif

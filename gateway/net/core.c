@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/core.h"
+
+#include "gateway/base/log.h"
+#include "pki/digest.h"
+
+#include <stdlib.h>
+
+// Bounds of the loop's caches. A verified token is about 2 KiB, a proof header below 1 KiB.
+#define TOKENS 16384
+#define TOKEN_BYTES (64u << 20)
+#define PROOFS 8192
+// Waiting for a free connection is a sign of overload; a longer queue would only make everybody late.
+#define WAITING_MAX 1024
+
+static size_t share(uint64_t all, size_t loops) {
+    return (size_t)((all + loops - 1) / loops);
+}
+
+static void view_free(struct gw_view *v) {
+    gw_tls_context_unref(v->tls);
+    for (size_t i = 0; i < v->n_shards; i++)
+        gw_tls_context_unref(v->shards[i].config.tls);
+    gw_name_map_free(v->services.names);
+    gw_snapshot_unref(v->snapshot);
+    free(v->shards);
+    free(v);
+}
+
+static void view_settle(struct gw_view *v) {
+    if (v->retired && v->refs == 0 && v->busy_pools == 0)
+        view_free(v);
+}
+
+struct gw_view *gw_view_ref(struct gw_view *v) {
+    v->refs++;
+    return v;
+}
+
+static void on_pool_empty(struct gw_pool *p) {
+    struct gw_view *v = p->owner;
+    v->busy_pools--;
+    view_settle(v);
+}
+
+void gw_view_unref(struct gw_view *v) {
+    if (--v->refs > 0)
+        return;
+    // Nobody begins anything on it any more; its pools close what they still keep.
+    v->retired = true;
+    v->busy_pools = v->n_shards + 1;
+    for (size_t i = 0; i < v->n_shards; i++)
+        gw_pool_retire(&v->shards[i].pool);
+    v->busy_pools--;
+    view_settle(v);
+}
+
+static struct gw_tls_context *server_context(struct gw_core *c, const struct gw_snapshot *s, struct diags *diags) {
+    const struct gw_config_tls *t = &s->config->listener.tls;
+    struct span groups[16];
+    size_t n = t->groups.n < 16 ? t->groups.n : 16;
+    for (size_t i = 0; i < n; i++)
+        groups[i] = t->groups.v[i].v;
+    struct gw_tls_config config = {
+        .cert_pem = s->cert_pem,
+        .cert_file = t->certificate.v,
+        .key_pem = s->key_pem,
+        .key_file = t->key.v,
+        .passphrase = s->passphrase,
+        .min_version = t->tls12 ? GW_TLS_1_2 : GW_TLS_1_3,
+        .groups = groups,
+        .groups_n = n,
+        .listener = 1,
+        .tickets = t->tickets.enabled ? c->shared->tickets : NULL,
+        .peers = t->tickets.enabled ? c->shared->peers : NULL,
+    };
+    return gw_tls_context_server(&config, gw_core_now_s(c), diags);
+}
+
+static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags) {
+    struct gw_core *c = v->core;
+    const struct gw_shard *shard = &v->snapshot->shards[i];
+    struct gw_view_shard *vs = &v->shards[i];
+    const struct gw_config_shard *config = shard->config;
+    vs->shard = shard;
+    vs->config = (struct gw_pool_config){
+        .endpoints = shard->endpoints,
+        .n_endpoints = shard->n_endpoints,
+        .limits = &v->snapshot->response_limits,
+        .connect_ms = config->timeouts.connect,
+        .first_byte_ms = config->timeouts.first_byte,
+        .idle_ms = config->timeouts.idle,
+        .keep_ms = config->pool.idle_timeout,
+        .max_connections = (size_t)config->pool.max_connections * shard->n_endpoints,
+        .max_idle = (size_t)config->pool.max_idle * shard->n_endpoints,
+        .max_waiting = WAITING_MAX,
+    };
+    if (shard->tls) {
+        struct gw_tls_config tls = {
+            .cert_pem = shard->cert_pem,
+            .cert_file = config->tls.certificate.v,
+            .key_pem = shard->key_pem,
+            .key_file = config->tls.key.v,
+            .passphrase = shard->passphrase,
+        };
+        vs->config.tls = gw_tls_context_client(&tls, gw_core_now_s(c), diags);
+        if (!vs->config.tls)
+            return ERR_INTERNAL;
+        vs->trust = (struct gw_tls_trust){ .trust = shard->trust, .options = { .purpose = PKI_PURPOSE_SERVER } };
+        vs->config.trust = shard->trust ? &vs->trust : &c->present.trust;
+        vs->target.spiffe_id = config->tls.spiffe_id.v;
+        if (span_is_none(vs->target.spiffe_id))
+            vs->target.dns = span_is_none(config->tls.server_name.v) ? config->endpoints[0].host : config->tls.server_name.v;
+        vs->config.target = &vs->target;
+    }
+    gw_pool_init(&vs->pool, &vs->config, c->dialler, &c->wheel, &c->now, c->metrics);
+    vs->pool.owner = v;
+    vs->pool.on_empty = on_pool_empty;
+    return 0;
+}
+
+// The snapshot's reference goes to the view, or is dropped.
+static struct gw_view *view_new(struct gw_core *c, struct gw_snapshot *snapshot, struct diags *diags) {
+    struct gw_view *v = calloc(1, sizeof *v);
+    if (!v) {
+        gw_snapshot_unref(snapshot);
+        return NULL;
+    }
+    v->core = c;
+    v->refs = 1;
+    v->snapshot = snapshot;
+    uint64_t key[2];
+    pki_random(key, sizeof key);
+    v->services = (struct gw_services){
+        .tokens = c->tokens,
+        .proofs = c->proofs,
+        .replay = c->shared->replay,
+        .nonces = c->shared->nonces,
+        .names = gw_name_map_new(&(struct gw_name_map_limits){ 0 }, key),
+        .present = &c->present,
+        .metrics = c->metrics,
+    };
+    v->tls = server_context(c, snapshot, diags);
+    v->shards = calloc(snapshot->n_shards + 1, sizeof *v->shards);
+    bool ok = v->services.names && v->tls && v->shards;
+    for (size_t i = 0; ok && i < snapshot->n_shards; i++) {
+        v->n_shards = i + 1;
+        ok = view_shard_init(v, i, diags) == 0;
+    }
+    if (ok)
+        return v;
+    view_free(v);
+    return NULL;
+}
+
+static void set_present(struct gw_core *c) {
+    const struct gw_snapshot *s = c->view->snapshot;
+    c->present = (struct gw_present){
+        .trust = {
+            .trust = s->trust,
+            .revocation = c->revocations->certificates,
+            .options = s->verify,
+            .trust_generation = (uint32_t)s->generation,
+            .revocation_generation = (uint32_t)c->revocations->generation,
+        },
+        .keys = c->revocations->keys,
+    };
+}
+
+static void log_diags(struct gw_core *c, const struct diags *diags) {
+    struct arena arena;
+    arena_init(&arena, 0);
+    for (const struct diag *d = diags->first; d; d = d->next)
+        log_write(c->shared->log, d->warning ? LOG_WARN : LOG_ERROR, "%.*s", SPAN_FMT(diag_format(&arena, d)));
+    arena_fini(&arena);
+}
+
+int gw_core_adopt(struct gw_core *c, struct gw_snapshot *snapshot) {
+    struct diags diags;
+    diags_init(&diags);
+    struct gw_view *v = view_new(c, snapshot, &diags);
+    if (c->index == 0 || !v)
+        log_diags(c, &diags);
+    diags_fini(&diags);
+    if (!v)
+        return ERR_NOMEM;
+    struct gw_view *old = c->view;
+    c->view = v;
+    set_present(c);
+    if (old)
+        gw_view_unref(old);
+    return 0;
+}
+
+void gw_core_adopt_revocations(struct gw_core *c, struct gw_revocations *revocations) {
+    struct gw_revocations *old = c->revocations;
+    c->revocations = revocations;
+    set_present(c);
+    gw_revocations_unref(old);
+}
+
+int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned index, size_t loops, struct gw_dialler dialler, struct gw_metrics *metrics,
+                 struct gw_snapshot *snapshot, struct gw_revocations *revocations) {
+    *c = (struct gw_core){ .shared = shared, .index = index, .loops = loops, .dialler = dialler, .metrics = metrics, .revocations = revocations };
+    c->now = clock_read();
+    gw_wheel_init(&c->wheel, c->now.mono_ms);
+    c->tokens = pki_token_cache_new(share(TOKENS, loops), share(TOKEN_BYTES, loops), 0);
+    c->proofs = pki_proof_cache_new(share(PROOFS, loops), 0);
+    if (!c->tokens || !c->proofs)
+        gw_snapshot_unref(snapshot);
+    else if (gw_core_adopt(c, snapshot) == 0)
+        return 0;
+    pki_token_cache_free(c->tokens);
+    pki_proof_cache_free(c->proofs);
+    gw_revocations_unref(revocations);
+    return ERR_NOMEM;
+}
+
+void gw_core_fini(struct gw_core *c) {
+    gw_view_unref(c->view);
+    c->view = NULL;
+    pki_token_cache_free(c->tokens);
+    pki_proof_cache_free(c->proofs);
+    gw_revocations_unref(c->revocations);
+    c->revocations = NULL;
+}
+
+void gw_core_random_id(struct gw_core *c, char out[static 33]) {
+    static const char hex[] = "0123456789abcdef";
+    if (c->randoms_left < 16) {
+        pki_random(c->randoms, sizeof c->randoms);
+        c->randoms_left = sizeof c->randoms;
+    }
+    const uint8_t *p = c->randoms + sizeof c->randoms - c->randoms_left;
+    c->randoms_left -= 16;
+    for (size_t i = 0; i < 16; i++) {
+        out[2 * i] = hex[p[i] >> 4];
+        out[2 * i + 1] = hex[p[i] & 15];
+    }
+    out[32] = '\0';
+}
