@@ -20,21 +20,30 @@ struct pol_entity;  // an entity that this request declares
 struct pol_record;  // a record under construction
 struct pol_local;   // uids the set does not know
 
+// A small hash table of indexes, in the arena.
+struct pol_slots {
+    uint32_t *at; // index + 1; 0: free
+    uint32_t n;   // a power of two
+};
+
 struct pol_request {
     const struct pol_set *set;
     struct arena *arena;
-    int err; // 0, ERR_NOMEM (arena or a bound), ERR_INTERNAL (misuse: two principals, bad value, repeated name, a cycle of parents)
+    int err;         // 0, ERR_NOMEM (arena or a bound), ERR_INTERNAL (misuse: two principals, a bad value, a repeated name, a cycle)
     const char *why; // static text for `err`
     struct pol_entity *principal, *action, *resource;
     struct pol_record *context;
     // The rest is the implementation's.
-    struct pol_entity *first, *last;
+    struct pol_entity **entities; // declared, in order
+    uint32_t n_entities, cap_entities;
+    struct pol_slots entity_slots;
     struct pol_local *locals;
     uint32_t n_locals, cap_locals;
-    uint32_t n_entities;
-    uint32_t *touched;
+    struct pol_slots local_slots;
+    uint32_t *touched; // entities of the file that evaluation looked at
     uint32_t n_touched, cap_touched;
-    bool extends_set; // some declared entity that the set knows got parents from the request
+    struct pol_slots touched_slots;
+    bool extends_set; // a declared entity that the set knows got parents from the request
     bool closed;
 };
 
@@ -42,7 +51,7 @@ struct pol_request {
 void pol_request_init(struct pol_request *r, const struct pol_set *set, struct arena *arena);
 
 // Each declares an entity of this request, once for each of the three; declaring a uid again returns the same entity. The type is a Cedar
-// name ("Workload", "Acme::User"). Never NULL: after an error a scratch entity of the request.
+// name ("Workload", "Acme::User"). NULL after an error, which pol_request_attr and pol_request_parent take quietly.
 struct pol_entity *pol_request_principal(struct pol_request *r, struct span type, struct span id);
 struct pol_entity *pol_request_action(struct pol_request *r, struct span type, struct span id);
 struct pol_entity *pol_request_resource(struct pol_request *r, struct span type, struct span id);
@@ -59,6 +68,6 @@ struct pol_value pol_request_set(struct pol_request *r, const struct pol_value *
 struct pol_value pol_request_strings(struct pol_request *r, const struct span *items, size_t n); // a set of strings
 struct pol_record *pol_record_new(struct pol_request *r);
 void pol_record_put(struct pol_request *r, struct pol_record *rec, struct span name, struct pol_value v);
-struct pol_value pol_record_value(const struct pol_record *rec); // later puts do not show in it
+struct pol_value pol_record_value(const struct pol_record *rec); // once it is complete; POL_NONE for NULL
 
 #endif

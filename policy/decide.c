@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/decide.h"
+
+#include "gateway/base/err.h"
+#include "policy/eval.h"
+#include "policy/facts.h"
+
+// Policy indexes as they are found; in the arena.
+struct found {
+    uint32_t *at, n, cap;
+};
+
+struct decision {
+    struct pol_request *request;
+    const struct pol_set *set;
+    struct pol_eval eval;
+    struct found permits, forbids;
+    struct pol_failure *failures;
+    uint32_t n_failures, cap_failures;
+    struct pol_answer *answer;
+    bool spent;
+};
+
+static bool note(struct decision *d, struct found *f, uint32_t policy)
+{
+    if (!pol_request_room(d->request, (void **)&f->at, f->n, &f->cap, sizeof *f->at))
+        return false;
+    f->at[f->n++] = policy;
+    return true;
+}
+
+static bool note_failure(struct decision *d, uint32_t policy)
+{
+    const struct pol_policy *p = &d->set->policies.at[policy];
+
+    if (!pol_request_room(d->request, (void **)&d->failures, d->n_failures, &d->cap_failures, sizeof *d->failures))
+        return false;
+    d->failures[d->n_failures++] = (struct pol_failure){
+        .policy = policy, .line = d->eval.at.line, .column = d->eval.at.column, .text = d->eval.what
+    };
+    d->answer->permit_errors += p->effect == POL_PERMIT;
+    d->answer->forbid_errors += p->effect == POL_FORBID;
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------------------- scopes
+
+static bool scope_holds(struct decision *d, const struct pol_scope *s, const struct pol_entity *e)
+{
+    switch ((enum pol_scope_op)s->op) {
+    case SCOPE_ANY:
+        return true;
+    case SCOPE_EQ:
+        return e->number == s->entity;
+    case SCOPE_IN:
+        return pol_facts_in(d->request, e->number, s->entity);
+    case SCOPE_IS:
+        return pol_facts_type(d->set, d->request, e->number) == s->type;
+    case SCOPE_IS_IN:
+        return pol_facts_type(d->set, d->request, e->number) == s->type &&
+               pol_facts_in(d->request, e->number, s->entity);
+    }
+    return false;
+}
+
+// The first of the policy's actions that the request's action is or is in; POL_ID_NONE: none.
+static uint32_t action_of(struct decision *d, const struct pol_policy *p)
+{
+    uint32_t action = d->request->action->number;
+
+    if (p->action_op == SCOPE_EQ)
+        return p->actions[0] == action ? action : POL_ID_NONE;
+    for (uint32_t i = 0; i < p->n_actions; i++) {
+        if (d->eval.steps > 1)
+            d->eval.steps--;
+        else
+            d->spent = true;
+        if (pol_facts_in(d->request, action, p->actions[i]))
+            return p->actions[i];
+    }
+    return POL_ID_NONE;
+}
+
+// ----------------------------------------------------------------------------------------------------------- policies
+
+static bool conclude(struct decision *d, uint32_t index, const struct pol_policy *p)
+{
+    struct pol_value v = pol_bool(true);
+    enum pol_outcome o = POL_DONE;
+
+    d->answer->candidates++;
+    if (p->code != p->code_end)
+        o = pol_eval_run(&d->eval, p->code, p->code_end, &v);
+    if (o == POL_FAILED)
+        return note_failure(d, index);
+    if (o == POL_SPENT)
+        d->spent = true;
+    else if (o == POL_MEMORY)
+        pol_request_fail(d->request, ERR_NOMEM, "out of memory for the decision");
+    if (o != POL_DONE)
+        return false;
+    return v.kind != POL_BOOL || !v.b || note(d, p->effect == POL_FORBID ? &d->forbids : &d->permits, index);
+}
+
+// `via`: the entity under which the policy was found, if that is by action.
+static bool consider(struct decision *d, uint32_t index, uint32_t via)
+{
+    const struct pol_policy *p = &d->set->policies.at[index];
+
+    if (d->eval.steps <= 1) {
+        d->spent = true;
+        return false;
+    }
+    d->eval.steps--;
+    if (p->action_op != SCOPE_ANY) {
+        uint32_t action = action_of(d, p);
+
+        // A policy is filed under each of its actions; it counts once, under the first that fits.
+        if (d->spent)
+            return false;
+        if (action == POL_ID_NONE || (via != POL_ID_NONE && action != via))
+            return true;
+    }
+    if (!scope_holds(d, &p->principal, d->request->principal) || !scope_holds(d, &p->resource, d->request->resource))
+        return true;
+    return conclude(d, index, p);
+}
+
+static bool search_file(struct decision *d, unsigned dim, uint32_t entity)
+{
+    const struct pol_file *f = &d->set->files[dim];
+
+    for (uint32_t i = f->start[entity]; i < f->start[entity + 1]; i++)
+        if (!consider(d, f->items[i], dim == DIM_ACTION ? entity : POL_ID_NONE))
+            return false;
+    return true;
+}
+
+static bool search(struct decision *d, unsigned dim, const struct pol_entity *e)
+{
+    uint32_t known = d->set->uids.uids.n;
+
+    if (e->number < known && !search_file(d, dim, e->number))
+        return false;
+    for (uint32_t i = 0; i < e->n_ancestors && e->ancestors[i] < known; i++)
+        if (!search_file(d, dim, e->ancestors[i]))
+            return false;
+    return true;
+}
+
+static bool all(struct decision *d)
+{
+    const struct pol_request *r = d->request;
+
+    for (uint32_t i = 0; i < d->set->n_rest; i++)
+        if (!consider(d, d->set->rest[i], POL_ID_NONE))
+            return false;
+    return search(d, DIM_PRINCIPAL, r->principal) && search(d, DIM_ACTION, r->action) && search(d, DIM_RESOURCE, r->resource);
+}
+
+// ------------------------------------------------------------------------------------------------------------- answers
+
+// Found through several files: put into the order of the policies. Nothing stands twice.
+static void sort_failures(struct pol_failure *f, uint32_t n)
+{
+    for (uint32_t gap = n / 2; gap > 0; gap /= 2) {
+        for (uint32_t i = gap; i < n; i++) {
+            struct pol_failure t = f[i];
+            uint32_t j = i;
+
+            for (; j >= gap && f[j - gap].policy > t.policy; j -= gap)
+                f[j] = f[j - gap];
+            f[j] = t;
+        }
+    }
+}
+
+static void answer(struct decision *d, enum pol_mode mode)
+{
+    struct pol_answer *a = d->answer;
+    struct found *f = d->forbids.n ? &d->forbids : &d->permits;
+
+    sort_failures(d->failures, d->n_failures);
+    a->failures = d->failures;
+    a->n_failures = d->n_failures;
+    if (d->spent) {
+        a->err = ERR_POLICY_BUDGET;
+        return;
+    }
+    if (d->forbids.n) {
+        a->err = ERR_POLICY_FORBID;
+    } else if (mode == POL_MODE_GATEWAY && a->forbid_errors) {
+        a->err = ERR_POLICY_FORBID_ERROR;
+        return;
+    } else if (d->permits.n) {
+        a->err = 0;
+        a->allow = true;
+    }
+    a->n_determining = pol_ids_sort(f->at, f->n);
+    a->determining = f->at;
+}
+
+static int ready(struct pol_request *r)
+{
+    if (!r->principal || !r->action || !r->resource)
+        pol_request_fail(r, ERR_INTERNAL, "principal, action or resource is missing");
+    if (!r->err)
+        pol_facts_close(r);
+    return r->err;
+}
+
+int pol_decide(struct pol_request *r, enum pol_mode mode, uint32_t budget, struct pol_answer *a)
+{
+    uint32_t steps = budget ? budget : POL_STEPS_DEFAULT;
+    struct decision d = {
+        .request = r,
+        .set = r->set,
+        .eval = { .set = r->set, .request = r, .arena = r->arena, .steps = steps },
+        .answer = a,
+    };
+
+    *a = (struct pol_answer){ .err = ERR_POLICY_NO_PERMIT };
+    if (ready(r) != 0)
+        return a->err = r->err;
+    d.eval.stack = arena_array(r->arena, (size_t)r->set->code.stack_most + 1, sizeof *d.eval.stack);
+    if (!d.eval.stack)
+        pol_request_fail(r, ERR_NOMEM, "out of memory for the decision");
+    if (!r->err)
+        all(&d);
+    a->steps = steps - d.eval.steps;
+    if (!r->err)
+        answer(&d, mode);
+    else
+        *a = (struct pol_answer){ .err = r->err };
+    return a->err;
+}

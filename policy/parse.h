@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Cedar text → trees, by recursive descent of bounded depth. After an error in a policy the parser goes on behind its semicolon, so one run
+// shows the first fault of every policy.
+#ifndef SALLYPORT_POLICY_PARSE_H
+#define SALLYPORT_POLICY_PARSE_H
+
+#include "policy/ast.h"
+#include "policy/lex.h"
+
+struct pol_parser {
+    struct pol_lexer lexer;
+    struct pol_token token; // the current one
+    struct pol_token ahead; // kind TOK_BAD with no text: none was read yet
+    bool has_ahead;
+    bool failed; // the current policy has an error, which was reported
+    unsigned depth;
+    struct arena *arena;
+    struct diags *diags;
+    struct span file;
+    const struct pol_options *options;
+};
+
+// Parses all of a text; the list of what parsed, in order. Errors go to `diags`; look at their count.
+struct pol_ast_policy *pol_parse(struct arena *arena, const struct pol_source *source, const struct pol_options *options,
+    struct diags *diags);
+
+// The rest is between parse.c and parse_expr.c.
+struct pol_node *pol_parse_expr(struct pol_parser *p); // NULL after an error
+void pol_parse_next(struct pol_parser *p);
+const struct pol_token *pol_parse_ahead(struct pol_parser *p);
+// Takes a token of this kind; else an error: "expected <what>, found …".
+bool pol_parse_take(struct pol_parser *p, enum pol_token_kind kind, const char *what);
+// Marks the policy as failed and reports, once.
+void pol_parse_fail(struct pol_parser *p, struct pol_place at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void pol_parse_unexpected(struct pol_parser *p, const char *wanted);
+bool pol_parse_word(const struct pol_parser *p, const char *word);
+// IDENT {"::" IDENT}; the current token is the first. Stops before a "::" that no identifier follows. SPAN_NONE after an error.
+struct span pol_parse_path(struct pol_parser *p);
+// A string token, unescaped; SPAN_NONE after an error.
+struct span pol_parse_string(struct pol_parser *p, bool pattern, const bool **wild);
+void *pol_parse_alloc(struct pol_parser *p, size_t n); // NULL after an error
+bool pol_parse_ident_ok(struct pol_parser *p);         // the current identifier is not a reserved word
+static inline struct pol_place pol_parse_place(const struct pol_parser *p)
+{
+    return (struct pol_place){ p->token.line, p->token.column };
+}
+
+// annotation.c: rule 37. Reports an annotation that the options do not accept.
+void pol_annotation_check(const struct pol_ast_annotation *a, struct span file, struct diags *diags);
+
+#endif

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/request_json.h"
+
+#include "policy/facts.h"
+#include "policy/value_json.h"
+
+struct reading {
+    struct pol_request *request;
+    struct diags *diags;
+    struct span file;
+    struct pol_json j;
+};
+
+static uint32_t number(void *ctx, struct span type, struct span id)
+{
+    struct reading *r = ctx;
+    struct pol_value v = pol_request_ref(r->request, type, id);
+
+    return v.kind == POL_ENTITY ? v.entity : POL_ID_NONE;
+}
+
+static bool complain(struct reading *r, const char *where, struct span what)
+{
+    diag_error(r->diags, r->file, 0, 0, "%s: %.*s", where, SPAN_FMT(what));
+    return false;
+}
+
+// ------------------------------------------------------------------------------------------------------------- reading
+
+static bool role(struct reading *r, json v, const char *name,
+    struct pol_entity *(*declare)(struct pol_request *, struct span, struct span))
+{
+    struct span type, id;
+
+    r->j.depth = 0;
+    if (!v)
+        return complain(r, name, SPAN("is missing; write \"Type::\\\"id\\\"\" or {\"type\": …, \"id\": …}"));
+    if (!pol_json_uid(&r->j, v, true, &type, &id))
+        return complain(r, name, r->j.wrong);
+    return declare(r->request, type, id) != NULL ? true : complain(r, name, span_str(r->request->why));
+}
+
+static bool parents(struct reading *r, struct pol_entity *e, json v)
+{
+    struct json_iter it = json_iter(v);
+    struct span name, type, id;
+    json parent;
+
+    if (v && json_type(v) != JSON_ARRAY)
+        return complain(r, "entities", SPAN("'parents' must be a list of entity references"));
+    while (json_next(&it, &name, &parent)) {
+        if (!pol_json_uid(&r->j, parent, false, &type, &id))
+            return complain(r, "entities", r->j.wrong);
+        pol_request_parent(r->request, e, type, id);
+    }
+    return true;
+}
+
+static bool attributes(struct reading *r, struct pol_entity *e, json v)
+{
+    struct pol_value record;
+
+    if (!v)
+        return true;
+    if (json_type(v) != JSON_OBJECT)
+        return complain(r, "entities", SPAN("'attrs' must be an object"));
+    if (!pol_json_record(&r->j, v, &record))
+        return complain(r, "entities", r->j.wrong);
+    if (e->attrs.n)
+        return complain(r, "entities", SPAN("an entity stands twice"));
+    e->attrs = (struct pol_record){ (struct pol_field *)(uintptr_t)record.fields, record.n, record.n };
+    return true;
+}
+
+static bool entity(struct reading *r, json v)
+{
+    struct json_iter it = json_iter(v);
+    struct span name, type, id;
+    struct pol_entity *e;
+    json member;
+
+    r->j.depth = 0;
+    if (json_type(v) != JSON_OBJECT || !json_get(v, SPAN("uid")))
+        return complain(r, "entities", SPAN("expected {\"uid\": …, \"attrs\": …, \"parents\": …}"));
+    while (json_next(&it, &name, &member)) {
+        if (span_eq(name, SPAN("tags")) && json_count(member))
+            return complain(r, "entities", SPAN("tags are not supported by this version; use attributes"));
+        if (!span_eq(name, SPAN("uid")) && !span_eq(name, SPAN("attrs")) && !span_eq(name, SPAN("parents")) &&
+            !span_eq(name, SPAN("tags")))
+            return complain(r, "entities", SPAN("unknown member of an entity; known are uid, attrs, parents"));
+    }
+    if (!pol_json_uid(&r->j, json_get(v, SPAN("uid")), true, &type, &id))
+        return complain(r, "entities", r->j.wrong);
+    e = pol_request_entity(r->request, type, id);
+    if (!e)
+        return complain(r, "entities", span_str(r->request->why));
+    return attributes(r, e, json_get(v, SPAN("attrs"))) && parents(r, e, json_get(v, SPAN("parents")));
+}
+
+static bool entities(struct reading *r, json v)
+{
+    struct json_iter it = json_iter(v);
+    struct span name;
+    json e;
+
+    if (v && json_type(v) != JSON_ARRAY)
+        return complain(r, "entities", SPAN("expected a list"));
+    while (json_next(&it, &name, &e))
+        if (!entity(r, e))
+            return false;
+    return true;
+}
+
+static bool context(struct reading *r, json v)
+{
+    struct pol_value record;
+
+    r->j.depth = 0;
+    if (!v)
+        return true;
+    if (json_type(v) != JSON_OBJECT)
+        return complain(r, "context", SPAN("expected an object"));
+    if (!pol_json_record(&r->j, v, &record))
+        return complain(r, "context", r->j.wrong);
+    return pol_request_context_is(r->request, record) ? true : complain(r, "context", span_str(r->request->why));
+}
+
+static bool members(struct reading *r, json v)
+{
+    static const struct span known[] = {
+        SPAN("principal"), SPAN("action"), SPAN("resource"), SPAN("context"), SPAN("entities"),
+    };
+    struct json_iter it = json_iter(v);
+    struct span name, near;
+    json member;
+
+    while (json_next(&it, &name, &member)) {
+        bool found = false;
+
+        for (size_t i = 0; i < 5; i++)
+            found = found || span_eq(name, known[i]);
+        if (found)
+            continue;
+        near = diag_suggest(name, known, 5);
+        diag_error(r->diags, r->file, 0, 0, "unknown member '%.*s' of a request; %s%.*s", SPAN_FMT(span_sub(name, 0, 64)),
+            span_is_none(near) ? "known are principal, action, resource, context, entities" : "did you mean ",
+            SPAN_FMT(near));
+        return false;
+    }
+    return true;
+}
+
+bool pol_request_from_value(struct pol_request *request, struct span file, json v, bool lenient, struct diags *diags)
+{
+    struct reading r = { .request = request, .diags = diags, .file = file };
+
+    r.j = (struct pol_json){ .arena = request->arena, .number = number, .ctx = &r };
+    if (json_type(v) != JSON_OBJECT)
+        return complain(&r, "request", SPAN("expected {\"principal\": …, \"action\": …, \"resource\": …}"));
+    if ((!lenient && !members(&r, v)) || !role(&r, json_get(v, SPAN("principal")), "principal", pol_request_principal) ||
+        !role(&r, json_get(v, SPAN("action")), "action", pol_request_action) ||
+        !role(&r, json_get(v, SPAN("resource")), "resource", pol_request_resource) ||
+        !entities(&r, json_get(v, SPAN("entities"))) || !context(&r, json_get(v, SPAN("context"))))
+        return false;
+    return request->err ? complain(&r, "request", span_str(request->why)) : true;
+}
+
+bool pol_request_from_json(struct pol_request *request, struct span file, struct span text, bool lenient, struct diags *diags)
+{
+    struct json_limits limits = { .bytes = POL_TEXT_MAX, .depth = POL_VALUE_DEPTH + 8 };
+    struct json_error error;
+    struct json_doc *doc = json_parse(text, &limits, &error);
+    bool ok;
+
+    if (!doc) {
+        diag_error(diags, file, error.line, error.column, "not valid JSON: %s", error.what);
+        return false;
+    }
+    // Strings are copied into the request's arena, so the document may go.
+    ok = pol_request_from_value(request, file, json_root(doc), lenient, diags);
+    json_free(doc);
+    return ok;
+}
+
+// ------------------------------------------------------------------------------------------------------------- writing
+
+// Both lists are sorted by name; where both have one, the request's is written.
+static void write_attrs(struct json_writer *w, const struct pol_request *r, const struct pol_entity *e,
+    const struct pol_facts *f)
+{
+    uint32_t i = 0, k = 0, n = e ? e->attrs.n : 0, m = f ? f->n_attrs : 0;
+
+    json_w_object(w);
+    while (i < n || k < m) {
+        int c = i == n ? 1 : k == m ? -1 : pol_name_cmp(e->attrs.fields[i].name, f->attrs[k].name);
+        const struct pol_field *field = c <= 0 ? &e->attrs.fields[i] : &f->attrs[k];
+
+        i += c <= 0;
+        k += c >= 0;
+        json_w_key(w, field->name);
+        pol_json_write(w, r, &field->value);
+    }
+    json_w_end(w);
+}
+
+static void write_entity(struct json_writer *w, const struct pol_request *r, uint32_t number, const struct pol_entity *e)
+{
+    const struct pol_facts *f = number < r->set->uids.uids.n ? &r->set->facts[number] : NULL;
+    const uint32_t *ids = e ? e->ancestors : f ? f->ancestors : NULL;
+    uint32_t n = e ? e->n_ancestors : f ? f->n_ancestors : 0;
+
+    json_w_object(w);
+    json_w_key(w, SPAN("uid"));
+    pol_json_write_uid(w, r, number);
+    json_w_key(w, SPAN("attrs"));
+    write_attrs(w, r, e, f);
+    json_w_key(w, SPAN("parents"));
+    json_w_array(w);
+    for (uint32_t i = 0; i < n; i++)
+        pol_json_write_uid(w, r, ids[i]);
+    json_w_end(w);
+    json_w_end(w);
+}
+
+static void write_role(struct json_writer *w, const struct pol_request *r, struct span name, const struct pol_entity *e)
+{
+    if (!e)
+        return;
+    json_w_key(w, name);
+    pol_json_write_uid(w, r, e->number);
+}
+
+bool pol_request_to_json(struct pol_request *r, struct buf *out)
+{
+    struct json_writer w = json_writer(out);
+    struct pol_value context = pol_record_value(r->context);
+
+    if (!r->err)
+        pol_facts_close(r);
+    json_w_object(&w);
+    write_role(&w, r, SPAN("principal"), r->principal);
+    write_role(&w, r, SPAN("action"), r->action);
+    write_role(&w, r, SPAN("resource"), r->resource);
+    json_w_key(&w, SPAN("context"));
+    if (context.kind == POL_NONE)
+        context.kind = POL_RECORD;
+    pol_json_write(&w, r, &context);
+    json_w_key(&w, SPAN("entities"));
+    json_w_array(&w);
+    for (uint32_t i = 0; i < r->n_entities; i++)
+        write_entity(&w, r, r->entities[i]->number, r->entities[i]);
+    for (uint32_t i = 0; i < r->n_touched; i++)
+        write_entity(&w, r, r->touched[i], NULL);
+    json_w_end(&w);
+    json_w_end(&w);
+    return !out->failed;
+}

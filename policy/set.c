@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/set.h"
+
+#include "policy/parse.h"
+#include "policy/table.h"
+
+struct loader {
+    struct pol_set *set;
+    const struct pol_options *options;
+    struct diags *diags;
+    struct arena scratch; // trees
+    struct span file;     // the set's copy of the current file's name
+    bool several;         // files
+    uint32_t in_file;     // policies of the current file so far
+};
+
+static bool no_memory(struct loader *l)
+{
+    diag_error(l->diags, SPAN_NONE, 0, 0, "out of memory while loading policies; make the policy set smaller");
+    return false;
+}
+
+// ------------------------------------------------------------------------------------------------------------- scopes
+
+static bool scope(struct loader *l, const struct pol_ast_scope *a, struct pol_scope *out)
+{
+    *out = (struct pol_scope){ .op = (uint8_t)a->op, .type = POL_ID_NONE, .entity = POL_ID_NONE };
+    if (a->op == SCOPE_IS || a->op == SCOPE_IS_IN) {
+        out->type = pol_uids_add_type(&l->set->uids, a->type);
+        if (out->type == POL_ID_NONE)
+            return no_memory(l);
+    }
+    if (a->uids) {
+        out->entity = pol_uids_add(&l->set->uids, a->uids->type, a->uids->id);
+        if (out->entity == POL_ID_NONE)
+            return no_memory(l);
+    }
+    return true;
+}
+
+static bool actions(struct loader *l, const struct pol_ast_scope *a, struct pol_policy *p)
+{
+    uint32_t *ids = arena_array(&l->set->arena, a->n ? a->n : 1, sizeof *ids), n = 0;
+
+    if (!ids)
+        return no_memory(l);
+    for (const struct pol_ast_uid *u = a->uids; u; u = u->next) {
+        ids[n] = pol_uids_add(&l->set->uids, u->type, u->id);
+        if (ids[n++] == POL_ID_NONE)
+            return no_memory(l);
+    }
+    p->action_op = (uint8_t)a->op;
+    p->actions = ids;
+    p->n_actions = pol_ids_sort(ids, n);
+    return true;
+}
+
+// ----------------------------------------------------------------------------------------------------------- policies
+
+static bool annotations(struct loader *l, const struct pol_ast_policy *a, struct pol_policy_info *info)
+{
+    struct pol_annotation *list = arena_array(&l->set->arena, a->n_annotations ? a->n_annotations : 1, sizeof *list);
+
+    if (!list)
+        return no_memory(l);
+    for (const struct pol_ast_annotation *n = a->annotations; n; n = n->next) {
+        struct pol_annotation *to = &list[info->n_annotations++];
+
+        to->name = arena_dup(&l->set->arena, n->name);
+        to->value = arena_dup(&l->set->arena, n->value);
+        if (span_eq(n->name, SPAN("id")) && !l->options->ids_by_position && n->value.n)
+            info->id = to->value;
+    }
+    info->annotations = list;
+    return true;
+}
+
+static bool named(struct loader *l, const struct pol_ast_policy *a, struct pol_policy_info *info)
+{
+    *info = (struct pol_policy_info){
+        .file = l->file, .line = a->place.line, .column = a->place.column, .effect = a->effect
+    };
+    if (!annotations(l, a, info))
+        return false;
+    if (!span_is_none(info->id))
+        return true;
+    if (l->options->ids_by_position)
+        info->id = arena_printf(&l->set->arena, "policy%u", l->set->policies.n);
+    else if (l->several)
+        info->id = arena_printf(&l->set->arena, "%.*s#policy%u", SPAN_FMT(l->file), l->in_file);
+    else
+        info->id = arena_printf(&l->set->arena, "policy%u", l->in_file);
+    return !span_is_none(info->id) ? true : no_memory(l);
+}
+
+static bool policy(struct loader *l, const struct pol_ast_policy *a)
+{
+    struct pol_policy p = { .effect = (uint8_t)a->effect }, *kept;
+
+    if (l->set->policies.n >= POL_POLICIES_MAX) {
+        diag_error(l->diags, l->file, a->place.line, a->place.column, "more than %u policies; split the policy set",
+            POL_POLICIES_MAX);
+        return false;
+    }
+    if (!named(l, a, &p.info) || !scope(l, &a->principal, &p.principal) || !actions(l, &a->action, &p) ||
+        !scope(l, &a->resource, &p.resource))
+        return false;
+    // What the compiler complained about is reported; the other policies are looked at all the same.
+    if (!pol_compile(l->set, a, l->file, &p, l->diags))
+        return !l->set->arena.failed;
+    kept = pol_vec_add(&l->set->policies);
+    if (!kept)
+        return no_memory(l);
+    *kept = p;
+    l->in_file++;
+    return true;
+}
+
+static bool source(struct loader *l, const struct pol_source *s)
+{
+    struct pol_ast_policy *first;
+    bool ok = true;
+
+    arena_init(&l->scratch, 0);
+    l->in_file = 0;
+    l->file = arena_dup(&l->set->arena, s->name);
+    first = pol_parse(&l->scratch, s, l->options, l->diags);
+    for (const struct pol_ast_policy *a = first; a && ok; a = a->next)
+        ok = policy(l, a);
+    arena_fini(&l->scratch);
+    return ok;
+}
+
+// Ids are what audit records and metrics go by.
+static bool ids_differ(struct loader *l)
+{
+    struct pol_uids seen;
+    bool ok = true;
+
+    pol_uids_init(&seen, &l->set->arena, l->set->uids.key);
+    for (uint32_t i = 0; i < l->set->policies.n && ok; i++) {
+        const struct pol_policy_info *info = &l->set->policies.at[i].info;
+        uint32_t n = pol_uids_add_type(&seen, info->id);
+
+        if (n == POL_ID_NONE) {
+            ok = no_memory(l);
+        } else if (n < i) {
+            // Numbers are given in order, so up to the first repetition the n-th name is the n-th policy's.
+            const struct pol_policy_info *o = &l->set->policies.at[n].info;
+
+            diag_error(l->diags, info->file, info->line, info->column,
+                "the id '%.*s' belongs to the policy at %.*s:%u already; choose another", SPAN_FMT(span_sub(info->id, 0, 160)),
+                SPAN_FMT(o->file), o->line);
+            ok = false;
+        }
+    }
+    pol_uids_fini(&seen);
+    return ok;
+}
+
+// ----------------------------------------------------------------------------------------------------------- the whole
+
+static bool bounded(const struct pol_source *a, size_t n_a, const struct pol_source *b, size_t n_b, struct diags *diags)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < n_a + n_b; i++) {
+        size_t n = i < n_a ? a[i].text.n : b[i - n_a].text.n;
+
+        total = n > POL_TEXTS_MAX - total ? POL_TEXTS_MAX + 1 : total + n;
+        if (total > POL_TEXTS_MAX) {
+            diag_error(diags, i < n_a ? a[i].name : b[i - n_a].name, 0, 0,
+                "policies and entities are over %u MiB together; make the policy set smaller", POL_TEXTS_MAX >> 20);
+            return false;
+        }
+    }
+    return true;
+}
+
+static size_t weigh(const struct pol_set *s)
+{
+    return sizeof *s + s->arena.used + s->uids.uids.cap * sizeof(struct pol_uid) +
+           (s->uids.types.cap + s->names.types.cap) * sizeof(struct pol_type) +
+           (s->uids.n_slots + s->uids.n_type_slots + s->names.n_type_slots) * sizeof(uint32_t) +
+           s->code.insns.cap * sizeof(struct pol_insn) + s->code.consts.cap * sizeof(struct pol_value) +
+           s->code.patterns.cap * sizeof(struct pol_pattern) + s->policies.cap * sizeof(struct pol_policy);
+}
+
+static bool load(struct loader *l, const struct pol_source *policies, size_t n_policies, const struct pol_source *entities,
+    size_t n_entities)
+{
+    size_t before = l->diags->errors;
+
+    if (!bounded(policies, n_policies, entities, n_entities, l->diags))
+        return false;
+    for (size_t i = 0; i < n_policies; i++)
+        if (!source(l, &policies[i]))
+            return false;
+    if (l->diags->errors == before)
+        ids_differ(l);
+    pol_entities_read(l->set, entities, n_entities, l->diags);
+    if (l->diags->errors != before)
+        return false;
+    return pol_index_build(l->set) ? true : no_memory(l);
+}
+
+struct pol_set *pol_set_new(const struct pol_source *policies, size_t n_policies, const struct pol_source *entities,
+    size_t n_entities, const struct pol_options *options, struct diags *diags)
+{
+    struct pol_set *s = calloc(1, sizeof *s);
+    struct loader l = { .set = s, .options = options, .diags = diags, .several = n_policies > 1 };
+
+    if (!s) {
+        no_memory(&l);
+        return NULL;
+    }
+    arena_init(&s->arena, 0);
+    pol_uids_init(&s->uids, &s->arena, options->hash_key);
+    pol_uids_init(&s->names, &s->arena, options->hash_key);
+    if (!load(&l, policies, n_policies, entities, n_entities)) {
+        pol_set_free(s);
+        return NULL;
+    }
+    s->bytes = weigh(s);
+    return s;
+}
+
+void pol_set_free(struct pol_set *s)
+{
+    if (!s)
+        return;
+    pol_uids_fini(&s->uids);
+    pol_uids_fini(&s->names);
+    pol_vec_free(&s->code.insns);
+    pol_vec_free(&s->code.consts);
+    pol_vec_free(&s->code.patterns);
+    pol_vec_free(&s->policies);
+    arena_fini(&s->arena);
+    free(s);
+}
+
+size_t pol_set_count(const struct pol_set *s)
+{
+    return s->policies.n;
+}
+
+const struct pol_policy_info *pol_set_policy(const struct pol_set *s, uint32_t index)
+{
+    return &s->policies.at[index].info;
+}
+
+size_t pol_set_entities(const struct pol_set *s)
+{
+    return s->n_defined;
+}
+
+size_t pol_set_bytes(const struct pol_set *s)
+{
+    return s->bytes;
+}

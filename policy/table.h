@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The inside of a compiled set, between set.c (builds), request.c (looks names up), decide.c and eval.c (read). Nothing here
+// changes once pol_set_new has returned.
+//
+// A policy is its scope as data and its condition as a run of instructions for a stack machine. Policies are filed under one of the
+// entities that their scope names: a decision looks only at the files of its principal, action and resource and of their ancestors, and
+// at those policies whose scope names no entity. (Later: files by entity type; conditions split by what they depend on.)
+#ifndef SALLYPORT_POLICY_TABLE_H
+#define SALLYPORT_POLICY_TABLE_H
+
+#include "policy/ast.h"
+#include "policy/uid.h"
+
+enum pol_op {
+    OP_CONST,        // push consts[arg]
+    OP_VAR,          // push variable arg
+    OP_GET,          // replace the top by its attribute arg
+    OP_HAS,          // replace the top by whether it has attribute arg
+    OP_HAS_STEP,     // as GET where it has attribute arg; else replace by false and jump (the next instruction's arg)
+    OP_AND,          // the top is false: jump to arg and keep it; true: pop
+    OP_OR,           // the same for true
+    OP_BOOL,         // the top must be a boolean
+    OP_UNLESS_JUMP,  // pop a boolean; false: jump to arg
+    OP_JUMP,         // to arg
+    OP_NOT,
+    OP_NEG,
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_EQ,
+    OP_NE,
+    OP_LT,
+    OP_LE,
+    OP_GT,
+    OP_GE,
+    OP_IN,
+    OP_CONTAINS,
+    OP_CONTAINS_ALL,
+    OP_CONTAINS_ANY,
+    OP_IS_EMPTY,
+    OP_LIKE,         // patterns[arg]
+    OP_IS,           // type arg
+    OP_IS_STEP,      // keeps the entity if it is of type arg; else replace by false and jump (the next instruction's arg)
+    OP_SET_NEW,      // push an empty set with room for arg elements
+    OP_SET_ADD,      // pop an element into the set below it
+    OP_SET_END,      // sort and dedupe
+    OP_RECORD_NEW,   // push an empty record with room for arg fields
+    OP_RECORD_ADD,   // pop a value into the record below it, under the name arg; names come in order
+};
+
+struct pol_insn {
+    uint32_t op : 8;
+    uint32_t column : 24;
+    uint32_t line;
+    uint32_t arg;
+};
+
+// A like pattern: the literal runs between wildcards. `runs[0]` stands at the start, the last one at the end; either may be empty.
+struct pol_pattern {
+    const struct span *runs;
+    uint32_t n; // wildcards + 1
+};
+
+POL_VEC(pol_insns, struct pol_insn);
+POL_VEC(pol_values, struct pol_value);
+POL_VEC(pol_patterns, struct pol_pattern);
+
+// What instructions refer to. Heap vectors; strings and values in the set's arena.
+struct pol_code {
+    struct pol_insns insns;
+    struct pol_values consts;
+    struct pol_patterns patterns;
+    uint32_t stack_most; // of any policy
+};
+
+struct pol_scope {
+    uint8_t op;      // enum pol_scope_op
+    uint32_t type;   // IS, IS_IN
+    uint32_t entity; // EQ, IN, IS_IN
+};
+
+struct pol_policy {
+    struct pol_scope principal, resource;
+    uint8_t action_op; // ANY, EQ, IN
+    uint8_t effect;
+    bool never; // the condition is constantly false: filed nowhere
+    const uint32_t *actions; // n_actions, ascending
+    uint32_t n_actions;
+    uint32_t code, code_end; // equal: no condition
+    struct pol_policy_info info;
+};
+
+POL_VEC(pol_policies, struct pol_policy);
+
+// What the entities texts say of a uid, by its number.
+struct pol_facts {
+    const struct pol_field *attrs;
+    uint32_t n_attrs;
+    uint32_t n_ancestors;
+    const uint32_t *ancestors; // transitive, ascending
+    bool exists;
+};
+
+enum pol_dimension { DIM_PRINCIPAL, DIM_ACTION, DIM_RESOURCE, DIMS };
+
+// Policies by the entity they are filed under: of entity e, items[start[e]] .. items[start[e + 1]].
+struct pol_file {
+    uint32_t *start, *items;
+};
+
+struct pol_set {
+    struct arena arena;
+    struct pol_uids uids;
+    struct pol_uids names;   // attribute names that conditions ask for, as its types
+    struct pol_facts *facts; // as many as uids
+    struct pol_code code;
+    struct pol_policies policies;
+    struct pol_file files[DIMS];
+    uint32_t *rest; // policies under no entity
+    uint32_t n_rest;
+    uint32_t n_defined;
+    size_t bytes;
+};
+
+static inline bool pol_ids_have(const uint32_t *ids, uint32_t n, uint32_t id)
+{
+    uint32_t lo = 0, hi = n;
+
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+
+        if (ids[mid] == id)
+            return true;
+        if (ids[mid] < id)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return false;
+}
+
+// Sorts ascending and drops repetitions; how many are left.
+uint32_t pol_ids_sort(uint32_t *ids, uint32_t n);
+
+// index.c: files every policy. False when out of memory.
+bool pol_index_build(struct pol_set *s);
+
+// hierarchy.c. parents[e] .. of every uid, as read; fills facts[].ancestors. A cycle, or too many ancestors, is reported.
+struct pol_parents {
+    const uint32_t *ids;
+    uint32_t n;
+    struct span file; // where it was said
+    struct pol_place place;
+};
+bool pol_hierarchy_close(struct pol_set *s, const struct pol_parents *parents, struct diags *diags);
+
+// compile.c: the condition of one policy, appended to the set's code. A condition that is always true has no code; out->never is
+// set when it is always false. Errors go to diags.
+bool pol_compile(struct pol_set *s, const struct pol_ast_policy *ast, struct span file, struct pol_policy *out, struct diags *diags);
+
+// entities.c: reads the entities texts into uids and facts. Errors go to diags.
+void pol_entities_read(struct pol_set *s, const struct pol_source *texts, size_t n, struct diags *diags);
+
+#endif

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/value_json.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "policy/facts.h"
+#include "policy/lex.h"
+
+static bool wrong(struct pol_json *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+// "at .team[2]: what; what to do"
+static bool wrong(struct pol_json *j, const char *fmt, ...)
+{
+    char text[256], path[256];
+    size_t n = 0;
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    path[0] = '\0';
+    for (unsigned i = 0; i < j->depth && i <= POL_VALUE_DEPTH && n + 64 < sizeof path; i++)
+        n += (size_t)(span_is_none(j->path[i].name)
+                          ? snprintf(path + n, sizeof path - n, "[%zu]", j->path[i].index)
+                          : snprintf(path + n, sizeof path - n, ".%.*s", SPAN_FMT(span_sub(j->path[i].name, 0, 48))));
+    j->wrong = n ? arena_printf(j->arena, "at %s: %s", path, text) : arena_printf(j->arena, "%s", text);
+    if (span_is_none(j->wrong))
+        j->wrong = SPAN("out of memory");
+    return false;
+}
+
+static struct span copy(struct pol_json *j, struct span s)
+{
+    return arena_dup(j->arena, s);
+}
+
+// --------------------------------------------------------------------------------------------------------------- uids
+
+static bool uid_members(struct pol_json *j, json v, struct span *type, struct span *id)
+{
+    struct json_iter it = json_iter(v);
+    struct span name, t = SPAN_NONE, i = SPAN_NONE;
+    json member;
+
+    while (json_next(&it, &name, &member)) {
+        if (span_eq(name, SPAN("type")))
+            t = json_string(member);
+        else if (span_eq(name, SPAN("id")))
+            i = json_string(member);
+        else
+            return wrong(j, "an entity reference has 'type' and 'id' only; remove '%.*s'", SPAN_FMT(span_sub(name, 0, 64)));
+    }
+    if (span_is_none(t) || span_is_none(i))
+        return wrong(j, "an entity reference needs the strings 'type' and 'id'");
+    if (!pol_name_valid(t))
+        return wrong(j, "'%.*s' is no entity type; a type is a name such as Role or Acme::Role", SPAN_FMT(span_sub(t, 0, 64)));
+    *type = copy(j, t);
+    *id = copy(j, i);
+    return !span_is_none(*type) && !span_is_none(*id) ? true : wrong(j, "out of memory");
+}
+
+// Type::"id", as policies write it.
+static bool uid_text(struct pol_json *j, struct span s, struct span *type, struct span *id)
+{
+    struct pol_lexer l;
+    struct pol_token t;
+    size_t quote = span_find(s, '"');
+    const char *fault;
+
+    if (quote >= s.n || quote < 3 || s.p[quote - 1] != ':' || s.p[quote - 2] != ':' ||
+        !pol_name_valid(span_sub(s, 0, quote - 2)))
+        return wrong(j, "'%.*s' is no entity; write Type::\\\"id\\\"", SPAN_FMT(span_sub(s, 0, 64)));
+    pol_lexer_init(&l, span_sub(s, quote, s.n));
+    t = pol_lex(&l);
+    if (t.kind != TOK_STRING || pol_lex(&l).kind != TOK_END)
+        return wrong(j, "'%.*s' is no entity; write Type::\\\"id\\\"", SPAN_FMT(span_sub(s, 0, 64)));
+    fault = pol_unescape(j->arena, t.text, false, id, NULL);
+    if (fault)
+        return wrong(j, "%s", fault);
+    *type = copy(j, span_sub(s, 0, quote - 2));
+    return !span_is_none(*type) ? true : wrong(j, "out of memory");
+}
+
+bool pol_json_uid(struct pol_json *j, json v, bool text, struct span *type, struct span *id)
+{
+    json inner = json_get(v, SPAN("__entity"));
+
+    if (text && json_type(v) == JSON_STRING)
+        return uid_text(j, json_string(v), type, id);
+    if (inner && json_count(v) == 1)
+        v = inner;
+    if (json_type(v) != JSON_OBJECT)
+        return wrong(j, "expected an entity reference {\"type\": …, \"id\": …}");
+    return uid_members(j, v, type, id);
+}
+
+// ------------------------------------------------------------------------------------------------------------- values
+
+static bool entity_value(struct pol_json *j, json v, struct pol_value *out)
+{
+    struct span type, id;
+    uint32_t n;
+
+    if (!pol_json_uid(j, v, false, &type, &id))
+        return false;
+    n = j->number(j->ctx, type, id);
+    if (n == POL_ID_NONE)
+        return wrong(j, "out of memory, or too many entities");
+    *out = (struct pol_value){ .kind = POL_ENTITY, .entity = n };
+    return true;
+}
+
+// One level down: false at the bound.
+static bool down(struct pol_json *j, struct span name, size_t index)
+{
+    if (j->depth >= POL_VALUE_DEPTH)
+        return wrong(j, "nested deeper than %u", POL_VALUE_DEPTH);
+    j->path[j->depth].name = name;
+    j->path[j->depth].index = index;
+    j->depth++;
+    return true;
+}
+
+static bool set_value(struct pol_json *j, json v, struct pol_value *out)
+{
+    size_t n = json_count(v), i = 0;
+    struct pol_value *items = n <= POL_ELEMENTS_MAX ? arena_array(j->arena, n ? n : 1, sizeof *items) : NULL;
+    uint32_t steps = UINT32_MAX;
+    struct json_iter it = json_iter(v);
+    struct span name;
+    json element;
+
+    if (!items)
+        return n > POL_ELEMENTS_MAX ? wrong(j, "a set of more than %u elements; use parents and 'in'", POL_ELEMENTS_MAX)
+                                    : wrong(j, "out of memory");
+    while (json_next(&it, &name, &element)) {
+        if (!down(j, SPAN_NONE, i) || !pol_json_value(j, element, &items[i]))
+            return false;
+        j->depth--;
+        i++;
+    }
+    *out = pol_value_set(items, n, &steps);
+    return out->kind != POL_NONE ? true : wrong(j, "a set that takes too long to sort");
+}
+
+bool pol_json_record(struct pol_json *j, json v, struct pol_value *out)
+{
+    size_t n = json_count(v), i = 0;
+    struct pol_field *fields = n <= POL_ELEMENTS_MAX ? arena_array(j->arena, n ? n : 1, sizeof *fields) : NULL;
+    struct json_iter it = json_iter(v);
+    struct span name;
+    json member;
+
+    if (!fields)
+        return n > POL_ELEMENTS_MAX ? wrong(j, "a record of more than %u attributes", POL_ELEMENTS_MAX)
+                                    : wrong(j, "out of memory");
+    while (json_next(&it, &name, &member)) {
+        fields[i].name = copy(j, name);
+        if (span_is_none(fields[i].name))
+            return wrong(j, "out of memory");
+        if (!down(j, fields[i].name, 0) || !pol_json_value(j, member, &fields[i].value))
+            return false;
+        j->depth--;
+        i++;
+    }
+    // Repeated members were refused by the JSON reader.
+    *out = pol_value_record(fields, n, NULL);
+    return out->kind != POL_NONE ? true : wrong(j, "an attribute stands twice");
+}
+
+static bool object_value(struct pol_json *j, json v, struct pol_value *out)
+{
+    static const struct span escapes[] = { SPAN("__entity"), SPAN("__extn"), SPAN("__expr") };
+
+    for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++) {
+        if (!json_get(v, escapes[i]))
+            continue;
+        if (json_count(v) != 1)
+            return wrong(j, "'%.*s' stands alone in its object", SPAN_FMT(escapes[i]));
+        return i == 0 ? entity_value(j, v, out)
+                      : wrong(j, "'%.*s': extension types are not supported by this version; use a string or a long",
+                            SPAN_FMT(escapes[i]));
+    }
+    return pol_json_record(j, v, out);
+}
+
+bool pol_json_value(struct pol_json *j, json v, struct pol_value *out)
+{
+    struct span s;
+    int64_t i;
+    bool b;
+
+    switch (json_type(v)) {
+    case JSON_BOOL:
+        *out = pol_bool(json_bool(v, &b) && b);
+        return true;
+    case JSON_INT:
+    case JSON_UINT:
+        if (!json_i64(v, &i))
+            return wrong(j, "a number that does not fit in 64 bits");
+        *out = pol_long(i);
+        return true;
+    case JSON_STRING:
+        s = copy(j, json_string(v));
+        *out = pol_string(s);
+        return out->kind != POL_NONE ? true : wrong(j, "a string over 1 MiB, or out of memory");
+    case JSON_ARRAY:
+        return set_value(j, v, out);
+    case JSON_OBJECT:
+        return object_value(j, v, out);
+    case JSON_REAL:
+        return wrong(j, "Cedar has no fractions, and longs of 64 bits; use a smaller unit or a string");
+    default:
+        return wrong(j, "Cedar has no null; leave the attribute out");
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------ writing
+
+void pol_json_write_uid(struct json_writer *w, const struct pol_request *r, uint32_t entity)
+{
+    json_w_object(w);
+    json_w_key(w, SPAN("type"));
+    json_w_string(w, pol_facts_type_name(r->set, r, entity));
+    json_w_key(w, SPAN("id"));
+    json_w_string(w, pol_facts_id(r->set, r, entity));
+    json_w_end(w);
+}
+
+void pol_json_write(struct json_writer *w, const struct pol_request *r, const struct pol_value *v)
+{
+    switch (v->kind) {
+    case POL_BOOL:
+        json_w_bool(w, v->b);
+        break;
+    case POL_LONG:
+        json_w_int(w, v->i);
+        break;
+    case POL_STRING:
+        json_w_string(w, pol_value_span(*v));
+        break;
+    case POL_ENTITY:
+        json_w_object(w);
+        json_w_key(w, SPAN("__entity"));
+        pol_json_write_uid(w, r, v->entity);
+        json_w_end(w);
+        break;
+    case POL_SET:
+        json_w_array(w);
+        for (uint32_t i = 0; i < v->n; i++)
+            pol_json_write(w, r, &v->items[i]);
+        json_w_end(w);
+        break;
+    case POL_RECORD:
+        json_w_object(w);
+        for (uint32_t i = 0; i < v->n; i++) {
+            json_w_key(w, v->fields[i].name);
+            pol_json_write(w, r, &v->fields[i].value);
+        }
+        json_w_end(w);
+        break;
+    default:
+        json_w_null(w);
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Cedar values as JSON: booleans, integers, strings, arrays (sets), objects (records), {"__entity": {"type", "id"}}. The same reader serves
+// entities texts (uids get numbers of the set) and requests (numbers of the request).
+#ifndef SALLYPORT_POLICY_VALUE_JSON_H
+#define SALLYPORT_POLICY_VALUE_JSON_H
+
+#include "gateway/base/json.h"
+#include "policy/request.h"
+
+struct pol_json {
+    struct arena *arena; // gets copies of all strings
+    // The number of a uid; POL_ID_NONE when out of memory.
+    uint32_t (*number)(void *ctx, struct span type, struct span id);
+    void *ctx;
+    struct span wrong; // after a failure: "what; what to do", in the arena
+    unsigned depth;
+    struct {
+        struct span name; // SPAN_NONE: an element
+        size_t index;
+    } path[POL_VALUE_DEPTH + 1];
+};
+
+// False with j->wrong set.
+bool pol_json_value(struct pol_json *j, json v, struct pol_value *out);
+bool pol_json_record(struct pol_json *j, json v, struct pol_value *out); // v must be an object
+// {"type","id"}, {"__entity":{"type","id"}} or, if `text`, "Type::\"id\"". `out` in the arena.
+bool pol_json_uid(struct pol_json *j, json v, bool text, struct span *type, struct span *id);
+
+// Writes a value; entity numbers are those of set and request.
+void pol_json_write(struct json_writer *w, const struct pol_request *r, const struct pol_value *v);
+void pol_json_write_uid(struct json_writer *w, const struct pol_request *r, uint32_t entity);
+
+#endif
