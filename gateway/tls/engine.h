@@ -35,17 +35,18 @@ struct gw_tls_facts {
 // Who a client wants to talk to: exactly one of the two is set. Kept by reference until the handshake is over.
 struct gw_tls_target {
     struct span spiffe_id; // a whole ID, compared exactly …
-    struct span dns;       // … or a DNS name or IP address, verified up to the CAs added to the trust under PKI_TRUST_SERVERS
-    struct span sni;       // server_name to send; SPAN_NONE: `dns` when that is a name, else none
+    struct span dns; // … or a DNS name or IP address, verified up to the CAs added to the trust under PKI_TRUST_SERVERS
+    struct span sni; // server_name to send; SPAN_NONE: `dns` when that is a name, else none
 };
 
 // Embedded in its connection; must not move between init and fini. The fields are for reading only.
 struct gw_tls_engine {
     enum gw_tls_state state;
-    int error;                // enum err; 0 unless FAILED
-    int alert;                // TLS alert number received from the peer, or -1
-    const char *detail;       // static text behind `error`, for audit; may be NULL
-    struct gw_tls_peer *peer; // NULL before OPEN, and for a server verified by DNS name too it is set; owned by the engine
+    int error;          // enum err; 0 unless FAILED
+    int alert;          // TLS alert number received from the peer, or -1
+    const char *detail; // static text behind `error`, for audit; may be NULL
+    struct gw_tls_peer
+        *peer; // NULL before OPEN, and for a server verified by DNS name too it is set; owned by the engine
     struct gw_tls_facts facts;
 
     struct WOLFSSL *ssl;
@@ -55,14 +56,17 @@ struct gw_tls_engine {
     struct buf in, out;
     int64_t now_s;
     struct gw_tls_peer *verified, *resumed; // found by the callbacks of this handshake
-    uint16_t chain;                         // resumptions that led to `resumed`
-    bool server, callback_ran, eof, offered_ems;
+    uint8_t ticket_tag[GW_TLS_TICKET_TAG];  // of the ticket behind `resumed`
+    uint16_t chain;                         // resumptions that led to `resumed`, this one included
+    struct buf hello;                       // TLS 1.2: the start of the server's bytes
+    bool server, callback_ran, eof;
 };
 
 // `trust` is the loop's slot: it must outlive the engine. 0, ERR_NOMEM, ERR_INTERNAL; after a failure nothing is held.
 int gw_tls_server_init(struct gw_tls_engine *e, struct gw_tls_context *c, const struct gw_tls_trust *trust);
 // The ClientHello is in output() afterwards.
-int gw_tls_client_init(struct gw_tls_engine *e, struct gw_tls_context *c, const struct gw_tls_trust *trust, const struct gw_tls_target *target, int64_t now_s);
+int gw_tls_client_init(struct gw_tls_engine *e, struct gw_tls_context *c, const struct gw_tls_trust *trust,
+                       const struct gw_tls_target *target, int64_t now_s);
 void gw_tls_fini(struct gw_tls_engine *e);
 
 // Takes ciphertext (all of it) and drives the handshake as far as it goes. 0, or the error that is now in `error`.

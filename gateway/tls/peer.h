@@ -28,9 +28,11 @@ struct gw_tls_peer {
     struct pki_identity identity;
 };
 
-// A verified certificate as a peer with one reference. 0, or the error of pki_trust_verify.
-int gw_tls_peer_verify(const struct gw_tls_trust *trust, enum pki_purpose purpose, struct span leaf, const struct span *intermediates, size_t n,
-                       int64_t now_s, struct gw_tls_peer **out);
+// A verified certificate as a peer with one reference. `server_name` SPAN_NONE: the peer names itself by SPIFFE ID, or by mapping; otherwise it is a
+// server that must have that DNS name or address. 0, or the error of pki_trust_verify or pki_trust_verify_server.
+int gw_tls_peer_verify(const struct gw_tls_trust *trust, enum pki_purpose purpose, struct span server_name,
+                       struct span leaf, const struct span *intermediates, size_t n, int64_t now_s,
+                       struct gw_tls_peer **out);
 struct gw_tls_peer *gw_tls_peer_ref(struct gw_tls_peer *p); // NULL is fine, and gives NULL
 void gw_tls_peer_unref(struct gw_tls_peer *p);              // NULL is fine
 // The every-request look: expiry, revocations, removals, and that the path still ends in the trust domain's bundle.
@@ -45,7 +47,7 @@ void gw_tls_peers_free(struct gw_tls_peers *t);
 // reference for the caller, who gave up his on `p`: an entry that is the same in everything is kept and shared.
 struct gw_tls_peer *gw_tls_peers_put(struct gw_tls_peers *t, struct gw_tls_peer *p, int64_t now_s);
 // A reference for the caller, or NULL.
-struct gw_tls_peer *gw_tls_peers_get(struct gw_tls_peers *t, const uint8_t leaf_sha256[static 32]);
+struct gw_tls_peer *gw_tls_peers_get(struct gw_tls_peers *t, const uint8_t leaf_sha256[static 32], int64_t now_s);
 // How many are held, for metrics. Revoked ones stay until they are pushed out: an entry is judged again at every use.
 size_t gw_tls_peers_count(struct gw_tls_peers *t);
 

@@ -22,11 +22,11 @@ int64_t gw_tls_ticket_keys_lifetime_s(const struct gw_tls_ticket_keys *k);
 // Our facts, encrypted together with the session's state.
 struct gw_tls_ticket_facts {
     uint8_t leaf_sha256[32];
-    int64_t issued_s;   // of this ticket, by our clock
-    int64_t until_s;    // never later than the certificate path's end
+    int64_t issued_s; // of this ticket, by our clock
+    int64_t until_s;  // never later than the certificate path's end
     uint32_t listener;
     uint32_t trust_generation;
-    uint16_t chain;     // how many resumptions led here
+    uint16_t chain; // how many resumptions led here
 };
 #define GW_TLS_TICKET_FACTS 58 // bytes when written
 #define GW_TLS_TICKET_NAME 16
@@ -34,11 +34,13 @@ struct gw_tls_ticket_facts {
 #define GW_TLS_TICKET_TAG 16
 
 // Encrypts state || facts in place: `data` has state_n bytes and room for GW_TLS_TICKET_FACTS more. 0, ERR_INTERNAL.
-int gw_tls_ticket_seal(struct gw_tls_ticket_keys *k, int64_t now_s, const struct gw_tls_ticket_facts *facts, uint8_t *data, size_t state_n,
-                       uint8_t name[static GW_TLS_TICKET_NAME], uint8_t iv[static GW_TLS_TICKET_IV], uint8_t tag[static GW_TLS_TICKET_TAG]);
+int gw_tls_ticket_seal(struct gw_tls_ticket_keys *k, int64_t now_s, const struct gw_tls_ticket_facts *facts,
+                       uint8_t *data, size_t state_n, uint8_t name[static GW_TLS_TICKET_NAME],
+                       uint8_t iv[static GW_TLS_TICKET_IV], uint8_t tag[static GW_TLS_TICKET_TAG]);
 // The way back; `n` counts state and facts. 0, or ERR_TLS: key unknown or too old, tag wrong, ticket too short. Judging the
 // facts is the caller's.
-int gw_tls_ticket_open(struct gw_tls_ticket_keys *k, int64_t now_s, uint8_t *data, size_t n, const uint8_t name[static GW_TLS_TICKET_NAME],
-                       const uint8_t iv[static GW_TLS_TICKET_IV], const uint8_t tag[static GW_TLS_TICKET_TAG], struct gw_tls_ticket_facts *facts);
+int gw_tls_ticket_open(struct gw_tls_ticket_keys *k, int64_t now_s, uint8_t *data, size_t n,
+                       const uint8_t name[static GW_TLS_TICKET_NAME], const uint8_t iv[static GW_TLS_TICKET_IV],
+                       const uint8_t tag[static GW_TLS_TICKET_TAG], struct gw_tls_ticket_facts *facts);
 
 #endif
