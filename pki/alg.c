@@ -195,3 +195,14 @@ int pki_key_sign(const struct pki_key *k, enum pki_alg alg, struct span message,
         return ERR_INTERNAL;
     return row->family == FAMILY_EC ? sign_ec(k, hash, hash_n, out) : sign_rsa(k, row, hash, hash_n, out);
 }
+
+bool pki_key_pair_works_(const struct pki_key *k)
+{
+    struct span text = SPAN("one key pair");
+    struct buf signature;
+    buf_init(&signature, 0);
+    bool ok = pki_key_sign(k, PKI_RS256, text, &signature) == 0 &&
+              pki_key_verify(k, PKI_RS256, text, buf_span(&signature)) == 0;
+    buf_fini(&signature);
+    return ok;
+}

@@ -160,7 +160,7 @@ static int from_rsa_pair(json jwk, const struct part *n, const struct part *e, s
                                       parts[5].at, (word32)parts[5].n, parts[1].at, (word32)parts[1].n, parts[2].at,
                                       (word32)parts[2].n, parts[3].at, (word32)parts[3].n, parts[4].at,
                                       (word32)parts[4].n, k->rsa) != 0 ||
-            pki_key_check_rsa_(k->rsa) != 0 || wc_CheckRsaKey(k->rsa) != 0)
+            pki_key_check_rsa_(k->rsa) != 0 || !pki_key_pair_works_(k))
             rc = ERR_PROOF_KEY;
     }
     secret_wipe(parts, sizeof parts);

@@ -85,7 +85,7 @@ static int decode_rsa(struct span der, struct pki_key **out)
         rc = ERR_CERT_MALFORMED;
     if (rc == 0)
         rc = pki_key_check_rsa_(k->rsa);
-    if (rc == 0 && wc_CheckRsaKey(k->rsa) != 0)
+    if (rc == 0 && !pki_key_pair_works_(k))
         rc = ERR_CERT_MALFORMED;
     if (rc != 0) {
         pki_key_free(k);

@@ -37,6 +37,8 @@ int pki_key_set_ed_(struct pki_key *k, struct span x, bool untrusted);
 int pki_key_set_rsa_(struct pki_key *k, struct span n, struct span e);
 // What RSA keys must satisfy, however they were imported. 0, ERR_CERT_WEAK.
 int pki_key_check_rsa_(const RsaKey *rsa);
+// What the private half signs, the public half verifies. For imported RSA pairs: wolfSSL's own check is not built.
+bool pki_key_pair_works_(const struct pki_key *k);
 
 // The public parts, big-endian. Buffers of the sizes above; `*n` gets the octets.
 void pki_key_get_ec_(const struct pki_key *k, uint8_t x[static PKI_KEY_EC_OCTETS_MAX],
