@@ -211,13 +211,8 @@ int gw_api_list_merge(const struct gw_api_meaning *meaning, const struct gw_api_
         usable++;
         rc = take(&m, answers[i].shard, list);
     }
-    if (rc == 0 && usable == 0) {
-        // No answer to make one from: also when all of them say that there is no such tenant.
-        for (size_t i = 0; i < n; i++)
-            if (answers[i].status == 404)
-                r.failed[r.n_failed++] = answers[i].shard;
-        rc = ERR_SHARD_ANSWER;
-    }
+    if (rc == 0 && usable == 0)
+        rc = r.n_failed == 0 ? ERR_API_COLLECTION : ERR_SHARD_ANSWER;
     if (rc == 0)
         rc = mark_repeated(&m);
     if (rc == 0)

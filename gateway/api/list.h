@@ -28,9 +28,10 @@ struct gw_api_list_result {
 };
 
 // `meaning` is the list request's (list, list_limit, list_offset, first authorisation's tenant and database). 0, or:
-//   ERR_SHARD_ANSWER  no shard gave an answer that can be used; `*result` has `failed` only
+//   ERR_SHARD_ANSWER    no shard gave an answer that can be used; `*result` has `failed` only
+//   ERR_API_COLLECTION  every shard said 404: no such tenant or database
 //   ERR_NOMEM
-// A 404 from a shard is an empty list when another shard answered 200 (a tenant need not exist on all of them).
+// A 404 is an empty list when another shard has an answer (a tenant need not exist on all of them).
 int gw_api_list_merge(const struct gw_api_meaning *meaning, const struct gw_api_list_answer *answers, size_t n,
                       gw_api_visible visible, void *ctx, struct arena *arena, struct gw_api_list_result *result);
 
