@@ -7,10 +7,11 @@
 #define SALLYPORT_VERSION "0.1.0"
 #endif
 
-extern const struct gw_cli_command gw_cmd_ca;
+extern const struct gw_cli_command gw_cmd_ca, gw_cmd_token;
 
 static const struct gw_cli_command *const commands[] = {
     &gw_cmd_ca,
+    &gw_cmd_token,
     NULL,
 };
 

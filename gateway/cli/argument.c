@@ -191,3 +191,20 @@ void gw_cli_print(FILE *out, struct span s)
         i += n ? n : 1;
     }
 }
+
+void gw_cli_diags(const struct gw_cli *cli, FILE *out, const struct diags *diags)
+{
+    struct arena scratch;
+
+    arena_init(&scratch, 0);
+    for (const struct diag *d = diags->first; d; d = d->next) {
+        bool styled = out == cli->out;
+        if (styled)
+            fputs(gw_cli_style(cli, d->warning ? GW_STYLE_WARN : GW_STYLE_BAD), out);
+        gw_cli_print(out, diag_format(&scratch, d));
+        fprintf(out, "%s\n", styled ? gw_cli_style(cli, GW_STYLE_PLAIN) : "");
+    }
+    if (diags->dropped)
+        fprintf(out, "... and %zu more\n", diags->dropped);
+    arena_fini(&scratch);
+}

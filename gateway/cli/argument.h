@@ -4,6 +4,7 @@
 #ifndef SALLYPORT_CLI_ARGUMENT_H
 #define SALLYPORT_CLI_ARGUMENT_H
 
+#include "gateway/base/diag.h"
 #include "gateway/cli/cli.h"
 
 // A token or proof: itself, "@FILE", or "-" for standard input; without the white space around it. It lives as long as `cli`. SPAN_NONE
@@ -24,5 +25,7 @@ void gw_cli_moment(int64_t s, int64_t now_ms, char out[static GW_CLI_MOMENT]);
 // Bytes that somebody else chose: controls (C0, DEL, C1) and what turns the direction of text are written \u001b, so that no
 // token can move the cursor or rename itself; what is not UTF-8 becomes U+FFFD.
 void gw_cli_print(FILE *out, struct span s);
+// Every complaint of a reading, a line each.
+void gw_cli_diags(const struct gw_cli *cli, FILE *out, const struct diags *diags);
 
 #endif
