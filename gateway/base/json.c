@@ -80,7 +80,7 @@ static int by_name(const void *a, const void *b)
 
 // What is wrong with the members' names, or NULL; `*at` is the offending name's value. Few members are compared pairwise; many
 // are sorted, so that a large object does not cost the square of its size.
-static const char *names_check(yyjson_val *object, yyjson_val **at)
+static const char *names_check(yyjson_val *object, bool nul, yyjson_val **at)
 {
     static const char duplicate[] = "duplicate member", no_memory[] = "out of memory";
     size_t n = unsafe_yyjson_get_len(object), i = 0;
@@ -96,7 +96,7 @@ static const char *names_check(yyjson_val *object, yyjson_val **at)
     yyjson_obj_iter_init(object, &it);
     while ((name = yyjson_obj_iter_next(&it))) {
         struct span s = string_of(name);
-        if (!what && span_find(s, '\0') < s.n) {
+        if (!what && !nul && span_find(s, '\0') < s.n) {
             what = "NUL in a member's name";
             *at = name;
         }
@@ -124,7 +124,7 @@ static const char *names_check(yyjson_val *object, yyjson_val **at)
 }
 
 // Recursion is as deep as depth_holds allowed.
-static const char *values_check(yyjson_val *v, yyjson_val **at)
+static const char *values_check(yyjson_val *v, bool nul, yyjson_val **at)
 {
     const char *what = NULL;
     size_t i, n;
@@ -133,15 +133,15 @@ static const char *values_check(yyjson_val *v, yyjson_val **at)
     if (yyjson_is_arr(v)) {
         yyjson_arr_foreach(v, i, n, child)
         {
-            if (unsafe_yyjson_is_ctn(child) && (what = values_check(child, at)))
+            if (unsafe_yyjson_is_ctn(child) && (what = values_check(child, nul, at)))
                 return what;
         }
     } else if (yyjson_is_obj(v)) {
-        if ((what = names_check(v, at)))
+        if ((what = names_check(v, nul, at)))
             return what;
         yyjson_obj_foreach(v, i, n, name, child)
         {
-            if (unsafe_yyjson_is_ctn(child) && (what = values_check(child, at)))
+            if (unsafe_yyjson_is_ctn(child) && (what = values_check(child, nul, at)))
                 return what;
         }
     }
@@ -180,7 +180,7 @@ struct json_doc *json_parse(struct span text, const struct json_limits *limits, 
         free(doc);
         return NULL;
     }
-    what = values_check(yyjson_doc_get_root(doc->parsed), &at);
+    what = values_check(yyjson_doc_get_root(doc->parsed), limits && limits->nul_names, &at);
     if (what) {
         complain(err, text, at ? (size_t)(string_of(at).p - doc->text) - 1 : 0, what);
         json_free(doc);

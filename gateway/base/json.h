@@ -14,6 +14,7 @@ typedef const struct json_value_ *json; // borrowed from its document; NULL = ab
 struct json_limits {
     size_t bytes; // 0: 1 MiB
     unsigned depth; // 0: 32
+    bool nul_names; // member names may hold NUL: Cedar's attributes may
 };
 
 struct json_error {
