@@ -206,7 +206,7 @@ static bool entity(struct reader *r, json v)
 
 static void text(struct reader *r, const struct pol_source *source)
 {
-    struct json_limits limits = { .bytes = POL_TEXT_MAX, .depth = POL_VALUE_DEPTH + 8 };
+    struct json_limits limits = { .bytes = POL_TEXT_MAX, .depth = POL_VALUE_DEPTH + 8, .nul_names = true };
     struct cursor c = { .text = source->text, .line = 1, .column = 1 };
     struct json_error error;
     struct json_doc *doc = json_parse(source->text, &limits, &error);

@@ -167,7 +167,7 @@ bool pol_request_from_value(struct pol_request *request, struct span file, json 
 
 bool pol_request_from_json(struct pol_request *request, struct span file, struct span text, bool lenient, struct diags *diags)
 {
-    struct json_limits limits = { .bytes = POL_TEXT_MAX, .depth = POL_VALUE_DEPTH + 8 };
+    struct json_limits limits = { .bytes = POL_TEXT_MAX, .depth = POL_VALUE_DEPTH + 8, .nul_names = true };
     struct json_error error;
     struct json_doc *doc = json_parse(text, &limits, &error);
     bool ok;

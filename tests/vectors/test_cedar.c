@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Cedar's own integration tests, hand-written and machine-made: decision, determining policies and errors must be equal. A case that needs
+// what this version refuses to load is skipped, and must be refused in just those words; schemas are not looked at.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gateway/base/file.h"
+#include "policy/decide.h"
+#include "policy/request_json.h"
+
+struct tally {
+    unsigned cases, requests, skipped, failed;
+};
+
+static const char *vectors(void)
+{
+    const char *dir = getenv("SALLYPORT_VECTORS");
+
+    return dir ? dir : "../shared/vectors";
+}
+
+static bool read_all(struct buf *b, const char *root, struct span path)
+{
+    char full[4096];
+
+    snprintf(full, sizeof full, "%s/%.*s", root, SPAN_FMT(path));
+    return file_read(full, 16u << 20, b) == 0;
+}
+
+// The hand-written cases leave it to their schema to say what is an entity; here every {"type", "id"} is one, but for an
+// entity's own uid and its parents.
+static void mark_entities(struct json_writer *w, json v, bool value)
+{
+    struct json_iter it = json_iter(v);
+    struct span name;
+    json child;
+    bool is = value && json_count(v) == 2 && json_get(v, SPAN("type")) && json_get(v, SPAN("id"));
+
+    if (json_type(v) != JSON_OBJECT && json_type(v) != JSON_ARRAY) {
+        json_w_value(w, v);
+        return;
+    }
+    if (is) {
+        json_w_object(w);
+        json_w_key(w, SPAN("__entity"));
+    }
+    if (json_type(v) == JSON_OBJECT)
+        json_w_object(w);
+    else
+        json_w_array(w);
+    while (json_next(&it, &name, &child)) {
+        if (json_type(v) == JSON_OBJECT)
+            json_w_key(w, name);
+        mark_entities(w, child, value || span_eq(name, SPAN("attrs")));
+    }
+    json_w_end(w);
+    if (is)
+        json_w_end(w);
+}
+
+static void with_entities_marked(struct buf *b)
+{
+    struct json_doc *doc = json_parse(buf_span(b), NULL, NULL);
+    struct buf out;
+    struct json_writer w;
+
+    assert_non_null(doc);
+    buf_init(&out, 0);
+    w = json_writer(&out);
+    mark_entities(&w, json_root(doc), false);
+    json_free(doc);
+    buf_fini(b);
+    *b = out;
+}
+
+static bool only_unsupported(const struct diags *d)
+{
+    for (const struct diag *e = d->first; e; e = e->next)
+        if (!e->text.n || !memmem(e->text.p, e->text.n, "not supported by this version", 29))
+            return false;
+    return d->first != NULL;
+}
+
+static void complain(const char *name, const struct diags *d)
+{
+    struct arena a;
+
+    arena_init(&a, 0);
+    for (const struct diag *e = d->first; e; e = e->next)
+        print_error("%s: %s\n", name, diag_format(&a, e).p);
+    arena_fini(&a);
+}
+
+static bool listed(json list, struct span id)
+{
+    struct json_iter it = json_iter(list);
+    struct span name;
+    json v;
+
+    while (json_next(&it, &name, &v))
+        if (span_eq(json_string(v), id))
+            return true;
+    return false;
+}
+
+static bool as_expected(const struct pol_request *r, const struct pol_answer *a, json expected)
+{
+    json reason = json_get(expected, SPAN("reason")), errors = json_get(expected, SPAN("errors"));
+
+    if (a->allow != span_eq(json_string(json_get(expected, SPAN("decision"))), SPAN("allow")))
+        return false;
+    if (a->n_determining != json_count(reason) || a->n_failures != json_count(errors))
+        return false;
+    for (size_t i = 0; i < a->n_determining; i++)
+        if (!listed(reason, pol_answer_id(r, a, i)))
+            return false;
+    for (size_t i = 0; i < a->n_failures; i++)
+        if (!listed(errors, pol_set_policy(r->set, a->failures[i].policy)->id))
+            return false;
+    return true;
+}
+
+// What was decided is written as JSON, and decided again from that alone.
+static bool replayed(struct pol_request *r, const struct pol_set *bare, const struct pol_answer *a, json expected)
+{
+    struct arena arena;
+    struct diags d;
+    struct buf b;
+    struct pol_request again;
+    struct pol_answer b_answer;
+    bool ok;
+
+    arena_init(&arena, 0);
+    diags_init(&d);
+    buf_init(&b, 0);
+    pol_request_init(&again, bare, &arena);
+    ok = pol_request_to_json(r, &b) && pol_request_from_json(&again, SPAN("replay"), buf_span(&b), false, &d);
+    if (ok) {
+        pol_decide(&again, POL_MODE_CEDAR, 0, &b_answer);
+        ok = b_answer.allow == a->allow && b_answer.candidates == a->candidates && as_expected(&again, &b_answer, expected);
+    }
+    if (!ok)
+        print_error("replay: %.*s\n", SPAN_FMT(buf_span(&b)));
+    buf_fini(&b);
+    diags_fini(&d);
+    arena_fini(&arena);
+    return ok;
+}
+
+static void request(struct tally *t, const char *name, const struct pol_set *set, const struct pol_set *bare, json v)
+{
+    struct arena arena;
+    struct diags d;
+    struct pol_request r;
+    struct pol_answer a;
+
+    arena_init(&arena, 0);
+    diags_init(&d);
+    pol_request_init(&r, set, &arena);
+    if (!pol_request_from_value(&r, SPAN("request"), v, true, &d)) {
+        if (only_unsupported(&d)) {
+            t->skipped++;
+        } else {
+            t->failed++;
+            complain(name, &d);
+        }
+    } else {
+        t->requests++;
+        pol_decide(&r, POL_MODE_CEDAR, 0, &a);
+        if (!as_expected(&r, &a, v) || !replayed(&r, bare, &a, v)) {
+            t->failed++;
+            print_error("%s: %.*s: got %s, %zu reasons, %zu errors\n", name,
+                SPAN_FMT(json_string(json_get(v, SPAN("description")))), a.allow ? "allow" : "deny", a.n_determining,
+                a.n_failures);
+            for (size_t i = 0; i < a.n_failures; i++)
+                print_error("    %.*s\n", SPAN_FMT(a.failures[i].text));
+        }
+    }
+    diags_fini(&d);
+    arena_fini(&arena);
+}
+
+static void one_case(struct tally *t, const char *root, const char *file, bool by_schema)
+{
+    static const struct pol_options options = { .ids_by_position = true, .hash_key = 42 };
+    struct buf text, policies, entities;
+    struct json_error error;
+    struct json_doc *doc;
+    struct pol_set *set, *bare;
+    struct diags d;
+
+    buf_init(&text, 0);
+    buf_init(&policies, 0);
+    buf_init(&entities, 0);
+    diags_init(&d);
+    assert_true(read_all(&text, root, span_str(file)));
+    doc = json_parse(buf_span(&text), &(struct json_limits){ .nul_names = true }, &error);
+    assert_non_null(doc);
+    assert_true(read_all(&policies, root, json_string(json_get(json_root(doc), SPAN("policies")))));
+    assert_true(read_all(&entities, root, json_string(json_get(json_root(doc), SPAN("entities")))));
+    if (by_schema)
+        with_entities_marked(&entities);
+    struct pol_source p = { SPAN("policies"), buf_span(&policies) }, e = { SPAN("entities"), buf_span(&entities) };
+    set = pol_set_new(&p, 1, &e, 1, &options, &d);
+    bare = set ? pol_set_new(&p, 1, NULL, 0, &options, &d) : NULL;
+    if (set && bare) {
+        struct json_iter it = json_iter(json_get(json_root(doc), SPAN("requests")));
+        struct span name;
+        json v;
+
+        t->cases++;
+        while (json_next(&it, &name, &v))
+            request(t, file, set, bare, v);
+    } else if (only_unsupported(&d)) {
+        t->skipped += (unsigned)json_count(json_get(json_root(doc), SPAN("requests")));
+    } else {
+        t->failed++;
+        complain(file, &d);
+    }
+    pol_set_free(bare);
+    pol_set_free(set);
+    json_free(doc);
+    diags_fini(&d);
+    buf_fini(&text);
+    buf_fini(&policies);
+    buf_fini(&entities);
+}
+
+static void folder(struct tally *t, const char *root, const char *sub)
+{
+    char path[4096], file[4096];
+    struct dirent *e;
+    DIR *dir;
+
+    snprintf(path, sizeof path, "%s/%s", root, sub);
+    dir = opendir(path);
+    assert_non_null(dir);
+    while ((e = readdir(dir))) {
+        struct span name = span_str(e->d_name);
+
+        if (!span_ends(name, SPAN(".json")) || span_ends(name, SPAN(".entities.json")))
+            continue;
+        snprintf(file, sizeof file, "%s/%s", sub, e->d_name);
+        one_case(t, root, file, span_starts(span_str(sub), SPAN("tests/")));
+    }
+    closedir(dir);
+}
+
+static void report(const char *what, const struct tally *t)
+{
+    print_message("%s: %u cases, %u requests equal or not, %u failed, %u skipped (not supported by this version)\n", what,
+        t->cases, t->requests, t->failed, t->skipped);
+}
+
+static void hand_written_cases_decide_as_cedar(void **state)
+{
+    static const char *const folders[] = { "tests/example_use_cases", "tests/multi", "tests/ip", "tests/decimal" };
+    char root[4096];
+    struct tally t = { 0 };
+
+    (void)state;
+    snprintf(root, sizeof root, "%s/cedar", vectors());
+    if (access(root, R_OK) != 0)
+        skip();
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        folder(&t, root, folders[i]);
+    report("hand-written", &t);
+    assert_int_equal(t.failed, 0);
+    assert_true(t.cases >= 14);
+}
+
+static void machine_made_cases_decide_as_cedar(void **state)
+{
+    char archive[4096], dir[] = "/tmp/sallyport-cedar-XXXXXX", command[8300];
+    struct tally t = { 0 };
+
+    (void)state;
+    snprintf(archive, sizeof archive, "%s/cedar/corpus.tar.xz", vectors());
+    if (access(archive, R_OK) != 0)
+        skip();
+    assert_non_null(mkdtemp(dir));
+    snprintf(command, sizeof command, "tar -xJf '%s' -C '%s'", archive, dir);
+    assert_int_equal(system(command), 0);
+    folder(&t, dir, "corpus-tests");
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    assert_int_equal(system(command), 0);
+    report("machine-made", &t);
+    assert_int_equal(t.failed, 0);
+    assert_true(t.cases >= 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hand_written_cases_decide_as_cedar),
+        cmocka_unit_test(machine_made_cases_decide_as_cedar),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
