@@ -16,6 +16,8 @@ struct domain {
     bool unkept; // … but a file of it could not be read: nothing is removed then
     uint8_t (*kept)[32];
     size_t kept_n, kept_cap;
+    bool demands, required;
+    int64_t max_stale_s;
     struct domain *next;
 };
 
@@ -158,6 +160,17 @@ int pki_revocation_keep_cas(struct pki_revocation *r, struct span domain, struct
     return e;
 }
 
+int pki_revocation_demand(struct pki_revocation *r, struct span domain, bool required, int64_t max_stale_s)
+{
+    struct domain *d = find_or_add(r, domain);
+    if (!d)
+        return ERR_NOMEM;
+    d->demands = true;
+    d->required = required;
+    d->max_stale_s = max_stale_s;
+    return 0;
+}
+
 static bool kept(const struct domain *d, const uint8_t sha256[static 32])
 {
     for (size_t i = 0; i < d->kept_n; i++)
@@ -187,19 +200,21 @@ int pki_revocation_check(const struct pki_revocation *r, struct span domain, con
     const struct domain *d = r ? find(r, domain) : NULL;
     if (!d)
         return options->crl_required ? ERR_CRL_STALE : 0;
+    bool required = d->demands ? d->required : options->crl_required;
+    int64_t max_stale_s = d->demands ? d->max_stale_s : options->crl_max_stale_s;
     if (d->keeps && !d->unkept && n > 0 && !kept(d, steps[n - 1].sha256))
         return ERR_CERT_REVOKED;
     for (size_t i = 0; i + 1 < n; i++) {
         bool forged;
         const struct pki_crl *crl = newest(d, &steps[i + 1], &forged);
         if (!crl) {
-            if (forged || options->crl_required)
+            if (forged || required)
                 return ERR_CRL_STALE;
             continue;
         }
         if (pki_crl_lists(crl, steps[i].serial_raw)) // also when it is old: nothing is un-revoked by time
             return ERR_CERT_REVOKED;
-        if (crl->this_update > now_s + PKI_CRL_SKEW_S || now_s > crl->next_update + options->crl_max_stale_s)
+        if (crl->this_update > now_s + PKI_CRL_SKEW_S || now_s > crl->next_update + max_stale_s)
             return ERR_CRL_STALE;
     }
     return 0;

@@ -65,6 +65,9 @@ int pki_revocation_add_crl(struct pki_revocation *r, struct span domain, struct 
 int pki_revocation_keep_cas(struct pki_revocation *r, struct span domain, struct span pem, struct span file,
                             struct diags *diags);
 
+// What a domain demands of its CRLs, in place of crl_required and crl_max_stale_s of the options.
+int pki_revocation_demand(struct pki_revocation *r, struct span domain, bool required, int64_t max_stale_s);
+
 // CAs added under this name (not a trust domain) vouch for servers known by DNS name: pki_trust_verify_server.
 #define PKI_TRUST_SERVERS SPAN("")
 

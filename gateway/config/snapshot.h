@@ -62,6 +62,7 @@ struct gw_snapshot {
     size_t n_shards;
 
     struct span cert_pem, key_pem, passphrase; // of the listener
+    int64_t certificate_not_after_s;           // of its certificate
     struct span algs;                          // "ES256 EdDSA": for DPoP challenges
     bool accepts_bearer, accepts_dpop;         // which schemes some issuer's tokens may use
 
@@ -76,16 +77,22 @@ struct gw_snapshot *gw_snapshot_ref(struct gw_snapshot *s);
 // Frees with the last reference, in whatever thread that is. NULL is fine.
 void gw_snapshot_unref(struct gw_snapshot *s);
 
+struct gw_revocation_text; // a file as it was last good
+
 struct gw_revocations {
     _Atomic(unsigned) refs;
     uint64_t generation;
     struct pki_revocation *certificates; // CRLs and remaining CAs
     struct pki_key_view *keys;           // remaining issuer keys
+    struct arena arena;
+    struct gw_revocation_text *texts;
 };
 
-// Reads the CRL, bundle and JWKS files that `config` names, as they are now. What cannot be read is left as the snapshot has it and complained
-// about in `diags`; its clock runs on towards max_stale. NULL only when out of memory.
-struct gw_revocations *gw_revocations_load(const struct gw_config *config, uint64_t generation, int64_t now_s, struct diags *diags);
+// Reads the CRL, bundle and JWKS files that `config` names, as they are now. A file that cannot be read or used is complained about in `diags`, and
+// counts as it was in `previous` (NULL at the start), with the age it then has: its clock runs on towards max_stale. NULL only when out of
+// memory.
+struct gw_revocations *gw_revocations_load(const struct gw_config *config, const struct gw_revocations *previous, uint64_t generation, int64_t now_s,
+                                           struct diags *diags);
 struct gw_revocations *gw_revocations_ref(struct gw_revocations *r);
 void gw_revocations_unref(struct gw_revocations *r);
 

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/config/snapshot.h"
+
+#include "gateway/base/file.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define REVOCATION_MAX (64u << 20) // bytes of one CRL, bundle or key file
+
+struct gw_revocation_text {
+    struct span path, text;
+    int64_t read_s;
+    struct gw_revocation_text *next;
+};
+
+struct load {
+    const struct gw_config *config;
+    const struct gw_revocations *previous;
+    struct gw_revocations *out;
+    int64_t now_s;
+    struct diags *diags;
+};
+
+// Takes one text for what it is; negative when it cannot be used.
+typedef int (*take_text)(struct load *l, const void *what, const struct gw_config_text *path, struct span text, int64_t read_s, struct diags *diags);
+
+static bool keep(struct load *l, struct span path, struct span text, int64_t read_s) {
+    struct gw_revocation_text *t = arena_alloc(&l->out->arena, sizeof *t);
+    if (!t)
+        return false;
+    *t = (struct gw_revocation_text){ arena_dup(&l->out->arena, path), arena_dup(&l->out->arena, text), read_s, l->out->texts };
+    l->out->texts = t;
+    return true;
+}
+
+static const struct gw_revocation_text *last_good(const struct load *l, struct span path) {
+    for (const struct gw_revocation_text *t = l->previous ? l->previous->texts : NULL; t; t = t->next)
+        if (span_eq(t->path, path))
+            return t;
+    return NULL;
+}
+
+static void load_text(struct load *l, const struct gw_config_text *path, take_text take, const void *what) {
+    struct buf text;
+    buf_init(&text, 0);
+    int rc = file_read(path->v.p, REVOCATION_MAX, &text);
+    if (rc != 0)
+        gw_config_error(l->config, path->at, l->diags, "%.*s: %s", SPAN_FMT(path->v), strerror(-rc));
+    else
+        rc = take(l, what, path, buf_span(&text), l->now_s, l->diags);
+    const struct gw_revocation_text *old;
+    if (rc == 0) {
+        keep(l, path->v, buf_span(&text), l->now_s);
+    } else if ((old = last_good(l, path->v)) != NULL) {
+        struct diags ignored; // it was complained about, or not, when it was new
+        diags_init(&ignored);
+        take(l, what, path, old->text, old->read_s, &ignored);
+        keep(l, path->v, old->text, old->read_s);
+        diags_fini(&ignored);
+    }
+    buf_fini(&text);
+}
+
+static int take_crl(struct load *l, const void *what, const struct gw_config_text *path, struct span text, int64_t read_s, struct diags *diags) {
+    const struct gw_config_trust_domain *d = what;
+    (void)read_s;
+    return pki_revocation_add_crl(l->out->certificates, d->name.v, text, path->v, diags);
+}
+
+static int take_bundle(struct load *l, const void *what, const struct gw_config_text *path, struct span text, int64_t read_s, struct diags *diags) {
+    const struct gw_config_trust_domain *d = what;
+    (void)read_s;
+    return pki_revocation_keep_cas(l->out->certificates, d->name.v, text, path->v, diags);
+}
+
+static int take_keys(struct load *l, const void *what, const struct gw_config_text *path, struct span text, int64_t read_s, struct diags *diags) {
+    const struct gw_config_issuer *i = what;
+    struct pki_jwks *keys = pki_jwks_read(text, i->algorithms, path->v, diags);
+    int rc = keys ? pki_key_view_add(l->out->keys, i->issuer.v, keys, read_s) : ERR_TOKEN_KEY;
+    pki_jwks_free(keys);
+    return rc;
+}
+
+static void revocations_free(struct gw_revocations *r) {
+    pki_revocation_free(r->certificates);
+    pki_key_view_free(r->keys);
+    arena_fini(&r->arena);
+    free(r);
+}
+
+struct gw_revocations *gw_revocations_load(const struct gw_config *config, const struct gw_revocations *previous, uint64_t generation, int64_t now_s,
+                                           struct diags *diags) {
+    struct gw_revocations *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->refs = 1;
+    r->generation = generation;
+    r->certificates = pki_revocation_new();
+    r->keys = pki_key_view_new();
+    if (!r->certificates || !r->keys) {
+        revocations_free(r);
+        return NULL;
+    }
+    arena_init(&r->arena, 0);
+    struct load l = { config, previous, r, now_s, diags };
+    for (size_t i = 0; i < config->trust_domains_n; i++) {
+        const struct gw_config_trust_domain *d = &config->trust_domains[i];
+        pki_revocation_demand(r->certificates, d->name.v, d->crl_required, d->crl_max_stale / 1000);
+        for (size_t k = 0; k < d->crls.n; k++)
+            load_text(&l, &d->crls.v[k], take_crl, d);
+        load_text(&l, &d->bundle, take_bundle, d);
+    }
+    for (size_t i = 0; i < config->issuers_n; i++)
+        load_text(&l, &config->issuers[i].jwks, take_keys, &config->issuers[i]);
+    return r;
+}
+
+struct gw_revocations *gw_revocations_ref(struct gw_revocations *r) {
+    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+    return r;
+}
+
+void gw_revocations_unref(struct gw_revocations *r) {
+    if (r && atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1)
+        revocations_free(r);
+}

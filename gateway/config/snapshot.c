@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/config/snapshot.h"
+
+#include "gateway/base/file.h"
+#include "gateway/base/secret.h"
+#include "gateway/config/policy_files.h"
+#include "gateway/tls/context.h"
+#include "pki/spiffe.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define PEM_MAX (4u << 20)
+#define SECRET_MAX (64u << 10)
+#define FILES_MAX 65536
+
+// What the listener of a configuration is: see struct gw_target_options.
+static const struct span scheme = { "https", 5 };
+
+// ---------------------------------------------------------------------------------------------------------- files
+
+static void on_file(void *ctx, const char *path) {
+    struct gw_snapshot *s = ctx;
+    struct span copy = arena_dup(&s->arena, span_str(path));
+    if (s->n_files < FILES_MAX && !span_is_none(copy))
+        s->files[s->n_files++] = copy.p;
+}
+
+// The content of a file the configuration names, in the snapshot's arena; SPAN_NONE when the key is absent, or after a complaint.
+static struct span read_file(struct gw_snapshot *s, const struct gw_config_text *path, size_t max, struct diags *diags) {
+    if (span_is_none(path->v))
+        return SPAN_NONE;
+    struct buf content;
+    buf_init(&content, 0);
+    on_file(s, path->v.p);
+    int rc = file_read(path->v.p, max, &content);
+    struct span copy = SPAN_NONE;
+    if (rc != 0)
+        gw_config_error(s->config, path->at, diags, "%.*s: %s", SPAN_FMT(path->v), strerror(-rc));
+    else if (span_is_none(copy = arena_dup(&s->arena, buf_span(&content))))
+        gw_config_error(s->config, path->at, diags, "out of memory");
+    buf_wipe(&content);
+    return copy;
+}
+
+// A secret on one line: the newline that editors add is not part of it.
+static struct span read_secret(struct gw_snapshot *s, const struct gw_config_text *path, struct diags *diags) {
+    struct span secret = read_file(s, path, SECRET_MAX, diags);
+    while (secret.n > 0 && (secret.p[secret.n - 1] == '\n' || secret.p[secret.n - 1] == '\r'))
+        secret.n--;
+    if (!span_is_none(secret) && secret.n == 0)
+        gw_config_error(s->config, path->at, diags, "%.*s: the file is empty", SPAN_FMT(path->v));
+    return secret;
+}
+
+// ---------------------------------------------------------------------------------------------------------- trust
+
+static void load_trust(struct gw_snapshot *s, struct diags *diags) {
+    const struct gw_config *c = s->config;
+    s->trust = pki_trust_new();
+    for (size_t i = 0; s->trust && i < c->trust_domains_n; i++) {
+        const struct gw_config_trust_domain *d = &c->trust_domains[i];
+        struct span bundle = read_file(s, &d->bundle, PEM_MAX, diags);
+        if (span_is_none(bundle))
+            continue;
+        if (d->bundle_is_jwks)
+            pki_trust_add_jwks(s->trust, d->name.v, bundle, d->bundle.v, diags);
+        else
+            pki_trust_add_pem(s->trust, d->name.v, bundle, d->bundle.v, diags);
+        for (size_t k = 0; k < d->crls.n; k++)
+            on_file(s, d->crls.v[k].v.p);
+    }
+    struct pki_identity_rule *rules = arena_array(&s->arena, c->identities_n + 1, sizeof *rules);
+    struct pki_identity_map *map = arena_alloc(&s->arena, sizeof *map);
+    if (!s->trust || !rules || !map) {
+        gw_config_error(c, c->listener.at, diags, "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < c->identities_n; i++)
+        rules[i] = (struct pki_identity_rule){ c->identities[i].dns.v, c->identities[i].subject.v, c->identities[i].spiffe_id.v };
+    *map = (struct pki_identity_map){ rules, c->identities_n };
+    s->verify = (struct pki_verify_options){ .purpose = PKI_PURPOSE_CLIENT, .map = map };
+}
+
+static void load_listener(struct gw_snapshot *s, int64_t now_s, struct diags *diags) {
+    const struct gw_config *c = s->config;
+    const struct gw_config_listener *l = &c->listener;
+    s->cert_pem = read_file(s, &l->tls.certificate, PEM_MAX, diags);
+    s->key_pem = read_file(s, &l->tls.key, SECRET_MAX, diags);
+    s->passphrase = read_secret(s, &l->tls.key_passphrase_file, diags);
+    if (!span_is_none(s->cert_pem) && !span_is_none(s->key_pem)) {
+        struct span groups[16];
+        size_t n = l->tls.groups.n < 16 ? l->tls.groups.n : 16;
+        for (size_t i = 0; i < n; i++)
+            groups[i] = l->tls.groups.v[i].v;
+        // Each loop makes its own context from the same bytes; this one only finds out whether it can be made.
+        struct gw_tls_config config = {
+            .cert_pem = s->cert_pem,
+            .cert_file = l->tls.certificate.v,
+            .key_pem = s->key_pem,
+            .key_file = l->tls.key.v,
+            .passphrase = s->passphrase,
+            .groups = groups,
+            .groups_n = n,
+        };
+        struct gw_tls_context *context = gw_tls_context_server(&config, now_s, diags);
+        s->certificate_not_after_s = context ? gw_tls_context_not_after(context) : 0;
+        gw_tls_context_unref(context);
+    }
+    struct span *authorities = arena_array(&s->arena, l->authorities.n + 1, sizeof *authorities);
+    for (size_t i = 0; authorities && i < l->authorities.n; i++)
+        if (gw_authority_normalise(l->authorities.v[i].v, scheme, &s->arena, &authorities[i]) != 0)
+            gw_config_error(c, l->authorities.v[i].at, diags, "'%.*s' is not host or host:port", SPAN_FMT(l->authorities.v[i].v));
+    s->target = (struct gw_target_options){ .scheme = scheme, .authorities = authorities, .n_authorities = l->authorities.n };
+    s->request_limits = s->response_limits = gw_h1_default_limits;
+    s->request_limits.line = (size_t)l->limits.request_line;
+    s->request_limits.header_bytes = (size_t)l->limits.header_bytes;
+    s->request_limits.header_count = (size_t)l->limits.header_count;
+    s->request_limits.body = l->limits.body_bytes;
+    s->response_limits.body = 0; // streamed, however long
+}
+
+// -------------------------------------------------------------------------------------------------------- issuers
+
+static struct pki_names names(struct gw_snapshot *s, const struct gw_config_texts *texts) {
+    struct span *at = arena_array(&s->arena, texts->n + 1, sizeof *at);
+    for (size_t i = 0; at && i < texts->n; i++)
+        at[i] = texts->v[i].v;
+    return (struct pki_names){ at, at ? texts->n : 0 };
+}
+
+static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i, int64_t now_s, struct diags *diags) {
+    static const enum pki_binding bindings[] = {
+        [GW_BINDING_DPOP] = PKI_BIND_DPOP,     [GW_BINDING_CERTIFICATE] = PKI_BIND_CERTIFICATE,  [GW_BINDING_BOTH] = PKI_BIND_BOTH,
+        [GW_BINDING_EITHER] = PKI_BIND_EITHER, [GW_BINDING_NONE] = PKI_BIND_UNBOUND_ALLOWED,
+    };
+    static const enum pki_workload_match matches[] = {
+        [GW_WORKLOAD_EXACT] = PKI_WORKLOAD_EXACT,
+        [GW_WORKLOAD_PREFIX] = PKI_WORKLOAD_PREFIX,
+        [GW_WORKLOAD_UNCHECKED] = PKI_WORKLOAD_UNCHECKED,
+    };
+    struct span text = read_file(s, &i->jwks, PEM_MAX, diags);
+    struct pki_jwks *keys = span_is_none(text) ? NULL : pki_jwks_read(text, i->algorithms, i->jwks.v, diags);
+    if (!keys)
+        return;
+    struct pki_scope *scopes = arena_array(&s->arena, i->scopes_n + 1, sizeof *scopes);
+    for (size_t k = 0; scopes && k < i->scopes_n; k++)
+        scopes[k] = (struct pki_scope){ i->scopes[k].scope.v, i->scopes[k].actions };
+    struct pki_issuer issuer = {
+        .name = i->name.v,
+        .iss = i->issuer.v,
+        .algs = i->algorithms,
+        .audiences = names(s, &i->audiences),
+        .typ = i->typ.v,
+        .binding = bindings[i->binding],
+        .max_lifetime_s = i->max_lifetime / 1000,
+        .max_age_s = i->max_age / 1000,
+        .skew_s = i->leeway / 1000,
+        .required = names(s, &i->required_claims),
+        .claims = { i->claims.roles.v, i->claims.groups.v, i->claims.tenant.v, i->claims.workload.v, i->claims.scope.v },
+        .workload_match = matches[i->workload_match],
+        .scopes = scopes,
+        .scopes_n = i->scopes_n,
+        .scopeless = i->scopeless,
+        .assert_roles = names(s, &i->asserts.roles),
+        .assert_groups = names(s, &i->asserts.groups),
+        .assert_tenants = names(s, &i->asserts.tenants),
+        .assert_trust_domains = names(s, &i->asserts.trust_domains),
+        .max_stale_s = i->max_stale / 1000,
+        .keys_read_s = now_s,
+    };
+    if (s->arena.failed || pki_issuers_add(s->issuers, &issuer, keys) != 0) {
+        gw_config_error(s->config, i->at, diags, "the issuer '%.*s' cannot be taken up", SPAN_FMT(i->issuer.v));
+        pki_jwks_free(keys);
+        return;
+    }
+    // A token with cnf.jkt needs the DPoP scheme; one that is bound to the certificate only, or to nothing, comes as Bearer.
+    s->accepts_dpop = s->accepts_dpop || i->binding == GW_BINDING_DPOP || i->binding == GW_BINDING_BOTH || i->binding == GW_BINDING_EITHER;
+    s->accepts_bearer = s->accepts_bearer || i->binding == GW_BINDING_CERTIFICATE || i->binding == GW_BINDING_EITHER || i->binding == GW_BINDING_NONE;
+}
+
+static void load_issuers(struct gw_snapshot *s, int64_t now_s, struct diags *diags) {
+    const struct gw_config *c = s->config;
+    s->issuers = pki_issuers_new();
+    for (size_t i = 0; s->issuers && i < c->issuers_n; i++)
+        load_issuer(s, &c->issuers[i], now_s, diags);
+    s->dpop = (struct pki_dpop_params){
+        .algs = c->dpop.algorithms,
+        .window_ms = c->dpop.past,
+        .ahead_ms = c->dpop.future,
+        .nonce_required = c->dpop.nonce_required,
+    };
+    for (enum pki_alg a = PKI_ALG_NONE + 1; a < PKI_ALG_COUNT; a++)
+        if (c->dpop.algorithms & PKI_ALG_BIT(a))
+            s->algs = span_is_none(s->algs) ? pki_alg_name(a) : arena_printf(&s->arena, "%.*s %.*s", SPAN_FMT(s->algs), SPAN_FMT(pki_alg_name(a)));
+}
+
+// --------------------------------------------------------------------------------------------------------- shards
+
+static void load_shard_tls(struct gw_snapshot *s, struct gw_shard *shard, int64_t now_s, struct diags *diags) {
+    const struct gw_config_shard_tls *t = &shard->config->tls;
+    shard->cert_pem = read_file(s, &t->certificate, PEM_MAX, diags);
+    shard->key_pem = read_file(s, &t->key, SECRET_MAX, diags);
+    shard->passphrase = read_secret(s, &t->key_passphrase_file, diags);
+    struct gw_tls_config config = {
+        .cert_pem = shard->cert_pem,
+        .cert_file = t->certificate.v,
+        .key_pem = shard->key_pem,
+        .key_file = t->key.v,
+        .passphrase = shard->passphrase,
+    };
+    if (span_is_none(t->certificate.v) || (!span_is_none(shard->cert_pem) && !span_is_none(shard->key_pem)))
+        gw_tls_context_unref(gw_tls_context_client(&config, now_s, diags));
+    if (span_is_none(t->ca.v)) {
+        if (span_is_none(t->spiffe_id.v))
+            gw_config_error(s->config, t->at, diags, "an https endpoint known by name needs `ca`; say which file vouches for it");
+        return;
+    }
+    struct span ca = read_file(s, &t->ca, PEM_MAX, diags);
+    shard->trust = pki_trust_new();
+    if (span_is_none(ca) || !shard->trust)
+        return;
+    struct span domain = PKI_TRUST_SERVERS;
+    struct pki_spiffe id;
+    if (!span_is_none(t->spiffe_id.v) && pki_spiffe_parse(t->spiffe_id.v, &id, NULL) == 0)
+        domain = id.trust_domain;
+    pki_trust_add_pem(shard->trust, domain, ca, t->ca.v, diags);
+}
+
+static void load_shard(struct gw_snapshot *s, size_t i, int64_t now_s, struct diags *diags) {
+    struct gw_shard *shard = &s->shards[i];
+    const struct gw_config_shard *config = &s->config->shards[i];
+    shard->config = config;
+    shard->name = config->name.v;
+    shard->tls = config->has_tls;
+    struct gw_endpoint *endpoints = arena_array(&s->arena, config->endpoints_n + 1, sizeof *endpoints);
+    for (size_t k = 0; endpoints && k < config->endpoints_n; k++) {
+        const struct gw_config_endpoint *e = &config->endpoints[k];
+        if (e->tls != config->has_tls)
+            gw_config_error(s->config, e->at, diags, "the endpoints of a shard are equivalent: all http or all https");
+        endpoints[k] = (struct gw_endpoint){ arena_dup(&s->arena, e->host).p, e->port, e->authority };
+    }
+    shard->endpoints = endpoints;
+    shard->n_endpoints = endpoints ? config->endpoints_n : 0;
+    if (config->has_credential) {
+        struct span secret = read_secret(s, &config->credential.file, diags);
+        shard->credential_name = config->credential.header.v;
+        shard->credential = span_is_none(config->credential.scheme.v)
+                                ? secret
+                                : arena_printf(&s->arena, "%.*s %.*s", SPAN_FMT(config->credential.scheme.v), SPAN_FMT(secret));
+        if (!span_is_none(secret) && !gw_is_field_value(shard->credential))
+            gw_config_error(s->config, config->credential.file.at, diags, "%.*s: not a secret that fits into a header field", SPAN_FMT(config->credential.file.v));
+    }
+    if (config->has_tls)
+        load_shard_tls(s, shard, now_s, diags);
+}
+
+// The shards of one API, numbered from 0 as its placement knows them, and the routes that lead to them.
+static bool serve_api(struct gw_snapshot *s, enum gw_config_api api, struct span name) {
+    const struct gw_config *c = s->config;
+    struct gw_served_api *served = &s->apis[s->n_apis];
+    unsigned *local = arena_array(&s->arena, c->shards_n + 1, sizeof *local);
+    unsigned *global = arena_array(&s->arena, c->shards_n + 1, sizeof *global);
+    struct span *shard_names = arena_array(&s->arena, c->shards_n + 1, sizeof *shard_names);
+    struct gw_placement_rule *rules = arena_array(&s->arena, c->routes_n + 1, sizeof *rules);
+    if (!local || !global || !shard_names || !rules)
+        return false;
+    unsigned n = 0;
+    for (unsigned i = 0; i < c->shards_n; i++) {
+        if (c->shards[i].api != api)
+            continue;
+        s->shards[i].api = s->n_apis;
+        shard_names[n] = c->shards[i].name.v;
+        global[n] = i;
+        local[i] = n++;
+    }
+    if (n == 0)
+        return true;
+    size_t n_rules = 0;
+    for (size_t i = 0; i < c->routes_n; i++) {
+        const struct gw_config_route *r = &c->routes[i];
+        if (r->shards_n == 0 || c->shards[r->shards[0]].api != api)
+            continue;
+        unsigned *shards = arena_array(&s->arena, r->shards_n, sizeof *shards);
+        if (!shards)
+            return false;
+        for (size_t k = 0; k < r->shards_n; k++)
+            shards[k] = local[r->shards[k]];
+        rules[n_rules++] = (struct gw_placement_rule){ r->database.v, r->tenant.v, r->collection.v, shards, r->shards_n };
+    }
+    served->api = gw_api_new(gw_api_def_find(name));
+    served->placement = (struct gw_placement){ .names = shard_names, .n_names = n, .rules = rules, .n_rules = n_rules };
+    served->shards = global;
+    s->n_apis++;
+    return served->api != NULL;
+}
+
+static void load_shards(struct gw_snapshot *s, int64_t now_s, struct diags *diags) {
+    const struct gw_config *c = s->config;
+    s->shards = arena_array(&s->arena, c->shards_n + 1, sizeof *s->shards);
+    s->apis = arena_array(&s->arena, 2, sizeof *s->apis);
+    if (!s->shards || !s->apis)
+        return;
+    s->n_shards = c->shards_n;
+    for (size_t i = 0; i < c->shards_n; i++)
+        load_shard(s, i, now_s, diags);
+    if (!serve_api(s, GW_CONFIG_QDRANT, SPAN("qdrant")) || !serve_api(s, GW_CONFIG_CHROMA, SPAN("chroma")))
+        gw_config_error(c, c->listener.at, diags, "out of memory");
+}
+
+// ------------------------------------------------------------------------------------------------------- lifetime
+
+static void snapshot_free(struct gw_snapshot *s) {
+    pki_trust_free(s->trust);
+    pki_issuers_free(s->issuers);
+    pol_set_free(s->policies);
+    for (size_t i = 0; i < s->n_apis; i++)
+        gw_api_free(s->apis[i].api);
+    for (size_t i = 0; i < s->n_shards; i++) {
+        pki_trust_free(s->shards[i].trust);
+        secret_wipe((void *)(uintptr_t)s->shards[i].credential.p, s->shards[i].credential.n);
+        secret_wipe((void *)(uintptr_t)s->shards[i].key_pem.p, s->shards[i].key_pem.n);
+        secret_wipe((void *)(uintptr_t)s->shards[i].passphrase.p, s->shards[i].passphrase.n);
+    }
+    secret_wipe((void *)(uintptr_t)s->key_pem.p, s->key_pem.n);
+    secret_wipe((void *)(uintptr_t)s->passphrase.p, s->passphrase.n);
+    arena_fini(&s->arena);
+    gw_config_free(s->config);
+    free(s);
+}
+
+struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int64_t now_s, struct diags *diags) {
+    struct gw_config *config;
+    if (gw_config_load(path, &config, diags) != 0)
+        return NULL;
+    struct gw_snapshot *s = calloc(1, sizeof *s);
+    if (!s) {
+        gw_config_free(config);
+        diag_error(diags, span_str(path), 0, 0, "out of memory");
+        return NULL;
+    }
+    s->refs = 1;
+    s->generation = generation;
+    s->config = config;
+    s->policy_budget = (uint32_t)config->policy.budget;
+    arena_init(&s->arena, 0);
+    s->files = arena_array(&s->arena, FILES_MAX, sizeof *s->files);
+    if (s->files) {
+        on_file(s, path);
+        load_listener(s, now_s, diags);
+        load_trust(s, diags);
+        load_issuers(s, now_s, diags);
+        load_shards(s, now_s, diags);
+        s->policies = gw_policy_files_load(config, on_file, s, diags);
+    }
+    if (diags->errors == 0 && (s->arena.failed || !s->issuers || !s->policies))
+        diag_error(diags, span_str(path), 0, 0, "out of memory");
+    if (diags->errors == 0)
+        return s;
+    snapshot_free(s);
+    return NULL;
+}
+
+struct gw_snapshot *gw_snapshot_ref(struct gw_snapshot *s) {
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void gw_snapshot_unref(struct gw_snapshot *s) {
+    if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
+        snapshot_free(s);
+}
