@@ -9,7 +9,9 @@
 static void date_field(struct gw_head *h, int64_t wall_ms)
 {
     static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
-    static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+    static const char months[][4] = {
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+    };
     time_t seconds = (time_t)(wall_ms / 1000);
     struct tm tm;
     if (wall_ms <= 0 || !gmtime_r(&seconds, &tm))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Answers of the gateway's own: a whole response from a status, a type and a body, and, for everything that went wrong, one problem
-// document (RFC 9457) whose status and `code` come from the error table. It says no more than that: the reason goes to audit under the same
-// request id.
+// Answers of the gateway's own: a whole response from a status, a type and a body, and, for everything that went
+// wrong, one problem document (RFC 9457) whose status and `code` come from the error table. It says no more than
+// that: the reason goes to audit under the same request id.
 #ifndef SALLYPORT_HTTP_ANSWER_H
 #define SALLYPORT_HTTP_ANSWER_H
 
@@ -11,8 +11,8 @@ struct gw_answer {
     unsigned status;
     struct span content_type; // SPAN_NONE: none
     struct span body;
-    struct span request_id;       // SPAN_NONE: none
-    struct span dpop_nonce;       // SPAN_NONE: none
+    struct span request_id;        // SPAN_NONE: none
+    struct span dpop_nonce;        // SPAN_NONE: none
     const struct span *challenges; // one WWW-Authenticate field each
     size_t n_challenges;
     uint64_t retry_after_s; // 0: none
@@ -28,7 +28,8 @@ struct gw_problem {
     int error; // enum err; gives status and code
     struct span request_id;
     struct span dpop_nonce;
-    const struct span *challenges; // written with 401 and 403 (insufficient_scope, RFC 6750 §3.1), and 400 invalid_request
+    const struct span
+        *challenges; // written with 401 and 403 (insufficient_scope, RFC 6750 §3.1), and 400 invalid_request
     size_t n_challenges;
     uint64_t retry_after_s; // 0: 1 second for 429 and 503, none for others
     int64_t wall_ms;        // for the Date field; 0: none

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The sending half of a body: decoded bytes in, framed bytes out. It keeps the promise the head made: more bytes than the length said, or an
-// end before it, is an error, and the connection cannot be used again (it must be cut, never padded).
+// The sending half of a body: decoded bytes in, framed bytes out. It keeps the promise the head made: more bytes
+// than the length said, or an end before it, is an error, and the connection cannot be used again (it must be cut,
+// never padded).
 #ifndef SALLYPORT_HTTP_BODY_H
 #define SALLYPORT_HTTP_BODY_H
 
@@ -15,8 +16,8 @@ struct gw_body {
 };
 
 struct gw_body gw_body(enum gw_framing framing, uint64_t content_length);
-// Appends one piece, a chunk when chunked; an empty piece writes nothing. 0, ERR_INTERNAL (more than promised, or a body where there is
-// none), ERR_NOMEM.
+// Appends one piece, a chunk when chunked; an empty piece writes nothing. 0, ERR_INTERNAL (more than promised, or
+// a body where there is none), ERR_NOMEM.
 int gw_body_write(struct gw_body *b, struct span piece, struct buf *out);
 // The end: the last chunk when chunked. 0, ERR_INTERNAL (bytes are missing: cut the connection), ERR_NOMEM.
 int gw_body_end(struct gw_body *b, struct buf *out);

@@ -103,7 +103,7 @@ static int on_extension(llhttp_t *p, const char *at, size_t n)
     return 0;
 }
 
-// ";" without a name is no extension (RFC 9112 §7.1.1).
+// ";" without a name and "=" without a value are no extensions (RFC 9112 §7.1.1).
 static int on_extension_complete(llhttp_t *p)
 {
     struct gw_h1_engine *e = p->data;
@@ -130,9 +130,10 @@ static const llhttp_settings_t settings = {
     .on_chunk_complete = on_chunk_complete,
     .on_chunk_extension_name = on_extension,
     .on_chunk_extension_name_complete = on_extension_complete,
+    .on_chunk_extension_value = on_extension,
+    .on_chunk_extension_value_complete = on_extension_complete,
     .on_message_complete = on_message_complete,
 };
-
 
 struct gw_h1_engine *gw_h1_engine_new(struct arena *arena, bool client)
 {
@@ -158,7 +159,8 @@ static int failure(const struct gw_h1_engine *e, int otherwise, const char **wha
     }
 }
 
-int gw_h1_engine_head(struct gw_h1_engine *e, struct span head, size_t fields, struct gw_h1_reading *out, const char **what)
+int gw_h1_engine_head(struct gw_h1_engine *e, struct span head, size_t fields, struct gw_h1_reading *out,
+                      const char **what)
 {
     struct gw_header *array = arena_array(e->arena, fields ? fields : 1, sizeof(*array));
     if (!array) {
@@ -166,7 +168,11 @@ int gw_h1_engine_head(struct gw_h1_engine *e, struct span head, size_t fields, s
         return ERR_NOMEM;
     }
     *e = (struct gw_h1_engine){
-        .arena = e->arena, .client = e->client, .reading.fields = array, .cap = fields, .empty_extension = true,
+        .arena = e->arena,
+        .client = e->client,
+        .reading.fields = array,
+        .cap = fields,
+        .empty_extension = true,
     };
     llhttp_init(&e->parser, e->client ? HTTP_RESPONSE : HTTP_REQUEST, &settings);
     e->parser.data = e;

@@ -39,7 +39,8 @@ static bool expects_body(enum gw_method m)
 
 static bool is_dropped(const struct gw_to_shard *f, enum gw_field id)
 {
-    return (f->body_rewritten && id == GW_FIELD_CONTENT_ENCODING) || (f->plain_answer && id == GW_FIELD_ACCEPT_ENCODING);
+    return (f->body_rewritten && id == GW_FIELD_CONTENT_ENCODING) ||
+           (f->plain_answer && id == GW_FIELD_ACCEPT_ENCODING);
 }
 
 int gw_forward_request(const struct gw_to_shard *f, struct buf *out, struct gw_body *body)

@@ -25,8 +25,8 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-// "Content_Length", "Transfer--Encoding": some servers fold such names onto the real ones, so they may be an attempt at a second
-// framing.
+// "Content_Length", "Transfer--Encoding": some servers fold such names onto the real ones, so they may be an
+// attempt at a second framing.
 static bool is_framing_lookalike(struct span name)
 {
     static const struct span squeezed[] = { { "contentlength", 13 }, { "transferencoding", 16 } };
@@ -93,10 +93,19 @@ static struct facts gather(struct gw_headers *h)
         struct gw_header *field = &h->v[i];
         field->hop |= (gw_field_flags(field->id) & GW_HOP) != 0;
         switch (field->id) {
-        case GW_FIELD_CONTENT_LENGTH: f.lengths++; f.length = field->value; break;
-        case GW_FIELD_TRANSFER_ENCODING: f.codings++; f.coding = field->value; break;
+        case GW_FIELD_CONTENT_LENGTH:
+            f.lengths++;
+            f.length = field->value;
+            break;
+        case GW_FIELD_TRANSFER_ENCODING:
+            f.codings++;
+            f.coding = field->value;
+            break;
         case GW_FIELD_HOST: f.hosts++; break;
-        case GW_FIELD_EXPECT: f.expects++; f.expect = field->value; break;
+        case GW_FIELD_EXPECT:
+            f.expects++;
+            f.expect = field->value;
+            break;
         case GW_FIELD_CONTENT_TYPE: f.types++; break;
         case GW_FIELD_UPGRADE: f.upgrade = true; break;
         case GW_FIELD_CONNECTION: connection(h, field->value, &f, &options); break;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// How the work is split. This file finds the lines of a head and of chunked framing by itself, holds them to the bounds and to CRLF, and
-// gives llhttp whole heads and whole pieces. llhttp parses them under its own strict rules. Then framing.c decides what the body is,
-// and llhttp's opinion must be the same. Because a head is parsed only when it is whole, in one piece of memory, how the network
-// split it cannot matter.
+// How the work is split. This file finds the lines of a head and of chunked framing by itself, holds them to the
+// bounds and to CRLF, and gives llhttp whole heads and whole pieces. llhttp parses them under its own strict
+// rules. Then framing.c decides what the body is, and llhttp's opinion must be the same. Because a head is parsed
+// only when it is whole, in one piece of memory, how the network split it cannot matter.
 #include "gateway/http/h1.h"
 
 #include <assert.h>
@@ -49,7 +49,8 @@ static enum gw_h1_event fail(struct gw_h1 *h, int error, const char *what)
 
 // --------------------------------------------------------------------------------------------------------- head
 
-// Room for n more bytes. What was outgrown stays in the arena until the exchange ends: at most as much again as the bounds allow.
+// Room for n more bytes. What was outgrown stays in the arena until the exchange ends: at most as much again as
+// the bounds allow.
 static bool reserve_head(struct gw_h1 *h, size_t n)
 {
     if (h->head_cap - h->head_n >= n)
@@ -157,7 +158,8 @@ static enum gw_h1_event head_accepted(struct gw_h1 *h, enum gw_framing framing, 
 // Two parsers have read the head; a message on which they differ is exactly what smuggling needs.
 static bool agree(const struct gw_h1_reading *reading, bool chunked, bool has_length, uint64_t length)
 {
-    return reading->chunked == chunked && reading->has_length == has_length && (!has_length || reading->length == length);
+    return reading->chunked == chunked && reading->has_length == has_length &&
+           (!has_length || reading->length == length);
 }
 
 static enum gw_h1_event request_head(struct gw_h1 *h, const struct gw_h1_reading *reading)
@@ -222,7 +224,8 @@ static enum gw_h1_event head_whole(struct gw_h1 *h)
     return h->client ? response_head(h, &reading) : request_head(h, &reading);
 }
 
-// RFC 9112 §2.2: one empty line before a request is ignored. Before an answer it is surplus, and refused like any other junk.
+// RFC 9112 §2.2: one empty line before a request is ignored. Before an answer it is surplus, and refused like any
+// other junk.
 static enum gw_h1_event step_start(struct gw_h1 *h, struct span in, size_t *at)
 {
     if (h->client || in.p[*at] != '\r') {
@@ -307,7 +310,8 @@ static enum gw_h1_event step_close(struct gw_h1 *h, struct span in, size_t *at)
     return give_body(h, at_most(in, *at, room), at);
 }
 
-// "size[;extension…]CRLF". Extensions are ignored (RFC 9112 §7.1.1), but cost something to read: each line and their sum are bounded.
+// "size[;extension…]CRLF". Extensions are ignored (RFC 9112 §7.1.1), but cost something to read: each line and
+// their sum are bounded.
 static enum gw_h1_event step_chunk_line(struct gw_h1 *h, struct span in, size_t *at)
 {
     bool complete;
@@ -451,9 +455,9 @@ void gw_h1_begin_response(struct gw_h1 *h, struct arena *arena, struct gw_respon
 enum gw_h1_event gw_h1_feed(struct gw_h1 *h, struct span in, size_t *consumed)
 {
     static enum gw_h1_event (*const steps[])(struct gw_h1 *, struct span, size_t *) = {
-        [STATE_START] = step_start,           [STATE_PREFIX] = step_prefix,         [STATE_HEAD] = step_head,
-        [STATE_LENGTH] = step_length,         [STATE_CLOSE] = step_close,           [STATE_CHUNK_LINE] = step_chunk_line,
-        [STATE_CHUNK_DATA] = step_chunk_data, [STATE_CHUNK_END] = step_chunk_end,   [STATE_TRAILERS] = step_trailers,
+        [STATE_START] = step_start,           [STATE_PREFIX] = step_prefix,       [STATE_HEAD] = step_head,
+        [STATE_LENGTH] = step_length,         [STATE_CLOSE] = step_close,         [STATE_CHUNK_LINE] = step_chunk_line,
+        [STATE_CHUNK_DATA] = step_chunk_data, [STATE_CHUNK_END] = step_chunk_end, [STATE_TRAILERS] = step_trailers,
         [STATE_WHOLE] = step_whole,
     };
     assert(h->state != STATE_IDLE);

@@ -12,9 +12,9 @@ static const struct {
 
 _Static_assert(GW_FIELD_COUNT <= 64, "gw_headers.present has a bit a field");
 
-#define TRY(id) \
+#define TRY(id)                                                    \
     if (memcmp(name.p, fields[GW_FIELD_##id].name.p, name.n) == 0) \
-        return GW_FIELD_##id
+    return GW_FIELD_##id
 
 // By length first: most names share their length with at most two others.
 enum gw_field gw_field_id(struct span name)
@@ -22,19 +22,67 @@ enum gw_field gw_field_id(struct span name)
     switch (name.n) {
     case 2: TRY(TE); break;
     case 3: TRY(VIA); break;
-    case 4: TRY(HOST); TRY(DPOP); TRY(DATE); TRY(ETAG); TRY(VARY); break;
+    case 4:
+        TRY(HOST);
+        TRY(DPOP);
+        TRY(DATE);
+        TRY(ETAG);
+        TRY(VARY);
+        break;
     case 5: TRY(ALLOW); break;
-    case 6: TRY(ACCEPT); TRY(COOKIE); TRY(EXPECT); TRY(SERVER); break;
-    case 7: TRY(API_KEY); TRY(UPGRADE); TRY(TRAILER); break;
-    case 9: TRY(FORWARDED); TRY(X_API_KEY); TRY(X_REAL_IP); break;
-    case 10: TRY(CONNECTION); TRY(USER_AGENT); TRY(KEEP_ALIVE); TRY(SET_COOKIE); TRY(DPOP_NONCE); TRY(TRACESTATE); break;
-    case 11: TRY(CLIENT_CERT); TRY(RETRY_AFTER); TRY(TRACEPARENT); break;
-    case 12: TRY(CONTENT_TYPE); TRY(X_REQUEST_ID); break;
-    case 13: TRY(AUTHORIZATION); TRY(CACHE_CONTROL); TRY(LAST_MODIFIED); break;
-    case 14: TRY(CONTENT_LENGTH); TRY(HTTP2_SETTINGS); TRY(X_CHROMA_TOKEN); break;
+    case 6:
+        TRY(ACCEPT);
+        TRY(COOKIE);
+        TRY(EXPECT);
+        TRY(SERVER);
+        break;
+    case 7:
+        TRY(API_KEY);
+        TRY(UPGRADE);
+        TRY(TRAILER);
+        break;
+    case 9:
+        TRY(FORWARDED);
+        TRY(X_API_KEY);
+        TRY(X_REAL_IP);
+        break;
+    case 10:
+        TRY(CONNECTION);
+        TRY(USER_AGENT);
+        TRY(KEEP_ALIVE);
+        TRY(SET_COOKIE);
+        TRY(DPOP_NONCE);
+        TRY(TRACESTATE);
+        break;
+    case 11:
+        TRY(CLIENT_CERT);
+        TRY(RETRY_AFTER);
+        TRY(TRACEPARENT);
+        break;
+    case 12:
+        TRY(CONTENT_TYPE);
+        TRY(X_REQUEST_ID);
+        break;
+    case 13:
+        TRY(AUTHORIZATION);
+        TRY(CACHE_CONTROL);
+        TRY(LAST_MODIFIED);
+        break;
+    case 14:
+        TRY(CONTENT_LENGTH);
+        TRY(HTTP2_SETTINGS);
+        TRY(X_CHROMA_TOKEN);
+        break;
     case 15: TRY(ACCEPT_ENCODING); break;
-    case 16: TRY(CONTENT_ENCODING); TRY(PROXY_CONNECTION); TRY(WWW_AUTHENTICATE); break;
-    case 17: TRY(TRANSFER_ENCODING); TRY(CLIENT_CERT_CHAIN); break;
+    case 16:
+        TRY(CONTENT_ENCODING);
+        TRY(PROXY_CONNECTION);
+        TRY(WWW_AUTHENTICATE);
+        break;
+    case 17:
+        TRY(TRANSFER_ENCODING);
+        TRY(CLIENT_CERT_CHAIN);
+        break;
     case 18: TRY(PROXY_AUTHENTICATE); break;
     case 19: TRY(PROXY_AUTHORIZATION); break;
     case 23: TRY(X_FORWARDED_CLIENT_CERT); break;
@@ -107,8 +155,21 @@ static bool is_tchar(char c)
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
         return true;
     switch (c) {
-    case '!': case '#': case '$': case '%': case '&': case '\'': case '*': case '+': case '-': case '.': case '^':
-    case '_': case '`': case '|': case '~': return true;
+    case '!':
+    case '#':
+    case '$':
+    case '%':
+    case '&':
+    case '\'':
+    case '*':
+    case '+':
+    case '-':
+    case '.':
+    case '^':
+    case '_':
+    case '`':
+    case '|':
+    case '~': return true;
     default: return false;
     }
 }

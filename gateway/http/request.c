@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/http/request.h"
 
-static const struct span names[] = {
-    [GW_METHOD_NONE] = { NULL, 0 },
+static const struct span names[] = { [GW_METHOD_NONE] = { NULL, 0 },
 #define X(name) [GW_METHOD_##name] = { #name, sizeof(#name) - 1 },
-    GW_METHOD_TABLE(X)
+                                     GW_METHOD_TABLE(X)
 #undef X
 };
 

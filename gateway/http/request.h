@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One request and one response as the gateway understands them, whatever protocol brought them: HTTP/1.1 today, HTTP/2 later.
-// Filled by the protocol's parser, read by everything above it. All spans live as long as the exchange's arena.
+// One request and one response as the gateway understands them, whatever protocol brought them: HTTP/1.1 today,
+// HTTP/2 later. Filled by the protocol's parser, read by everything above it. All spans live as long as the
+// exchange's arena.
 #ifndef SALLYPORT_HTTP_REQUEST_H
 #define SALLYPORT_HTTP_REQUEST_H
 

@@ -3,8 +3,8 @@
 
 static bool is_version(struct span s)
 {
-    return s.n == 8 && memcmp(s.p, "HTTP/", 5) == 0 && s.p[5] >= '0' && s.p[5] <= '9' && s.p[6] == '.' && s.p[7] >= '0' &&
-           s.p[7] <= '9';
+    return s.n == 8 && memcmp(s.p, "HTTP/", 5) == 0 && s.p[5] >= '0' && s.p[5] <= '9' && s.p[6] == '.' &&
+           s.p[7] >= '0' && s.p[7] <= '9';
 }
 
 // "METHOD SP target SP HTTP/1.x", each exactly once. The parts go to *r when that is given.
@@ -25,7 +25,8 @@ int gw_request_line(struct span line, struct gw_request *r, const char **what)
     if (target.n == 0 || !is_version(rest))
         return ERR_HTTP_MALFORMED;
     if (!span_eq(rest, SPAN("HTTP/1.1")) && !span_eq(rest, SPAN("HTTP/1.0"))) {
-        *what = span_eq(line, SPAN("PRI * HTTP/2.0")) ? "the preface of HTTP/2" : "an HTTP version other than 1.0 or 1.1";
+        *what =
+            span_eq(line, SPAN("PRI * HTTP/2.0")) ? "the preface of HTTP/2" : "an HTTP version other than 1.0 or 1.1";
         return ERR_HTTP_VERSION;
     }
     if (span_eq(method, SPAN("CONNECT"))) {

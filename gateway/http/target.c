@@ -23,7 +23,8 @@ static bool is_alnum(char c)
 static bool split_port(struct span s, size_t colon, struct span *host, unsigned *port)
 {
     uint64_t value = 0;
-    if (colon < s.n && (s.n - colon > 6 || !span_to_u64(span_sub(s, colon + 1, s.n), &value) || value == 0 || value > 65535))
+    if (colon < s.n &&
+        (s.n - colon > 6 || !span_to_u64(span_sub(s, colon + 1, s.n), &value) || value == 0 || value > 65535))
         return false;
     *host = span_sub(s, 0, colon);
     *port = (unsigned)value;
@@ -155,7 +156,8 @@ static int normalise_path(struct span raw, struct arena *arena, struct gw_target
     struct path_writer w = {
         .text = arena_alloc(arena, raw.n),
         .decoded = arena_alloc(arena, raw.n),
-        .segments = arena_array(arena, slashes < GW_TARGET_SEGMENTS ? slashes : GW_TARGET_SEGMENTS, sizeof(struct span)),
+        .segments =
+            arena_array(arena, slashes < GW_TARGET_SEGMENTS ? slashes : GW_TARGET_SEGMENTS, sizeof(struct span)),
     };
     if (!w.text || !w.decoded || !w.segments)
         return ERR_NOMEM;
@@ -185,7 +187,8 @@ static bool query_is_valid(struct span q)
 // --------------------------------------------------------------------------------------------------- target
 
 // absolute-form: cuts "scheme://authority" off `*rest`.
-static int cut_absolute(struct span *rest, const struct gw_target_options *options, struct span *authority, const char **what)
+static int cut_absolute(struct span *rest, const struct gw_target_options *options, struct span *authority,
+                        const char **what)
 {
     size_t colon = span_find(*rest, ':');
     struct span scheme = span_sub(*rest, 0, colon), after = span_sub(*rest, colon, rest->n);
@@ -210,8 +213,9 @@ static bool is_served(struct span authority, const struct gw_target_options *opt
     return options->any_authority;
 }
 
-int gw_target_parse(enum gw_method method, struct span target, struct span host, const struct gw_target_options *options,
-                    struct arena *arena, struct gw_target *out, const char **what)
+int gw_target_parse(enum gw_method method, struct span target, struct span host,
+                    const struct gw_target_options *options, struct arena *arena, struct gw_target *out,
+                    const char **what)
 {
     struct gw_target t = { .query = SPAN_NONE };
     struct span authority = host, rest = target;

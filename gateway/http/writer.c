@@ -5,17 +5,50 @@ static const struct {
     unsigned status;
     struct span reason;
 } reasons[] = {
-#define R(status, text) { status, { text, sizeof(text) - 1 } }
-    R(100, "Continue"), R(200, "OK"), R(201, "Created"), R(202, "Accepted"), R(204, "No Content"),
-    R(206, "Partial Content"), R(301, "Moved Permanently"), R(302, "Found"), R(303, "See Other"),
-    R(304, "Not Modified"), R(307, "Temporary Redirect"), R(308, "Permanent Redirect"), R(400, "Bad Request"),
-    R(401, "Unauthorized"), R(403, "Forbidden"), R(404, "Not Found"), R(405, "Method Not Allowed"),
-    R(406, "Not Acceptable"), R(408, "Request Timeout"), R(409, "Conflict"), R(410, "Gone"),
-    R(411, "Length Required"), R(412, "Precondition Failed"), R(413, "Content Too Large"), R(414, "URI Too Long"),
-    R(415, "Unsupported Media Type"), R(417, "Expectation Failed"), R(421, "Misdirected Request"),
-    R(422, "Unprocessable Content"), R(429, "Too Many Requests"), R(431, "Request Header Fields Too Large"),
-    R(500, "Internal Server Error"), R(501, "Not Implemented"), R(502, "Bad Gateway"),
-    R(503, "Service Unavailable"), R(504, "Gateway Timeout"), R(505, "HTTP Version Not Supported"),
+#define R(status, text)            \
+    {                              \
+        status,                    \
+        {                          \
+            text, sizeof(text) - 1 \
+        }                          \
+    }
+    R(100, "Continue"),
+    R(200, "OK"),
+    R(201, "Created"),
+    R(202, "Accepted"),
+    R(204, "No Content"),
+    R(206, "Partial Content"),
+    R(301, "Moved Permanently"),
+    R(302, "Found"),
+    R(303, "See Other"),
+    R(304, "Not Modified"),
+    R(307, "Temporary Redirect"),
+    R(308, "Permanent Redirect"),
+    R(400, "Bad Request"),
+    R(401, "Unauthorized"),
+    R(403, "Forbidden"),
+    R(404, "Not Found"),
+    R(405, "Method Not Allowed"),
+    R(406, "Not Acceptable"),
+    R(408, "Request Timeout"),
+    R(409, "Conflict"),
+    R(410, "Gone"),
+    R(411, "Length Required"),
+    R(412, "Precondition Failed"),
+    R(413, "Content Too Large"),
+    R(414, "URI Too Long"),
+    R(415, "Unsupported Media Type"),
+    R(417, "Expectation Failed"),
+    R(421, "Misdirected Request"),
+    R(422, "Unprocessable Content"),
+    R(429, "Too Many Requests"),
+    R(431, "Request Header Fields Too Large"),
+    R(500, "Internal Server Error"),
+    R(501, "Not Implemented"),
+    R(502, "Bad Gateway"),
+    R(503, "Service Unavailable"),
+    R(504, "Gateway Timeout"),
+    R(505, "HTTP Version Not Supported"),
 #undef R
 };
 
@@ -40,7 +73,8 @@ struct gw_head gw_head_request(struct buf *out, enum gw_method method, struct sp
 {
     struct gw_head h = { .out = out, .mark = buf_len(out) };
     struct span name = gw_method_name(method);
-    h.failed = span_is_none(name) || path.n == 0 || !is_target(path) || !is_target(query) || span_find(path, '?') < path.n;
+    h.failed =
+        span_is_none(name) || path.n == 0 || !is_target(path) || !is_target(query) || span_find(path, '?') < path.n;
     buf_append(out, name);
     buf_byte(out, ' ');
     buf_append(out, path);
