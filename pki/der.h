@@ -59,7 +59,7 @@ void pki_der_bits(struct pki_der *d, struct span bytes); // BIT STRING of whole 
 // ---- reading
 
 // Cuts the first element off `*rest`: its tag, content, and (may be NULL) the whole of it. False when malformed or at the end, `*rest`
-// untouched.
+// untouched. The outputs are not `*rest`.
 bool pki_der_next(struct span *rest, int *tag, struct span *content, struct span *whole);
 // As above, and the tag must be `tag`.
 bool pki_der_take(struct span *rest, int tag, struct span *content);
