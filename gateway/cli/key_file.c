@@ -191,7 +191,8 @@ int gw_cli_certificates(struct gw_cli *cli, const char *path, struct span **ders
     if (!list)
         return gw_cli_usage(cli, "%s: out of memory", path);
     buf_init(&der, 0);
-    if (!pki_pem_looks_like(text) && text.n > 0)
+    // DER starts with a SEQUENCE; anything else is no certificate, rather than a bad one.
+    if (!pki_pem_looks_like(text) && text.n > 0 && text.p[0] == 0x30)
         list[count++] = text;
     else
         while (count < CERTS_MAX && (next = pki_pem_next(&rest, &label, &der)) == 1)

@@ -33,7 +33,7 @@ struct gw_report {
     struct gw_report_fact *first, *last;
     struct {
         const char *rule, *why;
-    } assumed[4]; // rules that the next held lines are only assumed for
+    } assumed[8]; // rules that the next held lines are only assumed for
     size_t assumed_n;
 };
 
