@@ -3,6 +3,7 @@
 // PKCS#1 (RFC 8017 A.1), SPKI (RFC 5280 §4.1.2.7).
 #include "pki/key_wc.h"
 
+#include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 
@@ -280,11 +281,16 @@ int pki_key_write_private(const struct pki_key *k, struct span passphrase, struc
     if (!der)
         return ERR_NOMEM;
     byte *sealed = der + DER_MAX;
-    word32 n = DER_MAX;
+    word32 n = DER_MAX - WC_AES_BLOCK_SIZE;
     int rc = private_der(k, der, &n);
     if (rc == 0 && span_is_none(passphrase)) {
         pki_pem_write(out, SPAN("PRIVATE KEY"), span_of(der, n));
     } else if (rc == 0) {
+        // RFC 8018 §6.1.1 pads always, by a whole block where none is due; wolfSSL leaves that block out, and others then cannot
+        // read the key. A plaintext that is padded already needs none of its own.
+        word32 pad = WC_AES_BLOCK_SIZE - n % WC_AES_BLOCK_SIZE;
+        memset(der + n, (int)pad, pad);
+        n += pad;
         byte salt[SALT];
         word32 sealed_n = DER_MAX;
         int got = -1;
