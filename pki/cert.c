@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "pki/cert.h"
 
-#include "pki/cert_agree.h"
 #include "pki/der.h"
 #include "pki/digest.h"
 
@@ -459,12 +458,6 @@ int pki_cert_parse(struct span der, struct arena *arena, struct pki_cert *out, c
         if (why)
             *why = p.why;
         return p.error;
-    }
-    int e = pki_cert_agree(&cert);
-    if (e) {
-        if (why)
-            *why = e == ERR_NOMEM ? "out of memory" : "the two parsers disagree on it";
-        return e;
     }
     pki_sha256(der, cert.sha256);
     *out = cert;

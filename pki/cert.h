@@ -3,8 +3,7 @@
 // (SPIFFE X.509-SVID §3–5; checklist 28, 29), what a CA must have, and whether one certificate's key signed another.
 // Paths are the business of pki/path.h.
 //
-// The parser is strict DER; wolfSSL's must agree with it on what matters (subject alternative names, CA bit, key usage), because in a handshake
-// it is wolfSSL that takes the public key from the same bytes.
+// The parser is strict DER. Whatever is to be believed is also held against wolfSSL's reading: pki/cert_agree.h.
 #ifndef SALLYPORT_PKI_CERT_H
 #define SALLYPORT_PKI_CERT_H
 

@@ -10,9 +10,20 @@ struct search {
     int error;
 };
 
+// How telling an error is. Of two ways that fail, the one that is told of failed last.
+static int weight(int error)
+{
+    switch (error) {
+    case ERR_CERT_UNTRUSTED: return 0;
+    case ERR_CRL_STALE: return 2;
+    case ERR_CERT_REVOKED: return 3;
+    default: return 1;
+    }
+}
+
 static void note(struct search *s, int error)
 {
-    if (s->error == ERR_CERT_UNTRUSTED)
+    if (weight(error) > weight(s->error))
         s->error = error;
 }
 

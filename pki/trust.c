@@ -4,6 +4,7 @@
 #include "gateway/base/map.h"
 #include "pki/bundle.h"
 #include "pki/cert.h"
+#include "pki/cert_agree.h"
 #include "pki/digest.h"
 #include "pki/path.h"
 #include "pki/revocation.h"
@@ -93,6 +94,8 @@ static int add_ca(void *ctx, struct span der, size_t number)
     int e = pki_cert_parse(copy, &a->t->arena, &ca, &why);
     if (!e)
         e = pki_cert_ca_profile(&ca, b->domain.n > 0, &why);
+    if (!e && (e = pki_cert_agree(&ca)) != 0)
+        why = "the TLS library reads it otherwise, or not at all";
     if (e) {
         diag_error(a->diags, a->file, 0, 0, "certificate %zu cannot be used as a CA of \"%.*s\": %s", number,
                    SPAN_FMT(b->domain), why);
@@ -242,7 +245,7 @@ static int find_path(const struct bundle *b, struct verification *v, enum pki_pu
     size_t sent_n = 0;
     for (size_t i = 0; i < n && sent_n < PKI_PATH_INTERMEDIATES; i++)
         // What does not parse cannot stand in the path; that is all that is wrong with it.
-        if (pki_cert_parse(intermediates[i], scratch, &sent[sent_n], NULL) == 0)
+        if (pki_cert_parse(intermediates[i], scratch, &sent[sent_n], NULL) == 0 && pki_cert_agree(&sent[sent_n]) == 0)
             sent_n++;
     struct pki_path_input in = {
         .leaf = leaf,
@@ -276,6 +279,8 @@ static int verify(const struct pki_trust *t, struct verification *v, enum pki_pu
     if (e)
         return e;
     if ((e = server ? pki_cert_server_profile(&leaf) : pki_cert_leaf_profile(&leaf, purpose)) != 0)
+        return e;
+    if ((e = pki_cert_agree(&leaf)) != 0)
         return e;
     v->domain = server ? PKI_TRUST_SERVERS : id.trust_domain;
     const struct bundle *b = map_get(&t->bundles, v->domain);
