@@ -171,6 +171,20 @@ int pki_revocation_demand(struct pki_revocation *r, struct span domain, bool req
     return 0;
 }
 
+struct span pki_revocation_stale(const struct pki_revocation *r, int64_t now_s)
+{
+    for (const struct domain *d = r->domains; d; d = d->next) {
+        int64_t next_update = INT64_MIN;
+        for (size_t i = 0; i < d->crls_n; i++)
+            if (d->crls[i].next_update > next_update)
+                next_update = d->crls[i].next_update;
+        bool wanted = d->demands && (d->required || d->crls_n > 0);
+        if (wanted && (d->crls_n == 0 || now_s > next_update + d->max_stale_s))
+            return d->name;
+    }
+    return SPAN_NONE;
+}
+
 static bool kept(const struct domain *d, const uint8_t sha256[static 32])
 {
     for (size_t i = 0; i < d->kept_n; i++)

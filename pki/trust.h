@@ -68,6 +68,9 @@ int pki_revocation_keep_cas(struct pki_revocation *r, struct span domain, struct
 // What a domain demands of its CRLs, in place of crl_required and crl_max_stale_s of the options.
 int pki_revocation_demand(struct pki_revocation *r, struct span domain, bool required, int64_t max_stale_s);
 
+// For readiness: a domain whose demands its CRLs do not meet at `now_s` (none where one is required, or the newest too old). SPAN_NONE: none.
+struct span pki_revocation_stale(const struct pki_revocation *r, int64_t now_s);
+
 // CAs added under this name (not a trust domain) vouch for servers known by DNS name: pki_trust_verify_server.
 #define PKI_TRUST_SERVERS SPAN("")
 

@@ -2,6 +2,7 @@
 #include "gateway/config/snapshot.h"
 
 #include "gateway/base/file.h"
+#include "gateway/base/json.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -76,8 +77,13 @@ static int take_bundle(struct load *l, const void *what, const struct gw_config_
 
 static int take_keys(struct load *l, const void *what, const struct gw_config_text *path, struct span text, int64_t read_s, struct diags *diags) {
     const struct gw_config_issuer *i = what;
-    struct pki_jwks *keys = pki_jwks_read(text, i->algorithms, path->v, diags);
-    int rc = keys ? pki_key_view_add(l->out->keys, i->issuer.v, keys, read_s) : ERR_TOKEN_KEY;
+    // A set that is well formed and empty takes every key away; it is no configuration, but it is a revocation.
+    struct json_doc *doc = json_parse(text, NULL, NULL);
+    json list = json_get(json_root(doc), SPAN("keys"));
+    bool emptied = json_type(list) == JSON_ARRAY && json_count(list) == 0;
+    json_free(doc);
+    struct pki_jwks *keys = emptied ? NULL : pki_jwks_read(text, i->algorithms, path->v, diags);
+    int rc = keys || emptied ? pki_key_view_add(l->out->keys, i->issuer.v, keys, read_s) : ERR_TOKEN_KEY;
     pki_jwks_free(keys);
     return rc;
 }

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/loop.h"
+
+#include "gateway/net/client.h"
+#include "gateway/net/flow.h"
+
+#include <stdlib.h>
+
+static void on_wake_up(struct gw_tcp_loop *tcp) {
+    struct gw_loop *l = (struct gw_loop *)((char *)tcp - offsetof(struct gw_loop, tcp));
+    l->core.now = clock_read();
+}
+
+static int accept_one(void *ctx, struct gw_socket *s, char remote[static GW_SOCKET_PEER]) {
+    uv_stream_t *listener = ctx;
+    int rc = gw_tcp_accept(listener->loop->data, listener, s);
+    if (rc == 0)
+        gw_tcp_peer(s, remote);
+    return rc;
+}
+
+static void on_connection(uv_stream_t *listener, int status) {
+    struct gw_loop *l = listener->data;
+    if (status != 0)
+        return;
+    on_wake_up(&l->tcp);
+    gw_client_new(&l->core, accept_one, listener);
+}
+
+static void on_tick(uv_timer_t *t) {
+    struct gw_loop *l = t->data;
+    on_wake_up(&l->tcp);
+    gw_wheel_advance(&l->core.wheel, l->core.now.mono_ms);
+}
+
+static void on_audit_progress(void *ctx) {
+    struct gw_loop *l = ctx;
+    uv_async_send(&l->wake);
+}
+
+static void close_listeners(struct gw_loop *l) {
+    for (size_t i = 0; i < l->n_listeners; i++)
+        if (!uv_is_closing((uv_handle_t *)&l->listeners[i]))
+            uv_close((uv_handle_t *)&l->listeners[i], NULL);
+}
+
+static void drained(struct gw_core *core) {
+    struct gw_loop *l = core->owner;
+    if (!atomic_exchange(&l->drained, true) && l->on_drained)
+        l->on_drained(l->ctx);
+}
+
+static void begin_drain(struct gw_loop *l) {
+    l->core.draining = true;
+    close_listeners(l);
+    for (struct gw_client *c = l->core.clients, *next; c; c = next) {
+        next = c->next;
+        gw_client_drain(c);
+    }
+    if (l->core.n_clients == 0)
+        drained(&l->core);
+}
+
+static void take_up(struct gw_loop *l) {
+    struct gw_generation *g = atomic_exchange(&l->next, NULL);
+    if (!g)
+        return;
+    if (g->revocations)
+        gw_core_adopt_revocations(&l->core, g->revocations);
+    if (g->snapshot && gw_core_adopt(&l->core, g->snapshot) != 0)
+        log_error(l->core.shared->log, "loop %u: the new configuration could not be taken up; the old one stays", l->core.index);
+    free(g);
+}
+
+static void on_wake(uv_async_t *a) {
+    struct gw_loop *l = a->data;
+    on_wake_up(&l->tcp);
+    take_up(l);
+    gw_flow_audit_progress(&l->core);
+    if (atomic_load(&l->drain) && !l->core.draining)
+        begin_drain(l);
+    if (atomic_load(&l->stop))
+        uv_stop(&l->uv);
+}
+
+static void close_handle(uv_handle_t *h, void *ctx) {
+    (void)ctx;
+    if (!uv_is_closing(h))
+        uv_close(h, NULL);
+}
+
+static void run(void *ctx) {
+    struct gw_loop *l = ctx;
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    on_wake_up(&l->tcp);
+    close_listeners(l);
+    for (struct gw_client *c = l->core.clients, *next; c; c = next) {
+        next = c->next;
+        gw_client_cut(c);
+    }
+    // Callbacks of what was closed run before the things they belong to are gone.
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+    gw_core_fini(&l->core);
+    uv_close((uv_handle_t *)&l->wake, NULL);
+    uv_close((uv_handle_t *)&l->tick, NULL);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    uv_walk(&l->uv, close_handle, NULL);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+int gw_loop_init(struct gw_loop *l, const struct gw_shared *shared, unsigned index, size_t loops, const int *fds, size_t n_fds,
+                 struct gw_snapshot *snapshot, struct gw_revocations *revocations) {
+    *l = (struct gw_loop){ .n_listeners = 0 };
+    if (uv_loop_init(&l->uv) != 0 || gw_tcp_loop_init(&l->tcp, &l->uv) != 0)
+        goto fail;
+    l->tcp.on_wake = on_wake_up;
+    if (uv_async_init(&l->uv, &l->wake, on_wake) != 0 || uv_timer_init(&l->uv, &l->tick) != 0)
+        goto fail;
+    l->wake.data = l->tick.data = l;
+    l->listeners = calloc(n_fds, sizeof *l->listeners);
+    if (!l->listeners)
+        goto fail;
+    int rc = gw_core_init(&l->core, shared, index, loops, gw_tcp_dialler(&l->tcp), &l->metrics, snapshot, revocations);
+    if (rc != 0)
+        return rc;
+    l->core.owner = l;
+    l->core.on_idle = drained;
+    for (size_t i = 0; i < n_fds; i++) {
+        uv_tcp_init(&l->uv, &l->listeners[i]);
+        l->listeners[i].data = l;
+        l->n_listeners++;
+        if (uv_tcp_open(&l->listeners[i], fds[i]) != 0 || uv_listen((uv_stream_t *)&l->listeners[i], 1024, on_connection) != 0)
+            return ERR_INTERNAL;
+    }
+    uv_timer_start(&l->tick, on_tick, GW_WHEEL_TICK_MS, GW_WHEEL_TICK_MS);
+    return 0;
+fail:
+    gw_snapshot_unref(snapshot);
+    gw_revocations_unref(revocations);
+    return ERR_NOMEM;
+}
+
+int gw_loop_start(struct gw_loop *l) {
+    gw_audit_listen(l->core.shared->audit, l->core.index, on_audit_progress, l);
+    return uv_thread_create(&l->thread, run, l) == 0 ? 0 : ERR_NOMEM;
+}
+
+void gw_generation_free(struct gw_generation *g) {
+    if (!g)
+        return;
+    gw_snapshot_unref(g->snapshot);
+    gw_revocations_unref(g->revocations);
+    free(g);
+}
+
+void gw_loop_adopt(struct gw_loop *l, struct gw_generation *g) {
+    struct gw_generation *missed = atomic_exchange(&l->next, g);
+    // Revocations alone must not push out a configuration that was not taken up yet: it goes along.
+    if (missed && missed->snapshot && !g->snapshot) {
+        struct gw_generation *both = calloc(1, sizeof *both);
+        if (both) {
+            both->snapshot = gw_snapshot_ref(missed->snapshot);
+            both->revocations = gw_revocations_ref(g->revocations);
+            gw_generation_free(atomic_exchange(&l->next, both));
+        }
+    }
+    gw_generation_free(missed);
+    uv_async_send(&l->wake);
+}
+
+void gw_loop_drain(struct gw_loop *l) {
+    atomic_store(&l->drain, true);
+    uv_async_send(&l->wake);
+}
+
+void gw_loop_stop(struct gw_loop *l) {
+    atomic_store(&l->stop, true);
+    uv_async_send(&l->wake);
+    uv_thread_join(&l->thread);
+    gw_generation_free(atomic_exchange(&l->next, NULL));
+    uv_loop_close(&l->uv);
+    gw_tcp_loop_fini(&l->tcp);
+    free(l->listeners);
+}

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/process.h"
+
+#include "gateway/net/cores.h"
+#include "gateway/net/loop.h"
+#include "gateway/net/operations.h"
+#include "gateway/net/watch.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define WATCH_MS 1000
+#define PEERS 65536
+#define AUDIT_PATIENCE_MS 5000
+#define NONCE_BUCKETS 4 // nonces roll this often within their life
+
+struct process {
+    const char *path;
+    struct log log;
+    struct gw_shared shared;
+    struct pki_nonce_keys nonces;
+    struct gw_snapshot *snapshot;
+    struct gw_revocations *revocations;
+    struct gw_loop *loops;
+    struct gw_metrics **metrics;
+    size_t n_loops, loops_drained;
+    uv_loop_t uv;
+    struct gw_tcp_loop tcp;
+    uv_signal_t signals[4];
+    uv_timer_t watch, deadline;
+    uv_async_t drained;
+    struct gw_operations_listener operations;
+    uint64_t look;           // fingerprint of the files that were read
+    int64_t refreshed_ms;    // when the revocations were last read
+    uint64_t reloads_ok, reloads_failed;
+    int64_t start_s;
+    bool draining;
+    char not_ready[256];
+};
+
+// ---------------------------------------------------------------------------------------------------------- words
+
+static void print_diags(struct process *p, const struct diags *diags) {
+    struct arena arena;
+    arena_init(&arena, 0);
+    for (const struct diag *d = diags->first; d; d = d->next)
+        log_write(&p->log, d->warning ? LOG_WARN : LOG_ERROR, "%.*s", SPAN_FMT(diag_format(&arena, d)));
+    if (diags->dropped > 0)
+        log_error(&p->log, "and %zu more", diags->dropped);
+    arena_fini(&arena);
+}
+
+static void set_log(struct process *p) {
+    atomic_store(&p->log.level, (int)p->snapshot->config->log.level);
+    p->log.json = p->snapshot->config->log.json;
+}
+
+// --------------------------------------------------------------------------------------------------------- reload
+
+// What is fixed when the process starts; a change of it waits for the next start, and is said.
+static void warn_fixed(struct process *p, const struct gw_config *old, const struct gw_config *new) {
+    const struct {
+        const char *key;
+        bool same;
+    } fixed[] = {
+        { "loops", old->loops == new->loops },
+        { "audit.file", span_eq(old->audit.file.v, new->audit.file.v) },
+        { "audit.sync", old->audit.sync_request == new->audit.sync_request },
+        { "audit.on_full", old->audit.drop_when_full == new->audit.drop_when_full },
+        { "operations.listen", span_eq(old->operations.listen.v, new->operations.listen.v) },
+        { "dpop.replay", old->dpop.replay.capacity == new->dpop.replay.capacity && old->dpop.replay.share_percent == new->dpop.replay.share_percent },
+        { "dpop.nonce_lifetime", old->dpop.nonce_lifetime == new->dpop.nonce_lifetime },
+        { "listener.addresses", old->listener.addresses.n == new->listener.addresses.n },
+    };
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (!fixed[i].same)
+            log_warn(&p->log, "%.*s: %s changed; it takes effect at the next start", SPAN_FMT(new->file), fixed[i].key);
+    for (size_t i = 0; i < old->listener.addresses.n && i < new->listener.addresses.n; i++)
+        if (!span_eq(old->listener.addresses.v[i].v, new->listener.addresses.v[i].v))
+            log_warn(&p->log, "%.*s: listener.addresses changed; it takes effect at the next start", SPAN_FMT(new->file));
+}
+
+static void publish(struct process *p, bool snapshot) {
+    for (size_t i = 0; i < p->n_loops; i++) {
+        struct gw_generation *g = calloc(1, sizeof *g);
+        if (!g) {
+            log_error(&p->log, "out of memory: loop %zu keeps what it has", i);
+            continue;
+        }
+        g->snapshot = snapshot ? gw_snapshot_ref(p->snapshot) : NULL;
+        g->revocations = gw_revocations_ref(p->revocations);
+        gw_loop_adopt(&p->loops[i], g);
+    }
+}
+
+// Revocations take effect whatever becomes of the rest.
+static bool refresh_revocations(struct process *p, const struct gw_config *config, struct diags *diags) {
+    struct clock_now now = clock_read();
+    struct gw_revocations *r = gw_revocations_load(config, p->revocations, p->revocations ? p->revocations->generation + 1 : 1, now.wall_ms / 1000, diags);
+    if (!r)
+        return false;
+    gw_revocations_unref(p->revocations);
+    p->revocations = r;
+    p->refreshed_ms = now.mono_ms;
+    return true;
+}
+
+static void reload(struct process *p, const char *why) {
+    struct diags diags;
+    diags_init(&diags);
+    int64_t now_s = clock_read().wall_ms / 1000;
+    struct gw_snapshot *fresh = gw_snapshot_load(p->path, p->snapshot->generation + 1, now_s, &diags);
+    print_diags(p, &diags);
+    diags_fini(&diags);
+    diags_init(&diags);
+    refresh_revocations(p, fresh ? fresh->config : p->snapshot->config, &diags);
+    if (fresh) {
+        print_diags(p, &diags);
+        warn_fixed(p, p->snapshot->config, fresh->config);
+        gw_snapshot_unref(p->snapshot);
+        p->snapshot = fresh;
+        p->reloads_ok++;
+        set_log(p);
+        log_info(&p->log, "%s: configuration %llu is in force", why, (unsigned long long)fresh->generation);
+    } else {
+        p->reloads_failed++;
+        log_error(&p->log, "%s: the configuration was refused, number %llu stays in force; revocations, CRLs and removals were applied", why,
+                  (unsigned long long)p->snapshot->generation);
+    }
+    diags_fini(&diags);
+    publish(p, fresh != NULL);
+}
+
+// How often revocations are read again although no file changed, so that keys which are still there do not count as stale.
+static int64_t refresh_interval_ms(const struct process *p) {
+    int64_t shortest = INT64_MAX;
+    for (size_t i = 0; i < p->snapshot->config->issuers_n; i++) {
+        int64_t stale = p->snapshot->config->issuers[i].max_stale;
+        if (stale > 0 && stale < shortest)
+            shortest = stale;
+    }
+    return shortest == INT64_MAX ? INT64_MAX : shortest / 3 > WATCH_MS ? shortest / 3 : WATCH_MS;
+}
+
+static void on_watch(uv_timer_t *t) {
+    struct process *p = t->data;
+    uint64_t look = gw_watch_look(p->snapshot->files, p->snapshot->n_files);
+    if (look != p->look) {
+        p->look = look; // also when what is there now is refused: it is not tried again before it changes
+        reload(p, "a file changed");
+        p->look = gw_watch_look(p->snapshot->files, p->snapshot->n_files);
+        return;
+    }
+    int64_t interval = refresh_interval_ms(p);
+    if (interval != INT64_MAX && clock_read().mono_ms - p->refreshed_ms >= interval) {
+        struct diags diags;
+        diags_init(&diags);
+        if (refresh_revocations(p, p->snapshot->config, &diags))
+            publish(p, false);
+        print_diags(p, &diags);
+        diags_fini(&diags);
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------ readiness
+
+static struct span find_stale(struct process *p, int64_t now_s) {
+    for (size_t i = 0; i < pki_issuers_count(p->snapshot->issuers); i++) {
+        const struct pki_issuer *issuer = pki_issuers_at(p->snapshot->issuers, i);
+        if (pki_key_view_check(p->revocations->keys, issuer, pki_jwks_at(issuer->keys, 0)->thumbprint, now_s) == ERR_KEYS_STALE) {
+            snprintf(p->not_ready, sizeof p->not_ready, "the keys of issuer %.*s are older than max_stale", SPAN_FMT(issuer->name));
+            return span_str(p->not_ready);
+        }
+    }
+    struct span domain = pki_revocation_stale(p->revocations->certificates, now_s);
+    if (span_is_none(domain))
+        return SPAN_NONE;
+    snprintf(p->not_ready, sizeof p->not_ready, "the CRL of trust domain %.*s is missing or too old", SPAN_FMT(domain));
+    return span_str(p->not_ready);
+}
+
+static struct span why_not_ready(struct process *p) {
+    int64_t now_s = clock_read().wall_ms / 1000;
+    if (p->draining)
+        return SPAN("draining");
+    if (p->snapshot->certificate_not_after_s != 0 && p->snapshot->certificate_not_after_s <= now_s)
+        return SPAN("the gateway's certificate has expired");
+    if (!p->snapshot->config->audit.drop_when_full && gw_audit_failing(p->shared.audit))
+        return SPAN("the audit log cannot be written");
+    return find_stale(p, now_s);
+}
+
+static void describe(void *ctx, struct gw_operations_state *state) {
+    struct process *p = ctx;
+    state->loops = p->metrics;
+    state->n_loops = p->n_loops;
+    state->not_ready = why_not_ready(p);
+    state->process = (struct gw_metrics_state){
+        .configuration_generation = p->snapshot->generation,
+        .revocation_generation = p->revocations->generation,
+        .reloads_ok = p->reloads_ok,
+        .reloads_failed = p->reloads_failed,
+        .replay_entries = pki_replay_count(p->shared.replay),
+        .replay_capacity = pki_replay_capacity(p->shared.replay),
+        .audit_dropped = gw_audit_dropped(p->shared.audit),
+        .certificate_expires_s = p->snapshot->certificate_not_after_s,
+        .start_s = p->start_s,
+        .ready = span_is_none(state->not_ready),
+    };
+}
+
+// -------------------------------------------------------------------------------------------------------- the end
+
+static void on_deadline(uv_timer_t *t) {
+    struct process *p = t->data;
+    log_warn(&p->log, "the drain took too long; what is left is cut");
+    uv_stop(&p->uv);
+}
+
+static void on_drained(uv_async_t *a) {
+    struct process *p = a->data;
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_loops; i++)
+        n += atomic_load(&p->loops[i].drained);
+    if (n == p->n_loops)
+        uv_stop(&p->uv);
+}
+
+static void on_loop_drained(void *ctx) {
+    struct process *p = ctx;
+    uv_async_send(&p->drained);
+}
+
+static void drain(struct process *p) {
+    if (p->draining) {
+        uv_stop(&p->uv);
+        return;
+    }
+    p->draining = true;
+    log_info(&p->log, "draining: no new connections, present requests end");
+    for (size_t i = 0; i < p->n_loops; i++)
+        gw_loop_drain(&p->loops[i]);
+    uv_timer_start(&p->deadline, on_deadline, (uint64_t)p->snapshot->config->listener.timeouts.drain, 0);
+}
+
+static void on_signal(uv_signal_t *s, int number) {
+    struct process *p = s->data;
+    switch (number) {
+    case SIGHUP:
+        reload(p, "SIGHUP");
+        p->look = gw_watch_look(p->snapshot->files, p->snapshot->n_files);
+        break;
+    case SIGUSR1:
+        gw_audit_reopen(p->shared.audit);
+        break;
+    default:
+        drain(p);
+        break;
+    }
+}
+
+// -------------------------------------------------------------------------------------------------------- the start
+
+static void harden(void) {
+    // Keys and tokens are in memory: no core dump, no ptrace by others.
+    prctl(PR_SET_DUMPABLE, 0);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a file at its limit is an error of write(2), and handled there
+}
+
+// Whether somebody else listens there already: SO_REUSEPORT alone would let two gateways share the port without a word.
+static bool bind_one(struct process *p, const struct gw_config_text *address, bool reuse_port, int *fd) {
+    const char *what = "";
+    struct diags diags;
+    diags_init(&diags);
+    int rc = gw_tcp_bind(address->v, reuse_port, fd, &what);
+    if (rc != 0) {
+        gw_config_error(p->snapshot->config, address->at, &diags, "%.*s %s; choose another or stop what listens there", SPAN_FMT(address->v), what);
+        print_diags(p, &diags);
+    }
+    diags_fini(&diags);
+    return rc == 0;
+}
+
+static bool bind_listeners(struct process *p, int *fds) {
+    const struct gw_config_texts *addresses = &p->snapshot->config->listener.addresses;
+    for (size_t a = 0; a < addresses->n; a++) {
+        int probe;
+        if (!bind_one(p, &addresses->v[a], false, &probe))
+            return false;
+        close(probe);
+        for (size_t i = 0; i < p->n_loops; i++)
+            if (!bind_one(p, &addresses->v[a], true, &fds[i * addresses->n + a]))
+                return false;
+    }
+    return true;
+}
+
+static bool make_shared(struct process *p) {
+    const struct gw_config *c = p->snapshot->config;
+    struct clock_now now = clock_read();
+    p->start_s = now.wall_ms / 1000;
+    pki_nonce_keys_init(&p->nonces, c->dpop.nonce_lifetime / NONCE_BUCKETS, c->dpop.nonce_lifetime);
+    struct pki_replay_options replay = {
+        .entries = (size_t)c->dpop.replay.capacity,
+        .share_percent = c->dpop.replay.share_percent,
+        .not_before_ms = now.wall_ms,
+    };
+    p->shared = (struct gw_shared){
+        .log = &p->log,
+        .replay = pki_replay_new(&replay),
+        .nonces = &p->nonces,
+        .tickets = gw_tls_ticket_keys_new(c->listener.tls.tickets.lifetime / 1000),
+        .peers = gw_tls_peers_new(PEERS),
+    };
+    if (!p->shared.replay || !p->shared.tickets || !p->shared.peers) {
+        log_error(&p->log, "out of memory; lower dpop.replay.capacity");
+        return false;
+    }
+    struct gw_audit_options audit = {
+        .file = c->audit.file.v.p,
+        .sync = c->audit.sync_request ? GW_AUDIT_SYNC_REQUEST : GW_AUDIT_SYNC_BATCH,
+        .on_full = c->audit.drop_when_full ? GW_AUDIT_DROP : GW_AUDIT_REFUSE,
+        .queue = (size_t)c->audit.queue,
+        .interval_ms = c->audit.interval,
+        .producers = (unsigned)p->n_loops,
+        .log = &p->log,
+    };
+    int rc = gw_audit_open(&audit, &p->shared.audit);
+    if (rc != 0) {
+        struct diags diags;
+        diags_init(&diags);
+        gw_config_error(c, c->audit.file.at, &diags, "%.*s: %s", SPAN_FMT(c->audit.file.v), strerror(-rc));
+        print_diags(p, &diags);
+        diags_fini(&diags);
+    }
+    return rc == 0;
+}
+
+static bool start_loops(struct process *p) {
+    size_t n_addresses = p->snapshot->config->listener.addresses.n;
+    int *fds = calloc(p->n_loops * n_addresses + 1, sizeof *fds);
+    p->loops = calloc(p->n_loops, sizeof *p->loops);
+    p->metrics = calloc(p->n_loops, sizeof *p->metrics);
+    bool ok = fds && p->loops && p->metrics && bind_listeners(p, fds) && make_shared(p);
+    for (size_t i = 0; ok && i < p->n_loops; i++) {
+        p->metrics[i] = &p->loops[i].metrics;
+        ok = gw_loop_init(&p->loops[i], &p->shared, (unsigned)i, p->n_loops, &fds[i * n_addresses], n_addresses, gw_snapshot_ref(p->snapshot),
+                          gw_revocations_ref(p->revocations)) == 0;
+        p->loops[i].on_drained = on_loop_drained;
+        p->loops[i].ctx = p;
+        if (!ok)
+            log_error(&p->log, "event loop %zu could not be set up", i);
+    }
+    for (size_t i = 0; ok && i < p->n_loops; i++)
+        ok = gw_loop_start(&p->loops[i]) == 0;
+    free(fds);
+    return ok;
+}
+
+static bool start_control(struct process *p) {
+    static const int numbers[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
+    if (uv_loop_init(&p->uv) != 0 || gw_tcp_loop_init(&p->tcp, &p->uv) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        uv_signal_init(&p->uv, &p->signals[i]);
+        p->signals[i].data = p;
+        uv_signal_start(&p->signals[i], on_signal, numbers[i]);
+    }
+    uv_timer_init(&p->uv, &p->watch);
+    uv_timer_init(&p->uv, &p->deadline);
+    uv_async_init(&p->uv, &p->drained, on_drained);
+    p->watch.data = p->deadline.data = p->drained.data = p;
+    uv_timer_start(&p->watch, on_watch, WATCH_MS, WATCH_MS);
+    const struct gw_config_operations *o = &p->snapshot->config->operations;
+    if (!o->enabled)
+        return true;
+    int fd;
+    p->operations.describe = describe;
+    p->operations.ctx = p;
+    return bind_one(p, &o->listen, false, &fd) && gw_operations_listen(&p->operations, &p->uv, fd) == 0;
+}
+
+static bool load(struct process *p) {
+    struct diags diags;
+    diags_init(&diags);
+    p->snapshot = gw_snapshot_load(p->path, 1, clock_read().wall_ms / 1000, &diags);
+    bool ok = p->snapshot && refresh_revocations(p, p->snapshot->config, &diags) && diags.errors == 0;
+    print_diags(p, &diags);
+    diags_fini(&diags);
+    return ok;
+}
+
+static void close_handle(uv_handle_t *h, void *ctx) {
+    (void)ctx;
+    if (!uv_is_closing(h))
+        uv_close(h, NULL);
+}
+
+static void finish(struct process *p) {
+    for (size_t i = 0; i < p->n_loops; i++)
+        gw_loop_stop(&p->loops[i]);
+    uint64_t lost = gw_audit_close(p->shared.audit, AUDIT_PATIENCE_MS);
+    if (lost > 0)
+        log_error(&p->log, "%llu audit records could not be written", (unsigned long long)lost);
+    uv_walk(&p->uv, close_handle, NULL);
+    uv_run(&p->uv, UV_RUN_DEFAULT);
+    uv_loop_close(&p->uv);
+    gw_tcp_loop_fini(&p->tcp);
+    gw_revocations_unref(p->revocations);
+    gw_snapshot_unref(p->snapshot);
+    pki_replay_free(p->shared.replay);
+    gw_tls_ticket_keys_free(p->shared.tickets);
+    gw_tls_peers_free(p->shared.peers);
+    free(p->loops);
+    free(p->metrics);
+    gw_tls_process_fini();
+}
+
+int gw_process_run(const struct gw_process_options *options) {
+    struct process *p = calloc(1, sizeof *p);
+    if (!p)
+        return 1;
+    p->path = options->config;
+    p->log.sink = log_to_stderr;
+    atomic_store(&p->log.level, LOG_INFO);
+    harden();
+    // Whatever could not be started ends with the process: nothing was promised to anybody yet.
+    if (gw_tls_process_init() != 0 || !load(p))
+        return 1;
+    set_log(p);
+    p->n_loops = p->snapshot->config->loops > 0 ? p->snapshot->config->loops : gw_usable_cores();
+    if (!start_control(p) || !start_loops(p))
+        return 1;
+    p->look = gw_watch_look(p->snapshot->files, p->snapshot->n_files);
+    const struct gw_config_texts *addresses = &p->snapshot->config->listener.addresses;
+    for (size_t i = 0; i < addresses->n; i++)
+        log_info(&p->log, "listening on %.*s with %zu loops", SPAN_FMT(addresses->v[i].v), p->n_loops);
+    uv_run(&p->uv, UV_RUN_DEFAULT);
+    finish(p);
+    log_info(&p->log, "stopped");
+    free(p);
+    return 0;
+}
