@@ -98,11 +98,15 @@ void certs_crl(struct certs *c, const char *name, const char *issuer, int days, 
     char config[1024];
     snprintf(config, sizeof config,
              "[ca]\ndefault_ca=c\n[c]\ndatabase=%s.index\ncrlnumber=%s.number\ndefault_md=sha256\n"
-             "crl_extensions=e\n[e]\nauthorityKeyIdentifier=keyid\n",
+             "[e]\nauthorityKeyIdentifier=keyid\n",
              name, name);
     put(c, name, ".cnf", config);
-    run(c, "openssl ca -gencrl -config %s.cnf -cert %s.pem -keyfile %s.key -crldays %d -out %s.crl", name, issuer,
-        issuer, days, name);
+    // The authority key identifier is the issuer's subject key identifier, where it has one.
+    run(c,
+        "exts=$(openssl x509 -in %s.pem -noout -ext subjectKeyIdentifier | grep -q Identifier && echo '-crlexts e' || "
+        "true); "
+        "openssl ca -gencrl -config %s.cnf -cert %s.pem -keyfile %s.key -crldays %d $exts -out %s.crl",
+        issuer, name, issuer, issuer, days, name);
 }
 
 static struct buf read_file(struct certs *c, const char *name, const char *suffix)
