@@ -26,7 +26,10 @@ struct json_doc *jose_vectors(const char *name)
     return doc;
 }
 
-static int digit(char c) { return c <= '9' ? c - '0' : (c | 32) - 'a' + 10; }
+static int digit(char c)
+{
+    return c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
+}
 
 struct span jose_hex(struct span text)
 {
@@ -45,7 +48,8 @@ char *jose_b64(struct span s)
     return p;
 }
 
-static char *join(const char *header, const char *payload, const struct pki_key *key, enum pki_alg alg, struct span secret)
+static char *join(const char *header, const char *payload, const struct pki_key *key, enum pki_alg alg,
+                  struct span secret)
 {
     char *h = jose_b64(span_str(header)), *p = jose_b64(span_str(payload)), *text = NULL, *all = NULL;
     int n = asprintf(&text, "%s.%s", h, p);

@@ -76,20 +76,17 @@ static void run(void **state)
     assert_true(valid > 0 && invalid > 0);
 }
 
-#define FILE_(name, alg) { "wycheproof/" name "_test.json", alg }
+#define FILE_(name, alg)                     \
+    {                                        \
+        "wycheproof/" name "_test.json", alg \
+    }
 static struct file files[] = {
-    FILE_("ecdsa_secp256r1_sha256_p1363", PKI_ES256),
-    FILE_("ecdsa_secp384r1_sha384_p1363", PKI_ES384),
-    FILE_("ecdsa_secp521r1_sha512_p1363", PKI_ES512),
-    FILE_("ed25519", PKI_EDDSA),
-    FILE_("rsa_signature_2048_sha256", PKI_RS256),
-    FILE_("rsa_signature_2048_sha384", PKI_RS384),
-    FILE_("rsa_signature_2048_sha512", PKI_RS512),
-    FILE_("rsa_signature_3072_sha256", PKI_RS256),
-    FILE_("rsa_pss_2048_sha256_mgf1_32", PKI_PS256),
-    FILE_("rsa_pss_2048_sha384_mgf1_48", PKI_PS384),
-    FILE_("rsa_pss_3072_sha256_mgf1_32", PKI_PS256),
-    FILE_("rsa_pss_4096_sha512_mgf1_64", PKI_PS512),
+    FILE_("ecdsa_secp256r1_sha256_p1363", PKI_ES256), FILE_("ecdsa_secp384r1_sha384_p1363", PKI_ES384),
+    FILE_("ecdsa_secp521r1_sha512_p1363", PKI_ES512), FILE_("ed25519", PKI_EDDSA),
+    FILE_("rsa_signature_2048_sha256", PKI_RS256),    FILE_("rsa_signature_2048_sha384", PKI_RS384),
+    FILE_("rsa_signature_2048_sha512", PKI_RS512),    FILE_("rsa_signature_3072_sha256", PKI_RS256),
+    FILE_("rsa_pss_2048_sha256_mgf1_32", PKI_PS256),  FILE_("rsa_pss_2048_sha384_mgf1_48", PKI_PS384),
+    FILE_("rsa_pss_3072_sha256_mgf1_32", PKI_PS256),  FILE_("rsa_pss_4096_sha512_mgf1_64", PKI_PS512),
 };
 
 // DER signatures are another encoding: not one of them, valid as DER or not, is a JWS signature.

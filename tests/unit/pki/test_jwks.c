@@ -9,9 +9,16 @@
 #include "pki/jwks.h"
 #include "tests/support/jose.h"
 
-#define EC "\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs\",\"y\":\"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA\""
+#define EC                                                                                                      \
+    "\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs\",\"y\":\"9VE4jf_Ok_" \
+    "o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA\""
 #define ED "\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\""
-#define RSA "\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw\""
+#define RSA                                                                                     \
+    "\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":"                                                     \
+    "\"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_" \
+    "BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_"  \
+    "FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-"         \
+    "bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw\""
 
 #define ALGS (PKI_ALG_BIT(PKI_ES256) | PKI_ALG_BIT(PKI_EDDSA) | PKI_ALG_BIT(PKI_RS256) | PKI_ALG_BIT(PKI_PS256))
 
@@ -44,10 +51,13 @@ static void faults_are_errors_with_a_place(void **state)
     refused("[]", "`keys`");
     refused("{\"keys\":{}}", "`keys`");
     refused("{\"keys\":[]}", "no key in the set");
-    refused("{\"keys\":[" "{" EC "}],\"keys\":[]}", "duplicate");
+    refused("{\"keys\":["
+            "{" EC "}],\"keys\":[]}",
+            "duplicate");
     refused("{\"keys\":[{" EC "},7]}", "keys[1]");
     refused("{\"keys\":[{" EC ",\"kid\":1}]}", "`kid`");
-    refused("{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs\",\"y\":\"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDE\"}]}",
+    refused("{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs\",\"y\":"
+            "\"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDE\"}]}",
             "not a point");
     refused("{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\"}]}", "(x)");
     refused("{\"keys\":[{}]}", "(kty)");
@@ -97,9 +107,17 @@ static void keys_for_something_else_are_left_out_with_a_warning(void **state)
 {
     (void)state;
     static const char *const others[] = {
-        EC ",\"use\":\"enc\"", EC ",\"use\":7", EC ",\"key_ops\":[\"sign\"]", EC ",\"key_ops\":[]", EC ",\"key_ops\":\"verify\"",
-        "\"kty\":\"AKP\",\"alg\":\"ML-DSA-44\",\"pub\":\"AAAA\"", "\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"AA\",\"y\":\"AA\"",
-        "\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"AA\"", EC ",\"alg\":\"ES256K\"", RSA ",\"alg\":\"RS512\"", RSA ",\"alg\":\"RSA-OAEP\"",
+        EC ",\"use\":\"enc\"",
+        EC ",\"use\":7",
+        EC ",\"key_ops\":[\"sign\"]",
+        EC ",\"key_ops\":[]",
+        EC ",\"key_ops\":\"verify\"",
+        "\"kty\":\"AKP\",\"alg\":\"ML-DSA-44\",\"pub\":\"AAAA\"",
+        "\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"AA\",\"y\":\"AA\"",
+        "\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"AA\"",
+        EC ",\"alg\":\"ES256K\"",
+        RSA ",\"alg\":\"RS512\"",
+        RSA ",\"alg\":\"RSA-OAEP\"",
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         char text[4096];
@@ -123,7 +141,8 @@ static void rule_21_one_key_has_one_alg(void **state)
     (void)state;
     struct diags d;
     // `alg` decides where it is given.
-    struct pki_jwks *s = read_set("{\"keys\":[{" RSA ",\"alg\":\"PS256\",\"kid\":\"r\",\"use\":\"sig\",\"key_ops\":[\"verify\"]}]}", ALGS, &d);
+    struct pki_jwks *s = read_set(
+        "{\"keys\":[{" RSA ",\"alg\":\"PS256\",\"kid\":\"r\",\"use\":\"sig\",\"key_ops\":[\"verify\"]}]}", ALGS, &d);
     assert_non_null(s);
     assert_int_equal(d.warnings, 0);
     assert_non_null(pki_jwks_find(s, SPAN("r"), PKI_PS256));

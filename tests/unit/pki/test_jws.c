@@ -18,7 +18,8 @@ static int split(const char *text)
 static void only_three_segments_are_a_jws(void **state)
 {
     (void)state;
-    static const char *const wrong[] = { "", ".", "..", "a", "a.b", "a.b.", ".b.c", "a..c", "a.b.c.d", "a.b.c.d.e.f", "......" };
+    static const char *const wrong[] = { "",     ".",    "..",      "a",           "a.b",   "a.b.",
+                                         ".b.c", "a..c", "a.b.c.d", "a.b.c.d.e.f", "......" };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(split(wrong[i]), ERR_TOKEN_MALFORMED);
     assert_int_equal(split("a.b.c"), 0);
@@ -105,9 +106,9 @@ static void rule_26_base64url_has_no_padding_no_stray_bits_no_white_space(void *
     assert_int_equal(pki_jws_header_read(SPAN("eyJhbGciOiJFUzI1NiJ9"), &h), 0);
     pki_jws_header_fini(&h);
     static const char *const wrong[] = {
-        "eyJhbGciOiJFUzI1NiJ9=", "eyJhbGciOiJFUzI1NiJ9 ", " eyJhbGciOiJFUzI1NiJ9", "eyJhbGciOiJF\nUzI1NiJ9",
-        "eyJhbGciOiJFUzI1NiJ9Cg==", "eyJhbGciOiJFUzI1NiJ9Ch" /* stray bits */, "eyJhbGciOiJFUzI1NiJ9I",
-        "eyJhbGciOiJFUzI1NiJ+", "eyJhbGciOiJFUzI1NiJ/",
+        "eyJhbGciOiJFUzI1NiJ9=",  "eyJhbGciOiJFUzI1NiJ9 ",    " eyJhbGciOiJFUzI1NiJ9",
+        "eyJhbGciOiJF\nUzI1NiJ9", "eyJhbGciOiJFUzI1NiJ9Cg==", "eyJhbGciOiJFUzI1NiJ9Ch" /* stray bits */,
+        "eyJhbGciOiJFUzI1NiJ9I",  "eyJhbGciOiJFUzI1NiJ+",     "eyJhbGciOiJFUzI1NiJ/",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(pki_jws_header_read(span_str(wrong[i]), &h), ERR_TOKEN_MALFORMED);

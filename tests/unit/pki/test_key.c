@@ -83,9 +83,9 @@ static void what_a_key_signs_it_verifies_and_nothing_else(void **state)
             // Another algorithm of the same key does not accept it.
             for (unsigned b = PKI_ES256; b < PKI_ALG_COUNT; b++)
                 if (b != a)
-                    assert_int_equal(pki_key_verify(keys[i], (enum pki_alg)b, text,
-                                                    span_sub(buf_span(&sig), 0, buf_len(&sig) - 1)),
-                                     ERR_TOKEN_SIGNATURE);
+                    assert_int_equal(
+                        pki_key_verify(keys[i], (enum pki_alg)b, text, span_sub(buf_span(&sig), 0, buf_len(&sig) - 1)),
+                        ERR_TOKEN_SIGNATURE);
             buf_fini(&sig);
         }
     }
@@ -191,7 +191,8 @@ static void openssl_and_we_read_each_other(void **state)
         fwrite(buf_span(&pem).p, 1, buf_len(&pem), f);
         fclose(f);
         // Decrypts ours, encrypts again its own way; and its public half.
-        snprintf(command, sizeof command, "openssl pkcs8 -topk8 -v2 aes-256-cbc -in %s -passin pass:pass -out %s.again -passout pass:other",
+        snprintf(command, sizeof command,
+                 "openssl pkcs8 -topk8 -v2 aes-256-cbc -in %s -passin pass:pass -out %s.again -passout pass:other",
                  path, path);
         assert_int_equal(system(command), 0);
         snprintf(command, sizeof command, "openssl pkey -in %s -passin pass:pass %s -out %s.old", path,
@@ -226,9 +227,13 @@ static void pem_that_is_no_key_is_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "", "-", "-----BEGIN PRIVATE KEY-----\n", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        "",
+        "-",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
         "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n",
-        "-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----\n", "0\x03\x02\x01\x05",
+        "-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----\n",
+        "0\x03\x02\x01\x05",
     };
     struct pki_key *k = NULL;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -303,15 +308,21 @@ static void rule_22_points_and_sizes_are_checked(void **state)
     } cases[] = {
         { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X1 "\",\"y\":\"" Y1 "\"}", 0 },
         // off the curve: y's last bit
-        { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X1 "\",\"y\":\"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDE\"}", ERR_PROOF_KEY },
+        { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X1 "\",\"y\":\"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDE\"}",
+          ERR_PROOF_KEY },
         { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" Y1 "\",\"y\":\"" X1 "\"}", ERR_PROOF_KEY },
         // the point at infinity, as (0, 0)
-        { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"y\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}", ERR_PROOF_KEY },
+        { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"y\":"
+          "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+          ERR_PROOF_KEY },
         // x one byte short, one byte long, padded, with a stray bit, missing, a number
-        { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"y0WuHH7fi1XeFEgJENj3MKQOWkGEXjZRBR9ZUBYEWw\",\"y\":\"" Y1 "\"}", ERR_PROOF_KEY },
-        { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AJfLRa4cft-LVd4USAkQ2PcwpA5aQYReNlEFH1lQFgRb\",\"y\":\"" Y1 "\"}", ERR_PROOF_KEY },
+        { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"y0WuHH7fi1XeFEgJENj3MKQOWkGEXjZRBR9ZUBYEWw\",\"y\":\"" Y1 "\"}",
+          ERR_PROOF_KEY },
+        { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AJfLRa4cft-LVd4USAkQ2PcwpA5aQYReNlEFH1lQFgRb\",\"y\":\"" Y1 "\"}",
+          ERR_PROOF_KEY },
         { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X1 "=\",\"y\":\"" Y1 "\"}", ERR_PROOF_KEY },
-        { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFt\",\"y\":\"" Y1 "\"}", ERR_PROOF_KEY },
+        { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFt\",\"y\":\"" Y1 "\"}",
+          ERR_PROOF_KEY },
         { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"y\":\"" Y1 "\"}", ERR_PROOF_KEY },
         { "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":1,\"y\":\"" Y1 "\"}", ERR_PROOF_KEY },
         // another curve's name, an unknown one, an unknown type
@@ -324,7 +335,8 @@ static void rule_22_points_and_sizes_are_checked(void **state)
         // Ed25519: RFC 8037 A.2; short; of small order (the identity); X25519
         { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}", 0 },
         { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHUQ\"}", ERR_PROOF_KEY },
-        { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}", ERR_PROOF_KEY },
+        { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+          ERR_PROOF_KEY },
         { "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}", ERR_PROOF_KEY },
         // symmetric
         { "{\"kty\":\"oct\",\"k\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}", ERR_PROOF_PRIVATE },
@@ -376,11 +388,15 @@ static void rule_22_weak_rsa_is_refused(void **state)
         const char *e;
         int rc;
     } cases[] = {
-        { 256, 0x80, 1, "AQAB", 0 },          { 256, 0x7f, 1, "AQAB", ERR_PROOF_KEY },  // 2,047 bits
-        { 128, 0x80, 1, "AQAB", ERR_PROOF_KEY }, { 256, 0x80, 2, "AQAB", ERR_PROOF_KEY }, // even
+        { 256, 0x80, 1, "AQAB", 0 },
+        { 256, 0x7f, 1, "AQAB", ERR_PROOF_KEY }, // 2,047 bits
+        { 128, 0x80, 1, "AQAB", ERR_PROOF_KEY },
+        { 256, 0x80, 2, "AQAB", ERR_PROOF_KEY }, // even
         { 257, 0x00, 1, "AQAB", ERR_PROOF_KEY }, // a leading zero
-        { 256, 0x80, 1, "Aw", ERR_PROOF_KEY },   { 256, 0x80, 1, "AQ", ERR_PROOF_KEY },
-        { 256, 0x80, 1, "AQAA", ERR_PROOF_KEY }, { 256, 0x80, 1, "AAEAAQ", ERR_PROOF_KEY },
+        { 256, 0x80, 1, "Aw", ERR_PROOF_KEY },
+        { 256, 0x80, 1, "AQ", ERR_PROOF_KEY },
+        { 256, 0x80, 1, "AQAA", ERR_PROOF_KEY },
+        { 256, 0x80, 1, "AAEAAQ", ERR_PROOF_KEY },
         { 256, 0x80, 1, "AQAAAAAAAAAB", ERR_PROOF_KEY }, // 9 octets
         { 1025, 0x80, 1, "AQAB", ERR_PROOF_KEY },
     };
@@ -411,7 +427,8 @@ static void rule_7_every_private_member_is_refused(void **state)
         char *text;
         struct pki_key *k = NULL;
         // Whatever its type: null is a member as well.
-        assert_true(asprintf(&text, "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X1 "\",\"y\":\"" Y1 "\",\"%s\":null}", members[i]) > 0);
+        assert_true(asprintf(&text, "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X1 "\",\"y\":\"" Y1 "\",\"%s\":null}",
+                             members[i]) > 0);
         assert_int_equal(from_text(text, true, &k, NULL), ERR_PROOF_PRIVATE);
         assert_null(k);
         free(text);
@@ -434,7 +451,8 @@ static void thumbprints_of_the_rfcs(void **state)
 {
     (void)state;
     // RFC 9449 §4.1 and §6.1, RFC 8037 A.3
-    thumbprint_is("{\"kty\":\"EC\",\"x\":\"" X1 "\",\"y\":\"" Y1 "\",\"crv\":\"P-256\",\"use\":\"sig\",\"kid\":\"ignored\"}",
+    thumbprint_is("{\"kty\":\"EC\",\"x\":\"" X1 "\",\"y\":\"" Y1
+                  "\",\"crv\":\"P-256\",\"use\":\"sig\",\"kid\":\"ignored\"}",
                   "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
     thumbprint_is("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
                   "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
