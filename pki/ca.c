@@ -11,7 +11,8 @@
 #define KEY_FILE_MAX 65536
 #define SERIAL_TRIES 4
 
-int pki_ca_say_(struct pki_ca *ca, int rc, const char *fmt, ...) {
+int pki_ca_say_(struct pki_ca *ca, int rc, const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(ca->what, sizeof ca->what, fmt, ap);
@@ -19,25 +20,30 @@ int pki_ca_say_(struct pki_ca *ca, int rc, const char *fmt, ...) {
     return rc;
 }
 
-int pki_ca_store_said_(struct pki_ca *ca, int rc) {
+int pki_ca_store_said_(struct pki_ca *ca, int rc)
+{
     return pki_ca_say_(ca, rc, "%s", pki_ca_store_what(ca->store));
 }
 
-const char *pki_ca_what(const struct pki_ca *ca) {
+const char *pki_ca_what(const struct pki_ca *ca)
+{
     return ca->what;
 }
 
-struct span pki_ca_trust_domain(const struct pki_ca *ca) {
+struct span pki_ca_trust_domain(const struct pki_ca *ca)
+{
     return ca->trust_domain;
 }
 
-struct pki_ca_store *pki_ca_store(struct pki_ca *ca) {
+struct pki_ca_store *pki_ca_store(struct pki_ca *ca)
+{
     return ca->store;
 }
 
 // ---- opening
 
-int pki_ca_reload_(struct pki_ca *ca) {
+int pki_ca_reload_(struct pki_ca *ca)
+{
     struct pki_ca_authority *list;
     size_t n;
     int rc = pki_ca_store_authorities(ca->store, &ca->arena, &list, &n);
@@ -59,7 +65,8 @@ int pki_ca_reload_(struct pki_ca *ca) {
     return 0;
 }
 
-size_t pki_ca_newest_(const struct pki_ca *ca, enum pki_ca_kind kind) {
+size_t pki_ca_newest_(const struct pki_ca *ca, enum pki_ca_kind kind)
+{
     for (size_t i = ca->n; i-- > 0;) {
         if (ca->authorities[i].kind == kind) {
             return i;
@@ -68,7 +75,8 @@ size_t pki_ca_newest_(const struct pki_ca *ca, enum pki_ca_kind kind) {
     return SIZE_MAX;
 }
 
-static int open_parts(struct pki_ca *ca, const char *dir, int busy_ms) {
+static int open_parts(struct pki_ca *ca, const char *dir, int busy_ms)
+{
     struct span copy = arena_dup(&ca->arena, span_str(dir));
     struct span path = arena_printf(&ca->arena, "%s/ca.db", dir);
     if (span_is_none(copy) || span_is_none(path)) {
@@ -92,7 +100,8 @@ static int open_parts(struct pki_ca *ca, const char *dir, int busy_ms) {
     return pki_ca_reload_(ca);
 }
 
-int pki_ca_open(const char *dir, int busy_ms, struct pki_ca **out, char *what, size_t what_n) {
+int pki_ca_open(const char *dir, int busy_ms, struct pki_ca **out, char *what, size_t what_n)
+{
     struct pki_ca *ca = calloc(1, sizeof *ca);
     if (!ca) {
         snprintf(what, what_n, "out of memory");
@@ -109,7 +118,8 @@ int pki_ca_open(const char *dir, int busy_ms, struct pki_ca **out, char *what, s
     return 0;
 }
 
-void pki_ca_close(struct pki_ca *ca) {
+void pki_ca_close(struct pki_ca *ca)
+{
     if (!ca) {
         return;
     }
@@ -123,7 +133,8 @@ void pki_ca_close(struct pki_ca *ca) {
 
 // ---- keys
 
-static int read_key_file(struct pki_ca *ca, const char *file, size_t at, struct buf *pem, struct span *path) {
+static int read_key_file(struct pki_ca *ca, const char *file, size_t at, struct buf *pem, struct span *path)
+{
     *path = file ? arena_dup(&ca->arena, span_str(file))
                  : arena_printf(&ca->arena, "%s/%.*s", ca->dir, SPAN_FMT(ca->authorities[at].key_file));
     if (span_is_none(*path)) {
@@ -131,13 +142,15 @@ static int read_key_file(struct pki_ca *ca, const char *file, size_t at, struct 
     }
     int e = file_read(path->p, KEY_FILE_MAX, pem);
     if (e == -ENOENT) {
-        return pki_ca_say_(ca, ERR_STORE_ABSENT, "%s is not there%s", path->p,
-                           ca->authorities[at].kind == PKI_CA_ROOT ? "; name the root's key with --root-key, or put it back" : "");
+        return pki_ca_say_(
+            ca, ERR_STORE_ABSENT, "%s is not there%s", path->p,
+            ca->authorities[at].kind == PKI_CA_ROOT ? "; name the root's key with --root-key, or put it back" : "");
     }
     return e ? pki_ca_say_(ca, ERR_STORE_FAILED, "%s: %s", path->p, strerror(-e)) : 0;
 }
 
-int pki_ca_key_encrypted(struct pki_ca *ca, enum pki_ca_kind kind, const char *file, bool *encrypted) {
+int pki_ca_key_encrypted(struct pki_ca *ca, enum pki_ca_kind kind, const char *file, bool *encrypted)
+{
     size_t at = pki_ca_newest_(ca, kind);
     struct buf pem;
     struct span path;
@@ -154,23 +167,28 @@ int pki_ca_key_encrypted(struct pki_ca *ca, enum pki_ca_kind kind, const char *f
     return rc;
 }
 
-static bool is_key_of(const struct pki_key *k, struct span certificate) {
+static bool is_key_of(const struct pki_key *k, struct span certificate)
+{
     struct pki_x509_view view;
     struct buf spki;
     buf_init(&spki, 0);
-    bool same = pki_x509_view(certificate, &view) == 0 && pki_key_spki(k, &spki) == 0 && span_eq(buf_span(&spki), view.spki);
+    bool same =
+        pki_x509_view(certificate, &view) == 0 && pki_key_spki(k, &spki) == 0 && span_eq(buf_span(&spki), view.spki);
     buf_fini(&spki);
     return same;
 }
 
-static int unlock_one(struct pki_ca *ca, size_t at, const char *file, struct span passphrase) {
+static int unlock_one(struct pki_ca *ca, size_t at, const char *file, struct span passphrase)
+{
     struct pki_key *key = NULL;
     struct buf pem;
     struct span path;
     buf_init(&pem, 0);
     int rc = read_key_file(ca, file, at, &pem, &path);
     if (!rc && (rc = pki_key_read_private(buf_span(&pem), passphrase, &key))) {
-        rc = pki_ca_say_(ca, rc, rc == ERR_NOMEM ? "%s: out of memory" : "%s: the passphrase is wrong, or this is no private key", path.p);
+        rc = pki_ca_say_(
+            ca, rc, rc == ERR_NOMEM ? "%s: out of memory" : "%s: the passphrase is wrong, or this is no private key",
+            path.p);
     } else if (!rc && !is_key_of(key, ca->authorities[at].certificate)) {
         rc = pki_ca_say_(ca, ERR_CERT_MALFORMED, "%s is not the key of this CA's certificate", path.p);
     }
@@ -183,7 +201,8 @@ static int unlock_one(struct pki_ca *ca, size_t at, const char *file, struct spa
     return rc;
 }
 
-int pki_ca_unlock(struct pki_ca *ca, enum pki_ca_kind kind, const char *file, struct span passphrase, int64_t now_s) {
+int pki_ca_unlock(struct pki_ca *ca, enum pki_ca_kind kind, const char *file, struct span passphrase, int64_t now_s)
+{
     size_t newest = pki_ca_newest_(ca, kind);
     for (size_t i = 0; i < ca->n; i++) {
         // An issuing CA that was replaced still signs its CRL, until it expires.
@@ -200,7 +219,8 @@ int pki_ca_unlock(struct pki_ca *ca, enum pki_ca_kind kind, const char *file, st
 
 // ---- names
 
-static bool label_ok(struct span label) {
+static bool label_ok(struct span label)
+{
     if (label.n == 0 || label.n > 63 || label.p[0] == '-' || label.p[label.n - 1] == '-') {
         return false;
     }
@@ -213,7 +233,8 @@ static bool label_ok(struct span label) {
     return true;
 }
 
-bool pki_ca_dns_ok_(struct span name, const char **why) {
+bool pki_ca_dns_ok_(struct span name, const char **why)
+{
     struct span rest = name, label = SPAN_NONE;
     size_t digits = 0;
     *why = "is no lower-case DNS name";
@@ -240,7 +261,8 @@ bool pki_ca_dns_ok_(struct span name, const char **why) {
     return true;
 }
 
-static bool in_zones(struct span zones, struct span name) {
+static bool in_zones(struct span zones, struct span name)
+{
     if (zones.n == 0) {
         return true;
     }
@@ -253,11 +275,13 @@ static bool in_zones(struct span zones, struct span name) {
     return false;
 }
 
-static int check_names(struct pki_ca *ca, const struct pki_ca_request *r) {
+static int check_names(struct pki_ca *ca, const struct pki_ca_request *r)
+{
     struct pki_spiffe id;
     const char *why = "is not acceptable";
     if (pki_spiffe_parse_workload(r->spiffe_id, &id, &why) != 0) {
-        return pki_ca_say_(ca, ERR_CA_REFUSED, "'%.*s' is no SPIFFE ID of a workload: %s", SPAN_FMT(span_sub(r->spiffe_id, 0, 120)), why);
+        return pki_ca_say_(ca, ERR_CA_REFUSED, "'%.*s' is no SPIFFE ID of a workload: %s",
+                           SPAN_FMT(span_sub(r->spiffe_id, 0, 120)), why);
     }
     if (!span_eq(id.trust_domain, ca->trust_domain)) {
         return pki_ca_say_(ca, ERR_CA_REFUSED, "the ID is in trust domain '%.*s'; this CA is for '%.*s'",
@@ -271,13 +295,15 @@ static int check_names(struct pki_ca *ca, const struct pki_ca_request *r) {
             return pki_ca_say_(ca, ERR_CA_REFUSED, "'%.*s' %s", SPAN_FMT(span_sub(r->dns[i], 0, 120)), why);
         }
         if (!in_zones(ca->dns_zones, r->dns[i])) {
-            return pki_ca_say_(ca, ERR_CA_REFUSED, "'%.*s' is outside the DNS zones of this CA", SPAN_FMT(span_sub(r->dns[i], 0, 120)));
+            return pki_ca_say_(ca, ERR_CA_REFUSED, "'%.*s' is outside the DNS zones of this CA",
+                               SPAN_FMT(span_sub(r->dns[i], 0, 120)));
         }
     }
     return 0;
 }
 
-static int check_key(struct pki_ca *ca, const struct pki_key *k) {
+static int check_key(struct pki_ca *ca, const struct pki_key *k)
+{
     switch (pki_key_type(k)) {
     case PKI_KEY_P256:
     case PKI_KEY_P384:
@@ -290,7 +316,8 @@ static int check_key(struct pki_ca *ca, const struct pki_key *k) {
 
 // ---- issuing
 
-static struct span join_names(struct arena *a, const struct span *names, size_t n) {
+static struct span join_names(struct arena *a, const struct span *names, size_t n)
+{
     struct span all = SPAN("");
     for (size_t i = 0; i < n; i++) {
         all = i ? arena_printf(a, "%.*s\n%.*s", SPAN_FMT(all), SPAN_FMT(names[i])) : arena_dup(a, names[0]);
@@ -298,15 +325,17 @@ static struct span join_names(struct arena *a, const struct span *names, size_t 
     return all;
 }
 
-static void serial_text(const uint8_t serial[static PKI_SERIAL], char out[static PKI_SERIAL_TEXT]) {
+static void serial_text(const uint8_t serial[static PKI_SERIAL], char out[static PKI_SERIAL_TEXT])
+{
     for (size_t i = 0; i < PKI_SERIAL; i++) {
         snprintf(out + 2 * i, 3, "%02x", serial[i]);
     }
 }
 
 // Inside the transaction: a serial, a signature, a row.
-static int sign_and_record(struct pki_ca *ca, const struct pki_ca_request *r, size_t issuer, struct arena *scratch, struct buf *der,
-                           struct pki_ca_issued *issued) {
+static int sign_and_record(struct pki_ca *ca, const struct pki_ca_request *r, size_t issuer, struct arena *scratch,
+                           struct buf *der, struct pki_ca_issued *issued)
+{
     const struct pki_ca_authority *authority = &ca->authorities[issuer];
     struct pki_x509_view view;
     uint8_t serial[PKI_SERIAL];
@@ -318,7 +347,9 @@ static int sign_and_record(struct pki_ca *ca, const struct pki_ca_request *r, si
     issued->shortened = r->ttl > view.not_after - r->now_s;
     issued->not_after = issued->shortened ? view.not_after : r->now_s + r->ttl;
     if (r->now_s < view.not_before || issued->not_after - r->now_s < PKI_CA_TTL_MIN) {
-        return pki_ca_say_(ca, ERR_CA_REFUSED, "the issuing CA is not valid long enough any more; `sallyport ca renew --issuing` makes a new one");
+        return pki_ca_say_(
+            ca, ERR_CA_REFUSED,
+            "the issuing CA is not valid long enough any more; `sallyport ca renew --issuing` makes a new one");
     }
     pki_serial_new(serial);
     serial_text(serial, issued->serial);
@@ -336,7 +367,8 @@ static int sign_and_record(struct pki_ca *ca, const struct pki_ca_request *r, si
                        der);
     struct span dns = join_names(scratch, r->dns, r->n_dns);
     if (rc || span_is_none(dns)) {
-        return pki_ca_say_(ca, rc ? rc : ERR_NOMEM, "the certificate cannot be signed (%s)", rc == ERR_INTERNAL ? "key" : "out of memory");
+        return pki_ca_say_(ca, rc ? rc : ERR_NOMEM, "the certificate cannot be signed (%s)",
+                           rc == ERR_INTERNAL ? "key" : "out of memory");
     }
     rc = pki_ca_store_add(ca->store, &(struct pki_ca_record){ .serial = span_str(issued->serial),
                                                               .issuer = authority->id,
@@ -350,7 +382,8 @@ static int sign_and_record(struct pki_ca *ca, const struct pki_ca_request *r, si
     return rc ? pki_ca_store_said_(ca, rc) : 0;
 }
 
-int pki_ca_issue(struct pki_ca *ca, const struct pki_ca_request *r, struct buf *certificate, struct pki_ca_issued *out) {
+int pki_ca_issue(struct pki_ca *ca, const struct pki_ca_request *r, struct buf *certificate, struct pki_ca_issued *out)
+{
     size_t issuer = pki_ca_newest_(ca, PKI_CA_ISSUING);
     int rc;
     if (issuer == SIZE_MAX || !ca->keys[issuer]) {
@@ -394,7 +427,8 @@ int pki_ca_issue(struct pki_ca *ca, const struct pki_ca_request *r, struct buf *
     return rc;
 }
 
-int pki_ca_revoke(struct pki_ca *ca, const struct span *serials, size_t n, int reason, int64_t now_s) {
+int pki_ca_revoke(struct pki_ca *ca, const struct span *serials, size_t n, int reason, int64_t now_s)
+{
     int rc = pki_ca_store_begin(ca->store);
     if (rc) {
         return pki_ca_store_said_(ca, rc);

@@ -17,20 +17,20 @@
 #include "pki/csr.h"
 #include "pki/x509_make.h"
 
-#define PKI_CA_BACKDATE 300            // seconds that notBefore and thisUpdate lie in the past, for clocks that are slow
+#define PKI_CA_BACKDATE 300 // seconds that notBefore and thisUpdate lie in the past, for clocks that are slow
 #define PKI_CA_ROOT_TTL (3650 * 86400LL)
 #define PKI_CA_ISSUING_TTL (730 * 86400LL)
 #define PKI_CA_ROOT_CRL_TTL (90 * 86400LL)
-#define PKI_CA_TTL_MIN 60              // seconds
-#define PKI_CA_DNS_MAX 32              // DNS names of one certificate
-#define PKI_CA_CRL_KEEP (7 * 86400LL)  // seconds that a revoked certificate stays on the CRL after it expired
+#define PKI_CA_TTL_MIN 60             // seconds
+#define PKI_CA_DNS_MAX 32             // DNS names of one certificate
+#define PKI_CA_CRL_KEEP (7 * 86400LL) // seconds that a revoked certificate stays on the CRL after it expired
 
 struct pki_ca_init {
     const char *dir;
     struct span trust_domain;
     const struct span *dns_zones; // permitted DNS subtrees of everything below the root; none: DNS is not constrained
     size_t n_dns_zones;
-    struct span passphrase; // SPAN_NONE: keys are not encrypted
+    struct span passphrase;        // SPAN_NONE: keys are not encrypted
     int64_t root_ttl, issuing_ttl; // seconds; 0: as above
     int64_t now_s;
 };
@@ -56,7 +56,7 @@ struct pki_ca_request {
     struct span spiffe_id;
     const struct span *dns;
     size_t n_dns;
-    int64_t ttl; // seconds
+    int64_t ttl;               // seconds
     const struct pki_key *key; // public is enough
     bool from_csr;
     int64_t now_s;
@@ -68,7 +68,8 @@ struct pki_ca_issued {
 };
 // Signs, records, and only then appends the certificate's DER to `certificate`. The issuing CA must be unlocked.
 // ERR_CA_REFUSED (names, lifetime), ERR_CERT_WEAK, ERR_STORE_*.
-int pki_ca_issue(struct pki_ca *ca, const struct pki_ca_request *request, struct buf *certificate, struct pki_ca_issued *out);
+int pki_ca_issue(struct pki_ca *ca, const struct pki_ca_request *request, struct buf *certificate,
+                 struct pki_ca_issued *out);
 // A new issuing CA under the root, which must be unlocked. The old one's certificates stay valid and its CRL goes on.
 int pki_ca_renew_issuing(struct pki_ca *ca, int64_t ttl, struct span passphrase, int64_t now_s);
 

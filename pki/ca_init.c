@@ -36,7 +36,8 @@ struct signer {
 };
 
 static int say(const struct making *m, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static int say(const struct making *m, int rc, const char *fmt, ...) {
+static int say(const struct making *m, int rc, const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(m->what, m->what_n, fmt, ap);
@@ -44,18 +45,21 @@ static int say(const struct making *m, int rc, const char *fmt, ...) {
     return rc;
 }
 
-static void signer_fini(struct signer *s) {
+static void signer_fini(struct signer *s)
+{
     pki_key_free(s->key);
     buf_fini(&s->certificate);
 }
 
 // ---- files
 
-static int fail_file(const struct making *m, const char *path, int e) {
+static int fail_file(const struct making *m, const char *path, int e)
+{
     return say(m, ERR_STORE_FAILED, "%s: %s", path, strerror(e));
 }
 
-static int write_file(const struct making *m, const char *folder, const char *name, struct span content) {
+static int write_file(const struct making *m, const char *folder, const char *name, struct span content)
+{
     struct span path = arena_printf(m->arena, "%s/%s%s%s", m->dir, folder, *folder ? "/" : "", name);
     if (span_is_none(path)) {
         return say(m, ERR_NOMEM, "out of memory");
@@ -64,7 +68,8 @@ static int write_file(const struct making *m, const char *folder, const char *na
     return e ? fail_file(m, path.p, -e) : 0;
 }
 
-static int make_folder(const struct making *m, const char *name) {
+static int make_folder(const struct making *m, const char *name)
+{
     struct span path = arena_printf(m->arena, "%s/%s", m->dir, name);
     if (span_is_none(path)) {
         return say(m, ERR_NOMEM, "out of memory");
@@ -72,7 +77,8 @@ static int make_folder(const struct making *m, const char *name) {
     return mkdir(path.p, 0700) == 0 ? 0 : fail_file(m, path.p, errno);
 }
 
-static int write_signer(const struct making *m, const char *folder, const struct signer *s) {
+static int write_signer(const struct making *m, const char *folder, const struct signer *s)
+{
     struct buf pem;
     buf_init(&pem, 0);
     int rc = pki_key_write_private(s->key, m->passphrase, &pem);
@@ -86,7 +92,8 @@ static int write_signer(const struct making *m, const char *folder, const struct
     return rc;
 }
 
-static int sync_folder(const struct making *m, const char *path) {
+static int sync_folder(const struct making *m, const char *path)
+{
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), e = 0;
     if (fd < 0 || fsync(fd) != 0) {
         e = errno;
@@ -97,21 +104,24 @@ static int sync_folder(const struct making *m, const char *path) {
     return e && e != EINVAL ? fail_file(m, path, e) : 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at) {
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
     (void)st;
     (void)type;
     (void)at;
     return remove(path);
 }
 
-static void remove_tree(const char *path) {
+static void remove_tree(const char *path)
+{
     nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 // ---- signing
 
 // `issuer` NULL: self-signed.
-static int make_signer(const struct making *m, const struct signer *issuer, int64_t not_after, struct signer *s) {
+static int make_signer(const struct making *m, const struct signer *issuer, int64_t not_after, struct signer *s)
+{
     struct pki_x509_view view = { .subject = SPAN_NONE };
     uint8_t serial[PKI_SERIAL];
     s->key = pki_key_generate(PKI_KEY_P256, 0);
@@ -153,8 +163,9 @@ static int make_signer(const struct making *m, const struct signer *issuer, int6
     return rc ? say(m, rc, "the CA's certificate cannot be signed") : 0;
 }
 
-static int record_signer(const struct making *m, struct pki_ca_store *store, const struct signer *s, enum pki_ca_kind kind,
-                         const char *folder, int64_t issuer, int64_t *id) {
+static int record_signer(const struct making *m, struct pki_ca_store *store, const struct signer *s,
+                         enum pki_ca_kind kind, const char *folder, int64_t issuer, int64_t *id)
+{
     struct span file = arena_printf(m->arena, "%s/key.pem", folder);
     struct span uri = arena_printf(m->arena, "spiffe://%.*s", SPAN_FMT(m->trust_domain));
     if (span_is_none(file) || span_is_none(uri)) {
@@ -182,7 +193,8 @@ static int record_signer(const struct making *m, struct pki_ca_store *store, con
 
 // ---- init
 
-static struct span join(struct arena *a, const struct span *names, size_t n) {
+static struct span join(struct arena *a, const struct span *names, size_t n)
+{
     struct span all = SPAN("");
     for (size_t i = 0; i < n; i++) {
         all = i ? arena_printf(a, "%.*s\n%.*s", SPAN_FMT(all), SPAN_FMT(names[i])) : arena_dup(a, names[0]);
@@ -190,7 +202,8 @@ static struct span join(struct arena *a, const struct span *names, size_t n) {
     return all;
 }
 
-static int make_registry(const struct making *m, const struct signer *root, const struct signer *issuing) {
+static int make_registry(const struct making *m, const struct signer *root, const struct signer *issuing)
+{
     struct pki_ca_store *store = NULL;
     struct span path = arena_printf(m->arena, "%s/ca.db", m->dir), zones = join(m->arena, m->zones, m->n_zones);
     int64_t root_id, issuing_id;
@@ -217,7 +230,8 @@ static int make_registry(const struct making *m, const struct signer *root, cons
 }
 
 // The root's first CRL: so that `ca crl` has one to publish from the day the root's key is taken away.
-static int make_root_crl(const struct making *m) {
+static int make_root_crl(const struct making *m)
+{
     struct pki_ca *ca = NULL;
     int rc = pki_ca_open(m->dir, BUSY_MS, &ca, m->what, m->what_n);
     if (!rc && ((rc = pki_ca_unlock(ca, PKI_CA_ROOT, NULL, m->passphrase, m->now_s)) ||
@@ -228,7 +242,8 @@ static int make_root_crl(const struct making *m) {
     return rc;
 }
 
-static int fill(const struct making *m, int64_t root_ttl, int64_t issuing_ttl) {
+static int fill(const struct making *m, int64_t root_ttl, int64_t issuing_ttl)
+{
     struct signer root = { .key = NULL }, issuing = { .key = NULL };
     struct buf bundle;
     int rc;
@@ -242,7 +257,8 @@ static int fill(const struct making *m, int64_t root_ttl, int64_t issuing_ttl) {
         goto done;
     }
     pki_pem_write(&bundle, SPAN("CERTIFICATE"), buf_span(&root.certificate));
-    if ((rc = bundle.failed ? say(m, ERR_NOMEM, "out of memory") : write_file(m, "", "bundle.pem", buf_span(&bundle))) ||
+    if ((rc =
+             bundle.failed ? say(m, ERR_NOMEM, "out of memory") : write_file(m, "", "bundle.pem", buf_span(&bundle))) ||
         (rc = make_registry(m, &root, &issuing)) || (rc = make_root_crl(m)) || (rc = sync_folder(m, m->dir))) {
         goto done;
     }
@@ -253,7 +269,8 @@ done:
     return rc;
 }
 
-static int check(const struct making *m, int64_t root_ttl, int64_t issuing_ttl) {
+static int check(const struct making *m, int64_t root_ttl, int64_t issuing_ttl)
+{
     const char *why;
     if (!pki_spiffe_trust_domain_ok(m->trust_domain)) {
         return say(m, ERR_CA_REFUSED, "'%.*s' is no trust domain; write a lower-case name like example.org",
@@ -265,13 +282,15 @@ static int check(const struct making *m, int64_t root_ttl, int64_t issuing_ttl) 
         }
     }
     if (issuing_ttl < 3600 || root_ttl < issuing_ttl || root_ttl > 100 * 366 * 86400LL) {
-        return say(m, ERR_CA_REFUSED, "the root lives at most 100 years, the issuing CA at least an hour and no longer than the root");
+        return say(m, ERR_CA_REFUSED,
+                   "the root lives at most 100 years, the issuing CA at least an hour and no longer than the root");
     }
     return 0;
 }
 
 // 0 when the place is free: nothing there, or an empty directory.
-static int check_place(const struct making *m, const char *dir) {
+static int check_place(const struct making *m, const char *dir)
+{
     if (rmdir(dir) == 0 || errno == ENOENT) {
         return 0;
     }
@@ -283,15 +302,24 @@ static int check_place(const struct making *m, const char *dir) {
     if (e == ENOTEMPTY || e == EEXIST || e == ENOTDIR) {
         return say(m, ERR_STORE_EXISTS, "%s exists and is not an empty folder; nothing was changed", dir);
     }
-    return say(m, ERR_STORE_FAILED, "%s: %s", dir, e == EBUSY ? "this is a mount point; name a folder inside it" : strerror(e));
+    return say(m, ERR_STORE_FAILED, "%s: %s", dir,
+               e == EBUSY ? "this is a mount point; name a folder inside it" : strerror(e));
 }
 
-int pki_ca_init(const struct pki_ca_init *o, char *what, size_t what_n) {
+int pki_ca_init(const struct pki_ca_init *o, char *what, size_t what_n)
+{
     struct arena arena;
     arena_init(&arena, 0);
-    struct making m = { .arena = &arena, .trust_domain = o->trust_domain, .zones = o->dns_zones, .n_zones = o->n_dns_zones,
-                        .passphrase = o->passphrase, .now_s = o->now_s, .what = what, .what_n = what_n };
-    int64_t root_ttl = o->root_ttl ? o->root_ttl : PKI_CA_ROOT_TTL, issuing_ttl = o->issuing_ttl ? o->issuing_ttl : PKI_CA_ISSUING_TTL;
+    struct making m = { .arena = &arena,
+                        .trust_domain = o->trust_domain,
+                        .zones = o->dns_zones,
+                        .n_zones = o->n_dns_zones,
+                        .passphrase = o->passphrase,
+                        .now_s = o->now_s,
+                        .what = what,
+                        .what_n = what_n };
+    int64_t root_ttl = o->root_ttl ? o->root_ttl : PKI_CA_ROOT_TTL,
+            issuing_ttl = o->issuing_ttl ? o->issuing_ttl : PKI_CA_ISSUING_TTL;
     struct span place = span_str(o->dir);
     while (place.n > 1 && place.p[place.n - 1] == '/') {
         place.n--;
@@ -312,8 +340,9 @@ int pki_ca_init(const struct pki_ca_init *o, char *what, size_t what_n) {
     rc = fill(&m, root_ttl, issuing_ttl);
     // Fails when somebody else made a CA there meanwhile: a non-empty directory is never replaced.
     if (!rc && rename(made.p, dir.p) != 0) {
-        rc = errno == ENOTEMPTY || errno == EEXIST ? say(&m, ERR_STORE_EXISTS, "%s holds a CA already; nothing was changed", dir.p)
-                                                   : fail_file(&m, dir.p, errno);
+        rc = errno == ENOTEMPTY || errno == EEXIST
+                 ? say(&m, ERR_STORE_EXISTS, "%s holds a CA already; nothing was changed", dir.p)
+                 : fail_file(&m, dir.p, errno);
     }
     if (rc) {
         remove_tree(made.p);
@@ -335,18 +364,22 @@ done:
 // ---- a new issuing CA
 
 // Fills `root` with the unlocked root's key and certificate, both borrowed.
-static int borrow_root(struct pki_ca *ca, struct signer *root, int64_t *root_id) {
+static int borrow_root(struct pki_ca *ca, struct signer *root, int64_t *root_id)
+{
     size_t at = pki_ca_newest_(ca, PKI_CA_ROOT);
     if (at == SIZE_MAX || !ca->keys[at]) {
         return pki_ca_say_(ca, ERR_INTERNAL, "the root's key is locked");
     }
     root->key = ca->keys[at];
     *root_id = ca->authorities[at].id;
-    return buf_append(&root->certificate, ca->authorities[at].certificate) ? 0 : pki_ca_say_(ca, ERR_NOMEM, "out of memory");
+    return buf_append(&root->certificate, ca->authorities[at].certificate)
+               ? 0
+               : pki_ca_say_(ca, ERR_NOMEM, "out of memory");
 }
 
 // The folder is complete before the registry names it; a kill in between leaves a folder that nothing refers to.
-static int place_issuing(struct pki_ca *ca, const struct making *m, const struct signer *s, int64_t root_id) {
+static int place_issuing(struct pki_ca *ca, const struct making *m, const struct signer *s, int64_t root_id)
+{
     int64_t id;
     struct span folder = arena_printf(m->arena, "issuing-%.8s", s->serial);
     int rc = span_is_none(folder) ? pki_ca_say_(ca, ERR_NOMEM, "out of memory") : 0;
@@ -364,10 +397,17 @@ static int place_issuing(struct pki_ca *ca, const struct making *m, const struct
     return rc ? pki_ca_store_said_(ca, rc) : 0;
 }
 
-int pki_ca_renew_issuing(struct pki_ca *ca, int64_t ttl, struct span passphrase, int64_t now_s) {
+int pki_ca_renew_issuing(struct pki_ca *ca, int64_t ttl, struct span passphrase, int64_t now_s)
+{
     struct span zones[64];
-    struct making m = { .dir = ca->dir, .arena = &ca->arena, .trust_domain = ca->trust_domain, .zones = zones,
-                        .passphrase = passphrase, .now_s = now_s, .what = ca->what, .what_n = sizeof ca->what };
+    struct making m = { .dir = ca->dir,
+                        .arena = &ca->arena,
+                        .trust_domain = ca->trust_domain,
+                        .zones = zones,
+                        .passphrase = passphrase,
+                        .now_s = now_s,
+                        .what = ca->what,
+                        .what_n = sizeof ca->what };
     struct signer root = { .key = NULL }, issuing = { .key = NULL };
     int64_t root_id = 0;
     for (struct span rest = ca->dns_zones.n ? ca->dns_zones : SPAN_NONE; !span_is_none(rest) && m.n_zones < 64;) {
@@ -379,8 +419,8 @@ int pki_ca_renew_issuing(struct pki_ca *ca, int64_t ttl, struct span passphrase,
     if (!rc && ttl < 3600) {
         rc = pki_ca_say_(ca, ERR_CA_REFUSED, "an issuing CA lives at least an hour");
     }
-    if (!rc && !(rc = make_signer(&m, &root, now_s + ttl, &issuing)) && !(rc = place_issuing(ca, &m, &issuing, root_id)) &&
-        !(rc = pki_ca_reload_(ca))) {
+    if (!rc && !(rc = make_signer(&m, &root, now_s + ttl, &issuing)) &&
+        !(rc = place_issuing(ca, &m, &issuing, root_id)) && !(rc = pki_ca_reload_(ca))) {
         ca->keys[pki_ca_newest_(ca, PKI_CA_ISSUING)] = issuing.key;
         issuing.key = NULL; // the CA's now
     }

@@ -14,7 +14,8 @@ struct entries {
     size_t n, cap;
 };
 
-static int add_entry(void *ctx, const struct pki_ca_record *r) {
+static int add_entry(void *ctx, const struct pki_ca_record *r)
+{
     struct entries *e = ctx;
     if (e->n == e->cap) {
         size_t cap = e->cap ? 2 * e->cap : 64;
@@ -36,13 +37,13 @@ static int add_entry(void *ctx, const struct pki_ca_record *r) {
     return 0;
 }
 
-static int collect(struct pki_ca *ca, int64_t authority, int64_t now_s, struct entries *e) {
-    int rc = pki_ca_store_each(ca->store,
-                               &(struct pki_ca_query){ .filter = PKI_CA_REVOKED,
-                                                       .now_s = now_s,
-                                                       .issuer = authority,
-                                                       .not_after_min = now_s - PKI_CA_CRL_KEEP },
-                               add_entry, e);
+static int collect(struct pki_ca *ca, int64_t authority, int64_t now_s, struct entries *e)
+{
+    int rc = pki_ca_store_each(
+        ca->store,
+        &(struct pki_ca_query){
+            .filter = PKI_CA_REVOKED, .now_s = now_s, .issuer = authority, .not_after_min = now_s - PKI_CA_CRL_KEEP },
+        add_entry, e);
     if (rc == ERR_NOMEM) {
         return pki_ca_say_(ca, rc, "out of memory, or the CRL has too many entries");
     }
@@ -50,7 +51,8 @@ static int collect(struct pki_ca *ca, int64_t authority, int64_t now_s, struct e
 }
 
 // Inside a transaction: number, list and signature belong together.
-static int sign_one(struct pki_ca *ca, size_t at, int64_t lifetime, int64_t now_s, struct arena *scratch) {
+static int sign_one(struct pki_ca *ca, size_t at, int64_t lifetime, int64_t now_s, struct arena *scratch)
+{
     struct pki_ca_authority *authority = &ca->authorities[at];
     struct entries e = { .arena = scratch };
     struct pki_x509_view view;
@@ -74,14 +76,16 @@ static int sign_one(struct pki_ca *ca, size_t at, int64_t lifetime, int64_t now_
                       &der);
     if (rc) {
         rc = pki_ca_say_(ca, rc, "the CRL cannot be signed");
-    } else if ((rc = pki_ca_store_set_crl(ca->store, authority->id, authority->crl_number + 1, buf_span(&der), now_s, now_s + lifetime))) {
+    } else if ((rc = pki_ca_store_set_crl(ca->store, authority->id, authority->crl_number + 1, buf_span(&der), now_s,
+                                          now_s + lifetime))) {
         pki_ca_store_said_(ca, rc);
     }
     buf_fini(&der);
     return rc;
 }
 
-static int sign_all(struct pki_ca *ca, enum pki_ca_kind kind, int64_t lifetime, int64_t now_s) {
+static int sign_all(struct pki_ca *ca, enum pki_ca_kind kind, int64_t lifetime, int64_t now_s)
+{
     struct arena scratch;
     arena_init(&scratch, 0);
     // Numbers as they are now that nobody else can write.
@@ -90,13 +94,15 @@ static int sign_all(struct pki_ca *ca, enum pki_ca_kind kind, int64_t lifetime, 
         if (ca->authorities[i].kind != kind || ca->authorities[i].not_after < now_s) {
             continue;
         }
-        rc = ca->keys[i] ? sign_one(ca, i, lifetime, now_s, &scratch) : pki_ca_say_(ca, ERR_INTERNAL, "a CA's key is locked");
+        rc = ca->keys[i] ? sign_one(ca, i, lifetime, now_s, &scratch)
+                         : pki_ca_say_(ca, ERR_INTERNAL, "a CA's key is locked");
     }
     arena_fini(&scratch);
     return rc;
 }
 
-int pki_ca_sign_crl(struct pki_ca *ca, enum pki_ca_kind kind, int64_t lifetime, int64_t now_s) {
+int pki_ca_sign_crl(struct pki_ca *ca, enum pki_ca_kind kind, int64_t lifetime, int64_t now_s)
+{
     if (lifetime < PKI_CA_TTL_MIN || lifetime > PKI_CA_ROOT_TTL) {
         return pki_ca_say_(ca, ERR_CA_REFUSED, "a CRL lives for a minute at least and ten years at most");
     }
@@ -112,7 +118,8 @@ int pki_ca_sign_crl(struct pki_ca *ca, enum pki_ca_kind kind, int64_t lifetime, 
     return rc ? pki_ca_store_said_(ca, rc) : pki_ca_reload_(ca);
 }
 
-int pki_ca_crl_pem(struct pki_ca *ca, unsigned kinds, int64_t now_s, struct buf *out) {
+int pki_ca_crl_pem(struct pki_ca *ca, unsigned kinds, int64_t now_s, struct buf *out)
+{
     static const enum pki_ca_kind order[] = { PKI_CA_ISSUING, PKI_CA_ROOT };
     bool any = false;
     int rc = pki_ca_reload_(ca);
@@ -131,7 +138,8 @@ int pki_ca_crl_pem(struct pki_ca *ca, unsigned kinds, int64_t now_s, struct buf 
     return !rc && out->failed ? pki_ca_say_(ca, ERR_NOMEM, "out of memory") : rc;
 }
 
-int pki_ca_crl_der(struct pki_ca *ca, enum pki_ca_kind kind, struct buf *out) {
+int pki_ca_crl_der(struct pki_ca *ca, enum pki_ca_kind kind, struct buf *out)
+{
     int rc = pki_ca_reload_(ca);
     size_t at = pki_ca_newest_(ca, kind);
     if (rc) {
@@ -143,32 +151,38 @@ int pki_ca_crl_der(struct pki_ca *ca, enum pki_ca_kind kind, struct buf *out) {
     return buf_append(out, ca->authorities[at].crl) ? 0 : pki_ca_say_(ca, ERR_NOMEM, "out of memory");
 }
 
-static int latest(void *ctx, const struct pki_ca_record *r) {
+static int latest(void *ctx, const struct pki_ca_record *r)
+{
     int64_t *at = ctx;
     *at = r->revoked_at > *at ? r->revoked_at : *at;
     return 0;
 }
 
-int pki_ca_root_crl_due(struct pki_ca *ca, int64_t now_s, bool *due, int64_t *next_update) {
+int pki_ca_root_crl_due(struct pki_ca *ca, int64_t now_s, bool *due, int64_t *next_update)
+{
     int64_t revoked = 0;
     size_t at = pki_ca_newest_(ca, PKI_CA_ROOT);
     if (at == SIZE_MAX) {
         return pki_ca_say_(ca, ERR_STORE_ABSENT, "the registry has no such CA");
     }
     const struct pki_ca_authority *a = &ca->authorities[at];
-    int rc = pki_ca_store_each(ca->store, &(struct pki_ca_query){ .filter = PKI_CA_REVOKED, .now_s = now_s, .issuer = a->id }, latest, &revoked);
+    int rc = pki_ca_store_each(ca->store,
+                               &(struct pki_ca_query){ .filter = PKI_CA_REVOKED, .now_s = now_s, .issuer = a->id },
+                               latest, &revoked);
     if (rc) {
         return pki_ca_store_said_(ca, rc);
     }
     // In the same second: signed once too often rather than once too little.
-    *due = a->crl_number == 0 || (revoked && revoked >= a->crl_signed_at) || now_s - a->crl_signed_at > (a->crl_next_update - a->crl_signed_at) / 2;
+    *due = a->crl_number == 0 || (revoked && revoked >= a->crl_signed_at) ||
+           now_s - a->crl_signed_at > (a->crl_next_update - a->crl_signed_at) / 2;
     *next_update = a->crl_next_update;
     return 0;
 }
 
 // ---- bundles
 
-int pki_ca_bundle_pem(struct pki_ca *ca, struct buf *out) {
+int pki_ca_bundle_pem(struct pki_ca *ca, struct buf *out)
+{
     for (size_t i = 0; i < ca->n; i++) {
         if (ca->authorities[i].kind == PKI_CA_ROOT) {
             pki_pem_write(out, SPAN("CERTIFICATE"), ca->authorities[i].certificate);
@@ -177,7 +191,8 @@ int pki_ca_bundle_pem(struct pki_ca *ca, struct buf *out) {
     return out->failed ? pki_ca_say_(ca, ERR_NOMEM, "out of memory") : 0;
 }
 
-static int put_root(struct pki_ca *ca, struct span certificate, struct json_writer *w) {
+static int put_root(struct pki_ca *ca, struct span certificate, struct json_writer *w)
+{
     struct pki_x509_view view;
     struct pki_key *key;
     struct buf base64;
@@ -202,7 +217,8 @@ static int put_root(struct pki_ca *ca, struct span certificate, struct json_writ
     return rc;
 }
 
-int pki_ca_bundle_jwks(struct pki_ca *ca, uint64_t refresh_hint_s, struct buf *out) {
+int pki_ca_bundle_jwks(struct pki_ca *ca, uint64_t refresh_hint_s, struct buf *out)
+{
     struct span text;
     uint64_t sequence;
     int rc = pki_ca_store_setting(ca->store, "sequence", &ca->arena, &text);
@@ -230,7 +246,8 @@ int pki_ca_bundle_jwks(struct pki_ca *ca, uint64_t refresh_hint_s, struct buf *o
     return !rc && out->failed ? pki_ca_say_(ca, ERR_NOMEM, "out of memory") : rc;
 }
 
-int pki_ca_chain_pem(struct pki_ca *ca, struct buf *out) {
+int pki_ca_chain_pem(struct pki_ca *ca, struct buf *out)
+{
     size_t at = pki_ca_newest_(ca, PKI_CA_ISSUING);
     if (at == SIZE_MAX) {
         return pki_ca_say_(ca, ERR_STORE_ABSENT, "the registry has no such CA");

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FORMAT 1 // of the schema; in user_version
+#define FORMAT 1               // of the schema; in user_version
 #define APPLICATION 0x53505254 // "SPRT", for file(1) and against somebody else's database
 
 static const char schema[] =
@@ -51,7 +51,8 @@ struct pki_ca_store {
 
 // ---- errors
 
-static int failed(struct pki_ca_store *s, int code, const char *doing) {
+static int failed(struct pki_ca_store *s, int code, const char *doing)
+{
     const char *detail = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code);
     switch (code & 0xff) {
     case SQLITE_BUSY:
@@ -61,61 +62,66 @@ static int failed(struct pki_ca_store *s, int code, const char *doing) {
     case SQLITE_FULL:
         snprintf(s->what, sizeof s->what, "%s: the disk is full; nothing was changed", doing);
         return ERR_STORE_FAILED;
-    case SQLITE_NOMEM:
-        snprintf(s->what, sizeof s->what, "%s: out of memory", doing);
-        return ERR_NOMEM;
+    case SQLITE_NOMEM: snprintf(s->what, sizeof s->what, "%s: out of memory", doing); return ERR_NOMEM;
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-        snprintf(s->what, sizeof s->what, "%s: the registry is damaged (%s); restore ca.db from a backup", doing, detail);
+        snprintf(s->what, sizeof s->what, "%s: the registry is damaged (%s); restore ca.db from a backup", doing,
+                 detail);
         return ERR_STORE_FAILED;
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_CANTOPEN:
-        snprintf(s->what, sizeof s->what, "%s: the registry cannot be opened for writing (%s); check ca.db and its folder",
-                 doing, detail);
+        snprintf(s->what, sizeof s->what,
+                 "%s: the registry cannot be opened for writing (%s); check ca.db and its folder", doing, detail);
         return ERR_STORE_FAILED;
-    default:
-        snprintf(s->what, sizeof s->what, "%s: %s (SQLite %d)", doing, detail, code);
-        return ERR_STORE_FAILED;
+    default: snprintf(s->what, sizeof s->what, "%s: %s (SQLite %d)", doing, detail, code); return ERR_STORE_FAILED;
     }
 }
 
-static int say(struct pki_ca_store *s, int rc, const char *text) {
+static int say(struct pki_ca_store *s, int rc, const char *text)
+{
     snprintf(s->what, sizeof s->what, "%s", text);
     return rc;
 }
 
-const char *pki_ca_store_what(const struct pki_ca_store *s) {
+const char *pki_ca_store_what(const struct pki_ca_store *s)
+{
     return s->what;
 }
 
 // ---- statements
 
-static int exec(struct pki_ca_store *s, const char *sql, const char *doing) {
+static int exec(struct pki_ca_store *s, const char *sql, const char *doing)
+{
     int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
     return code == SQLITE_OK ? 0 : failed(s, code, doing);
 }
 
-static int prepare(struct pki_ca_store *s, const char *sql, sqlite3_stmt **out) {
+static int prepare(struct pki_ca_store *s, const char *sql, sqlite3_stmt **out)
+{
     int code = sqlite3_prepare_v2(s->db, sql, -1, out, NULL);
     return code == SQLITE_OK ? 0 : failed(s, code, "registry");
 }
 
-static void bind_text(sqlite3_stmt *q, int at, struct span v) {
+static void bind_text(sqlite3_stmt *q, int at, struct span v)
+{
     sqlite3_bind_text64(q, at, v.p ? v.p : "", v.n, SQLITE_STATIC, SQLITE_UTF8);
 }
 
-static void bind_blob(sqlite3_stmt *q, int at, struct span v) {
+static void bind_blob(sqlite3_stmt *q, int at, struct span v)
+{
     sqlite3_bind_blob64(q, at, v.p, v.n, SQLITE_STATIC);
 }
 
-static struct span column(sqlite3_stmt *q, int at) {
+static struct span column(sqlite3_stmt *q, int at)
+{
     const void *p = sqlite3_column_blob(q, at);
     return span_of(p ? p : "", (size_t)sqlite3_column_bytes(q, at));
 }
 
 // Runs a statement that gives no rows, and finishes it.
-static int run(struct pki_ca_store *s, sqlite3_stmt *q, const char *doing) {
+static int run(struct pki_ca_store *s, sqlite3_stmt *q, const char *doing)
+{
     int code = sqlite3_step(q), rc = code == SQLITE_DONE ? 0 : failed(s, code, doing);
     sqlite3_finalize(q);
     return rc;
@@ -123,15 +129,18 @@ static int run(struct pki_ca_store *s, sqlite3_stmt *q, const char *doing) {
 
 // ---- opening
 
-static int configure(struct pki_ca_store *s, int busy_ms) {
+static int configure(struct pki_ca_store *s, int busy_ms)
+{
     sqlite3_busy_timeout(s->db, busy_ms);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    int rc = exec(s, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;", "opening the registry");
+    int rc = exec(s, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;",
+                  "opening the registry");
     return rc;
 }
 
-static int open_file(const char *path, int flags, int busy_ms, struct pki_ca_store **out) {
+static int open_file(const char *path, int flags, int busy_ms, struct pki_ca_store **out)
+{
     struct pki_ca_store *s = calloc(1, sizeof *s);
     if (!s) {
         return ERR_NOMEM;
@@ -142,7 +151,8 @@ static int open_file(const char *path, int flags, int busy_ms, struct pki_ca_sto
     return code == SQLITE_OK ? configure(s, busy_ms) : failed(s, code, "opening the registry");
 }
 
-static int pragma_int(struct pki_ca_store *s, const char *sql, int64_t *out) {
+static int pragma_int(struct pki_ca_store *s, const char *sql, int64_t *out)
+{
     sqlite3_stmt *q;
     int rc = prepare(s, sql, &q);
     if (rc) {
@@ -158,7 +168,8 @@ static int pragma_int(struct pki_ca_store *s, const char *sql, int64_t *out) {
     return rc;
 }
 
-int pki_ca_store_create(const char *path, struct pki_ca_store **out) {
+int pki_ca_store_create(const char *path, struct pki_ca_store **out)
+{
     char pragmas[96];
     // Made by us first, so that the mode does not depend on the umask.
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), e = errno;
@@ -167,7 +178,7 @@ int pki_ca_store_create(const char *path, struct pki_ca_store **out) {
     }
     int rc = open_file(path, SQLITE_OPEN_READWRITE, 0, out);
     if (fd < 0 && *out) {
-        snprintf((*out)->what, sizeof (*out)->what, "%s: %s", path, strerror(e));
+        snprintf((*out)->what, sizeof(*out)->what, "%s: %s", path, strerror(e));
         return e == EEXIST ? ERR_STORE_EXISTS : ERR_STORE_FAILED;
     }
     if (rc) {
@@ -182,7 +193,8 @@ int pki_ca_store_create(const char *path, struct pki_ca_store **out) {
     return pki_ca_store_commit(s);
 }
 
-int pki_ca_store_open(const char *path, int busy_ms, struct pki_ca_store **out) {
+int pki_ca_store_open(const char *path, int busy_ms, struct pki_ca_store **out)
+{
     int64_t application = 0, format = 0;
     if (access(path, F_OK) != 0 && errno == ENOENT) {
         return ERR_STORE_ABSENT;
@@ -192,19 +204,22 @@ int pki_ca_store_open(const char *path, int busy_ms, struct pki_ca_store **out) 
         return rc;
     }
     struct pki_ca_store *s = *out;
-    if ((rc = pragma_int(s, "PRAGMA application_id", &application)) || (rc = pragma_int(s, "PRAGMA user_version", &format))) {
+    if ((rc = pragma_int(s, "PRAGMA application_id", &application)) ||
+        (rc = pragma_int(s, "PRAGMA user_version", &format))) {
         return rc;
     }
     if (application != APPLICATION) {
         return say(s, ERR_STORE_FAILED, "this is not the registry of a Sallyport CA");
     }
     if (format != FORMAT) {
-        return say(s, ERR_STORE_FAILED, "the registry was written by another version of Sallyport, which this one cannot read");
+        return say(s, ERR_STORE_FAILED,
+                   "the registry was written by another version of Sallyport, which this one cannot read");
     }
     return 0;
 }
 
-void pki_ca_store_close(struct pki_ca_store *s) {
+void pki_ca_store_close(struct pki_ca_store *s)
+{
     if (s) {
         pki_ca_store_abort(s);
         sqlite3_close(s->db);
@@ -214,14 +229,16 @@ void pki_ca_store_close(struct pki_ca_store *s) {
 
 // ---- transactions
 
-int pki_ca_store_begin(struct pki_ca_store *s) {
+int pki_ca_store_begin(struct pki_ca_store *s)
+{
     assert(!s->writing);
     int rc = exec(s, "BEGIN IMMEDIATE", "writing to the registry");
     s->writing = rc == 0;
     return rc;
 }
 
-int pki_ca_store_commit(struct pki_ca_store *s) {
+int pki_ca_store_commit(struct pki_ca_store *s)
+{
     assert(s->writing);
     int rc = exec(s, "COMMIT", "writing to the registry");
     if (rc) {
@@ -234,7 +251,8 @@ int pki_ca_store_commit(struct pki_ca_store *s) {
     return rc;
 }
 
-void pki_ca_store_abort(struct pki_ca_store *s) {
+void pki_ca_store_abort(struct pki_ca_store *s)
+{
     // After some errors SQLite has rolled back by itself.
     if (s->writing && s->db && !sqlite3_get_autocommit(s->db)) {
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
@@ -244,7 +262,8 @@ void pki_ca_store_abort(struct pki_ca_store *s) {
 
 // ---- settings
 
-int pki_ca_store_setting(struct pki_ca_store *s, const char *name, struct arena *a, struct span *out) {
+int pki_ca_store_setting(struct pki_ca_store *s, const char *name, struct arena *a, struct span *out)
+{
     sqlite3_stmt *q;
     int rc = prepare(s, "SELECT value FROM setting WHERE name = ?1", &q);
     if (rc) {
@@ -257,15 +276,18 @@ int pki_ca_store_setting(struct pki_ca_store *s, const char *name, struct arena 
         rc = span_is_none(value) ? say(s, ERR_NOMEM, "out of memory") : 0;
         *out = rc ? *out : value;
     } else {
-        rc = code == SQLITE_DONE ? say(s, ERR_STORE_ABSENT, "the registry lacks a setting") : failed(s, code, "reading the registry");
+        rc = code == SQLITE_DONE ? say(s, ERR_STORE_ABSENT, "the registry lacks a setting")
+                                 : failed(s, code, "reading the registry");
     }
     sqlite3_finalize(q);
     return rc;
 }
 
-int pki_ca_store_put_setting(struct pki_ca_store *s, const char *name, struct span value) {
+int pki_ca_store_put_setting(struct pki_ca_store *s, const char *name, struct span value)
+{
     sqlite3_stmt *q;
-    int rc = prepare(s, "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", &q);
+    int rc =
+        prepare(s, "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", &q);
     if (rc) {
         return rc;
     }
@@ -276,7 +298,8 @@ int pki_ca_store_put_setting(struct pki_ca_store *s, const char *name, struct sp
 
 // ---- authorities
 
-int pki_ca_store_add_authority(struct pki_ca_store *s, const struct pki_ca_authority *a, int64_t *id) {
+int pki_ca_store_add_authority(struct pki_ca_store *s, const struct pki_ca_authority *a, int64_t *id)
+{
     sqlite3_stmt *q;
     int rc = prepare(s, "INSERT INTO authority (kind, certificate, key_file, not_after) VALUES (?1, ?2, ?3, ?4)", &q);
     if (rc) {
@@ -292,7 +315,8 @@ int pki_ca_store_add_authority(struct pki_ca_store *s, const struct pki_ca_autho
     return rc;
 }
 
-int pki_ca_store_authorities(struct pki_ca_store *s, struct arena *a, struct pki_ca_authority **out, size_t *n) {
+int pki_ca_store_authorities(struct pki_ca_store *s, struct arena *a, struct pki_ca_authority **out, size_t *n)
+{
     enum { MOST = 256 };
     sqlite3_stmt *q;
     struct pki_ca_authority *list = arena_array(a, MOST, sizeof *list);
@@ -301,7 +325,10 @@ int pki_ca_store_authorities(struct pki_ca_store *s, struct arena *a, struct pki
     if (!list) {
         return say(s, ERR_NOMEM, "out of memory");
     }
-    rc = prepare(s, "SELECT id, kind, certificate, key_file, not_after, crl_number, crl, crl_next_update, crl_signed_at FROM authority ORDER BY id", &q);
+    rc = prepare(s,
+                 "SELECT id, kind, certificate, key_file, not_after, crl_number, crl, crl_next_update, crl_signed_at "
+                 "FROM authority ORDER BY id",
+                 &q);
     if (rc) {
         return rc;
     }
@@ -333,9 +360,13 @@ int pki_ca_store_authorities(struct pki_ca_store *s, struct arena *a, struct pki
 }
 
 int pki_ca_store_set_crl(struct pki_ca_store *s, int64_t authority, uint64_t number, struct span der, int64_t signed_at,
-                         int64_t next_update) {
+                         int64_t next_update)
+{
     sqlite3_stmt *q;
-    int rc = prepare(s, "UPDATE authority SET crl_number = ?2, crl = ?3, crl_next_update = ?4, crl_signed_at = ?5 WHERE id = ?1 AND crl_number = ?2 - 1", &q);
+    int rc = prepare(s,
+                     "UPDATE authority SET crl_number = ?2, crl = ?3, crl_next_update = ?4, crl_signed_at = ?5 WHERE "
+                     "id = ?1 AND crl_number = ?2 - 1",
+                     &q);
     if (rc) {
         return rc;
     }
@@ -352,10 +383,12 @@ int pki_ca_store_set_crl(struct pki_ca_store *s, int64_t authority, uint64_t num
 
 // ---- certificates
 
-int pki_ca_store_add(struct pki_ca_store *s, const struct pki_ca_record *r) {
+int pki_ca_store_add(struct pki_ca_store *s, const struct pki_ca_record *r)
+{
     sqlite3_stmt *q;
     int rc = prepare(s,
-                     "INSERT INTO certificate (serial, issuer, spiffe_id, dns, not_before, not_after, issued_at, certificate, ca, from_csr) "
+                     "INSERT INTO certificate (serial, issuer, spiffe_id, dns, not_before, not_after, issued_at, "
+                     "certificate, ca, from_csr) "
                      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                      &q);
     if (rc) {
@@ -380,15 +413,18 @@ int pki_ca_store_add(struct pki_ca_store *s, const struct pki_ca_record *r) {
 }
 
 int pki_ca_store_each(struct pki_ca_store *s, const struct pki_ca_query *query,
-                      int (*on_record)(void *ctx, const struct pki_ca_record *r), void *ctx) {
+                      int (*on_record)(void *ctx, const struct pki_ca_record *r), void *ctx)
+{
     sqlite3_stmt *q;
-    int code, rc = prepare(s,
-                           "SELECT serial, issuer, spiffe_id, dns, not_before, not_after, issued_at, certificate, ca, from_csr, "
-                           "revoked_at, reason FROM certificate WHERE (?1 IS NULL OR serial = ?1) AND (?2 IS NULL OR spiffe_id = ?2) "
-                           "AND (?3 = 0 OR issuer = ?3) AND not_after >= ?4 AND "
-                           "((?5 & 1 AND revoked_at = 0 AND not_after >= ?6) OR (?5 & 2 AND revoked_at = 0 AND not_after < ?6) "
-                           "OR (?5 & 4 AND revoked_at > 0)) ORDER BY number",
-                           &q);
+    int code,
+        rc = prepare(
+            s,
+            "SELECT serial, issuer, spiffe_id, dns, not_before, not_after, issued_at, certificate, ca, from_csr, "
+            "revoked_at, reason FROM certificate WHERE (?1 IS NULL OR serial = ?1) AND (?2 IS NULL OR spiffe_id = ?2) "
+            "AND (?3 = 0 OR issuer = ?3) AND not_after >= ?4 AND "
+            "((?5 & 1 AND revoked_at = 0 AND not_after >= ?6) OR (?5 & 2 AND revoked_at = 0 AND not_after < ?6) "
+            "OR (?5 & 4 AND revoked_at > 0)) ORDER BY number",
+            &q);
     if (rc) {
         return rc;
     }
@@ -427,13 +463,15 @@ int pki_ca_store_each(struct pki_ca_store *s, const struct pki_ca_query *query,
     return rc;
 }
 
-static int nothing(void *ctx, const struct pki_ca_record *r) {
+static int nothing(void *ctx, const struct pki_ca_record *r)
+{
     (void)r;
     *(bool *)ctx = true;
     return 0;
 }
 
-int pki_ca_store_revoke(struct pki_ca_store *s, struct span serial, int64_t at, int reason) {
+int pki_ca_store_revoke(struct pki_ca_store *s, struct span serial, int64_t at, int reason)
+{
     sqlite3_stmt *q;
     bool known = false;
     int rc = prepare(s, "UPDATE certificate SET revoked_at = ?2, reason = ?3 WHERE serial = ?1 AND revoked_at = 0", &q);

@@ -37,8 +37,8 @@ struct pki_ca_record {
     int64_t not_before, not_after, issued_at;
     struct span certificate; // DER
     bool ca;
-    bool from_csr;       // the key is not ours to know
-    int64_t revoked_at;  // 0: not revoked
+    bool from_csr;      // the key is not ours to know
+    int64_t revoked_at; // 0: not revoked
     int reason;
 };
 
@@ -71,13 +71,13 @@ int pki_ca_store_set_crl(struct pki_ca_store *s, int64_t authority, uint64_t num
 int pki_ca_store_add(struct pki_ca_store *s, const struct pki_ca_record *record);
 
 enum pki_ca_filter {
-    PKI_CA_VALID = 1,    // neither expired nor revoked
-    PKI_CA_EXPIRED = 2,  // expired, not revoked
+    PKI_CA_VALID = 1,   // neither expired nor revoked
+    PKI_CA_EXPIRED = 2, // expired, not revoked
     PKI_CA_REVOKED = 4,
     PKI_CA_ALL = 7,
 };
 struct pki_ca_query {
-    unsigned filter;       // of enum pki_ca_filter, at `now_s`
+    unsigned filter; // of enum pki_ca_filter, at `now_s`
     int64_t now_s;
     struct span serial;    // SPAN_NONE: any
     struct span spiffe_id; // SPAN_NONE: any
@@ -85,8 +85,8 @@ struct pki_ca_query {
     int64_t not_after_min; // only those that end at or after this; 0: any
 };
 // Calls `on_record` for each, oldest first, until it returns non-zero, which is returned. The record lives during the call.
-int pki_ca_store_each(struct pki_ca_store *s, const struct pki_ca_query *query, int (*on_record)(void *ctx, const struct pki_ca_record *r),
-                      void *ctx);
+int pki_ca_store_each(struct pki_ca_store *s, const struct pki_ca_query *query,
+                      int (*on_record)(void *ctx, const struct pki_ca_record *r), void *ctx);
 // ERR_STORE_ABSENT when the serial is unknown; ERR_STORE_EXISTS when it is revoked already (nothing changes).
 int pki_ca_store_revoke(struct pki_ca_store *s, struct span serial, int64_t at, int reason);
 

@@ -16,12 +16,13 @@ static const struct {
 #define N_REASONS (sizeof reasons / sizeof *reasons)
 
 const char *const pki_crl_reasons[] = {
-    "unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
-    "privilegeWithdrawn", NULL,
+    "unspecified", "keyCompromise",        "cACompromise",       "affiliationChanged",
+    "superseded",  "cessationOfOperation", "privilegeWithdrawn", NULL,
 };
 
 // Case and hyphens do not count: key-compromise is keyCompromise.
-static bool same_word(const char *word, struct span s) {
+static bool same_word(const char *word, struct span s)
+{
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '-') {
             continue;
@@ -34,7 +35,8 @@ static bool same_word(const char *word, struct span s) {
     return *word == '\0';
 }
 
-int pki_crl_reason_parse(struct span name) {
+int pki_crl_reason_parse(struct span name)
+{
     for (size_t i = 0; i < N_REASONS; i++) {
         if (same_word(reasons[i].word, name)) {
             return reasons[i].code;
@@ -43,7 +45,8 @@ int pki_crl_reason_parse(struct span name) {
     return -1;
 }
 
-const char *pki_crl_reason_name(int reason) {
+const char *pki_crl_reason_name(int reason)
+{
     for (size_t i = 0; i < N_REASONS; i++) {
         if (reasons[i].code == reason) {
             return reasons[i].word;
@@ -52,11 +55,13 @@ const char *pki_crl_reason_name(int reason) {
     return "unknown";
 }
 
-static int hex(char c) {
+static int hex(char c)
+{
     return c <= '9' ? c - '0' : c - 'a' + 10;
 }
 
-static void put_serial(struct pki_der *d, struct span text) {
+static void put_serial(struct pki_der *d, struct span text)
+{
     uint8_t bytes[PKI_SERIAL + 4] = { 0 };
     // Filled from the end, so that an odd number of digits needs no padding.
     for (size_t i = 0; i < text.n && i < 2 * sizeof bytes; i++) {
@@ -66,7 +71,8 @@ static void put_serial(struct pki_der *d, struct span text) {
     pki_der_uint(d, span_of(bytes, sizeof bytes));
 }
 
-static void put_entry(struct pki_der *d, const struct pki_crl_entry *e) {
+static void put_entry(struct pki_der *d, const struct pki_crl_entry *e)
+{
     pki_der_begin(d, PKI_DER_SEQUENCE);
     put_serial(d, e->serial);
     pki_der_time(d, e->revoked_at);
@@ -84,7 +90,8 @@ static void put_entry(struct pki_der *d, const struct pki_crl_entry *e) {
     pki_der_end(d);
 }
 
-static void put_extensions(struct pki_der *d, const uint8_t key_id[static PKI_KEY_ID], uint64_t number) {
+static void put_extensions(struct pki_der *d, const uint8_t key_id[static PKI_KEY_ID], uint64_t number)
+{
     pki_der_begin(d, PKI_DER_CONTEXT_CONSTRUCTED(0));
     pki_der_begin(d, PKI_DER_SEQUENCE);
     pki_der_begin(d, PKI_DER_SEQUENCE);
@@ -105,7 +112,8 @@ static void put_extensions(struct pki_der *d, const uint8_t key_id[static PKI_KE
     pki_der_end(d);
 }
 
-int pki_crl_make(const struct pki_crl_plan *p, struct buf *out) {
+int pki_crl_make(const struct pki_crl_plan *p, struct buf *out)
+{
     uint8_t key_id[PKI_KEY_ID];
     struct buf tbs;
     int rc = pki_x509_key_id(p->issuer_key, key_id);

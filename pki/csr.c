@@ -12,9 +12,12 @@ static const struct proof {
     enum wc_HashType hash; // for EC
     enum pki_alg alg;      // for the others
 } proofs[] = {
-    { &pki_oid_ec_sha256, WC_HASH_TYPE_SHA256, PKI_ALG_NONE }, { &pki_oid_ec_sha384, WC_HASH_TYPE_SHA384, PKI_ALG_NONE },
-    { &pki_oid_ec_sha512, WC_HASH_TYPE_SHA512, PKI_ALG_NONE }, { &pki_oid_ed25519, WC_HASH_TYPE_NONE, PKI_EDDSA },
-    { &pki_oid_rsa_sha256, WC_HASH_TYPE_NONE, PKI_RS256 },     { &pki_oid_rsa_sha384, WC_HASH_TYPE_NONE, PKI_RS384 },
+    { &pki_oid_ec_sha256, WC_HASH_TYPE_SHA256, PKI_ALG_NONE },
+    { &pki_oid_ec_sha384, WC_HASH_TYPE_SHA384, PKI_ALG_NONE },
+    { &pki_oid_ec_sha512, WC_HASH_TYPE_SHA512, PKI_ALG_NONE },
+    { &pki_oid_ed25519, WC_HASH_TYPE_NONE, PKI_EDDSA },
+    { &pki_oid_rsa_sha256, WC_HASH_TYPE_NONE, PKI_RS256 },
+    { &pki_oid_rsa_sha384, WC_HASH_TYPE_NONE, PKI_RS384 },
     { &pki_oid_rsa_sha512, WC_HASH_TYPE_NONE, PKI_RS512 },
 };
 
@@ -22,13 +25,15 @@ struct request { // spans into the DER
     struct span info, subject, spki, attributes, algorithm, signature;
 };
 
-static bool take_whole(struct span *rest, int want, struct span *whole) {
+static bool take_whole(struct span *rest, int want, struct span *whole)
+{
     int tag;
     struct span content;
     return pki_der_peek(*rest, want) && pki_der_next(rest, &tag, &content, whole);
 }
 
-static bool split(struct span der, struct request *r) {
+static bool split(struct span der, struct request *r)
+{
     struct span outer, info, version, algorithm, bits, parameters;
     return pki_der_take(&der, PKI_DER_SEQUENCE, &outer) && der.n == 0 &&
            take_whole(&outer, PKI_DER_SEQUENCE, &r->info) && pki_der_take(&outer, PKI_DER_SEQUENCE, &algorithm) &&
@@ -43,7 +48,8 @@ static bool split(struct span der, struct request *r) {
 
 // ---- proof of possession
 
-static int verify_ec(const struct pki_key *k, enum wc_HashType type, const struct request *r) {
+static int verify_ec(const struct pki_key *k, enum wc_HashType type, const struct request *r)
+{
     byte hash[WC_MAX_DIGEST_SIZE];
     int n = wc_HashGetDigestSize(type), good = 0;
     if (n <= 0 || wc_Hash(type, (const byte *)r->info.p, (word32)r->info.n, hash, (word32)n) != 0 ||
@@ -53,7 +59,8 @@ static int verify_ec(const struct pki_key *k, enum wc_HashType type, const struc
     return good == 1 ? 0 : ERR_CERT_MALFORMED;
 }
 
-static int verify(const struct pki_key *k, const struct request *r, const char **why) {
+static int verify(const struct pki_key *k, const struct request *r, const char **why)
+{
     for (size_t i = 0; i < sizeof proofs / sizeof *proofs; i++) {
         if (!span_eq(*proofs[i].oid, r->algorithm)) {
             continue;
@@ -64,13 +71,15 @@ static int verify(const struct pki_key *k, const struct request *r, const char *
         }
         return pki_key_verify(k, proofs[i].alg, r->info, r->signature) == 0 ? 0 : ERR_CERT_MALFORMED;
     }
-    *why = "the request is signed with an algorithm that is not accepted; use ECDSA, Ed25519 or RSA (PKCS #1 v1.5) with SHA-2";
+    *why = "the request is signed with an algorithm that is not accepted; use ECDSA, Ed25519 or RSA (PKCS #1 v1.5) "
+           "with SHA-2";
     return ERR_CERT_WEAK;
 }
 
 // ---- names
 
-static void add_name(struct pki_csr *csr, struct arena *a, const char *prefix, struct span text) {
+static void add_name(struct pki_csr *csr, struct arena *a, const char *prefix, struct span text)
+{
     if (csr->n_names == sizeof csr->names / sizeof *csr->names) {
         csr->more_names = true;
         return;
@@ -88,19 +97,22 @@ static void add_name(struct pki_csr *csr, struct arena *a, const char *prefix, s
     csr->names[csr->n_names++] = s;
 }
 
-static void add_address(struct pki_csr *csr, struct arena *a, struct span ip) {
+static void add_address(struct pki_csr *csr, struct arena *a, struct span ip)
+{
     struct span text = SPAN("(malformed)");
     const unsigned char *p = (const unsigned char *)ip.p;
     if (ip.n == 4) {
         text = arena_printf(a, "%u.%u.%u.%u", p[0], p[1], p[2], p[3]);
     } else if (ip.n == 16) {
         text = arena_printf(a, "%x:%x:%x:%x:%x:%x:%x:%x", p[0] << 8 | p[1], p[2] << 8 | p[3], p[4] << 8 | p[5],
-                            p[6] << 8 | p[7], p[8] << 8 | p[9], p[10] << 8 | p[11], p[12] << 8 | p[13], p[14] << 8 | p[15]);
+                            p[6] << 8 | p[7], p[8] << 8 | p[9], p[10] << 8 | p[11], p[12] << 8 | p[13],
+                            p[14] << 8 | p[15]);
     }
     add_name(csr, a, "IP:", text);
 }
 
-static bool add_alt_names(struct pki_csr *csr, struct arena *a, struct span value) {
+static bool add_alt_names(struct pki_csr *csr, struct arena *a, struct span value)
+{
     struct span list, content;
     int tag;
     if (!pki_der_take(&value, PKI_DER_SEQUENCE, &list) || value.n != 0) {
@@ -121,7 +133,8 @@ static bool add_alt_names(struct pki_csr *csr, struct arena *a, struct span valu
     return true;
 }
 
-static bool add_extensions(struct pki_csr *csr, struct arena *a, struct span list) {
+static bool add_extensions(struct pki_csr *csr, struct arena *a, struct span list)
+{
     while (list.n > 0) {
         struct span extension, oid, critical, value;
         if (!pki_der_take(&list, PKI_DER_SEQUENCE, &extension) || !pki_der_take(&extension, PKI_DER_OID, &oid) ||
@@ -136,7 +149,8 @@ static bool add_extensions(struct pki_csr *csr, struct arena *a, struct span lis
     return true;
 }
 
-static bool add_attributes(struct pki_csr *csr, struct arena *a, struct span attributes) {
+static bool add_attributes(struct pki_csr *csr, struct arena *a, struct span attributes)
+{
     while (attributes.n > 0) {
         struct span attribute, oid, values, extensions;
         if (!pki_der_take(&attributes, PKI_DER_SEQUENCE, &attribute) || !pki_der_take(&attribute, PKI_DER_OID, &oid) ||
@@ -151,7 +165,8 @@ static bool add_attributes(struct pki_csr *csr, struct arena *a, struct span att
     return true;
 }
 
-static bool add_subject(struct pki_csr *csr, struct arena *a, struct span subject) {
+static bool add_subject(struct pki_csr *csr, struct arena *a, struct span subject)
+{
     while (subject.n > 0) {
         struct span set, pair, oid, text;
         int tag;
@@ -169,7 +184,8 @@ static bool add_subject(struct pki_csr *csr, struct arena *a, struct span subjec
 // ---- public
 
 // The DER of the first request in `text`, in the arena.
-static int unarmour(struct span text, struct arena *a, struct span *der, const char **why) {
+static int unarmour(struct span text, struct arena *a, struct span *der, const char **why)
+{
     struct buf block;
     struct span rest = text, label;
     int rc = ERR_CERT_MALFORMED;
@@ -191,7 +207,8 @@ static int unarmour(struct span text, struct arena *a, struct span *der, const c
     return rc ? rc : ERR_CERT_MALFORMED;
 }
 
-int pki_csr_parse(struct span text, struct arena *arena, struct pki_csr *out, const char **why) {
+int pki_csr_parse(struct span text, struct arena *arena, struct pki_csr *out, const char **why)
+{
     struct pki_csr csr = { .n_names = 0 };
     struct request r;
     if (text.n > PKI_CSR_MAX) {
@@ -207,8 +224,9 @@ int pki_csr_parse(struct span text, struct arena *arena, struct pki_csr *out, co
         return ERR_CERT_MALFORMED;
     }
     if ((rc = pki_key_read_public(r.spki, &csr.key))) {
-        *why = rc == ERR_CERT_WEAK ? "the request's key is too weak; use P-256, P-384, P-521, Ed25519 or RSA from 2,048 bits"
-                                   : "the request's key is of a kind that is not accepted, or malformed";
+        *why = rc == ERR_CERT_WEAK
+                   ? "the request's key is too weak; use P-256, P-384, P-521, Ed25519 or RSA from 2,048 bits"
+                   : "the request's key is of a kind that is not accepted, or malformed";
         return rc;
     }
     if ((rc = verify(csr.key, &r, why)) == 0) {
@@ -227,7 +245,8 @@ int pki_csr_parse(struct span text, struct arena *arena, struct pki_csr *out, co
     return 0;
 }
 
-void pki_csr_fini(struct pki_csr *csr) {
+void pki_csr_fini(struct pki_csr *csr)
+{
     pki_key_free(csr->key);
     csr->key = NULL;
 }

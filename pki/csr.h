@@ -11,8 +11,8 @@
 #define PKI_CSR_MAX 65536 // bytes; larger requests are refused
 
 struct pki_csr {
-    struct pki_key *key; // owned: pki_csr_fini
-    struct span der;     // in the arena
+    struct pki_key *key;   // owned: pki_csr_fini
+    struct span der;       // in the arena
     struct span names[32]; // what was asked for, as text in the arena: "URI:spiffe://…", "DNS:…", "IP:…", "CN=…"
     size_t n_names;
     bool more_names; // asked for more than fit

@@ -6,7 +6,8 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void pki_base64(struct buf *out, struct span s) {
+void pki_base64(struct buf *out, struct span s)
+{
     const unsigned char *p = (const unsigned char *)s.p;
     for (size_t i = 0; i < s.n; i += 3) {
         size_t left = s.n - i;
@@ -17,7 +18,8 @@ void pki_base64(struct buf *out, struct span s) {
     }
 }
 
-void pki_pem_write(struct buf *out, struct span label, struct span der) {
+void pki_pem_write(struct buf *out, struct span label, struct span der)
+{
     buf_printf(out, "-----BEGIN %.*s-----\n", SPAN_FMT(label));
     for (size_t at = 0; at < der.n; at += LINE / 4 * 3) {
         pki_base64(out, span_sub(der, at, at + LINE / 4 * 3));
@@ -26,17 +28,20 @@ void pki_pem_write(struct buf *out, struct span label, struct span der) {
     buf_printf(out, "-----END %.*s-----\n", SPAN_FMT(label));
 }
 
-static int value(char c) {
+static int value(char c)
+{
     const char *at = c ? memchr(alphabet, c, 64) : NULL;
     return at ? (int)(at - alphabet) : -1;
 }
 
-static bool is_space(char c) {
+static bool is_space(char c)
+{
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 // White space is passed over; padding only at the end, and whole groups of four only.
-static int decode(struct span s, struct buf *out) {
+static int decode(struct span s, struct buf *out)
+{
     uint32_t v = 0;
     unsigned have = 0, pad = 0;
     for (size_t i = 0; i < s.n; i++) {
@@ -69,7 +74,8 @@ static int decode(struct span s, struct buf *out) {
 }
 
 // Where `needle` starts in `s` at the beginning of a line, or s.n.
-static size_t find_line(struct span s, struct span needle) {
+static size_t find_line(struct span s, struct span needle)
+{
     for (size_t i = 0; i + needle.n <= s.n; i++) {
         const char *hit = memmem(s.p + i, s.n - i, needle.p, needle.n);
         if (!hit) {
@@ -83,11 +89,13 @@ static size_t find_line(struct span s, struct span needle) {
     return s.n;
 }
 
-bool pki_pem_looks_like(struct span text) {
+bool pki_pem_looks_like(struct span text)
+{
     return find_line(text, SPAN("-----BEGIN ")) < text.n;
 }
 
-int pki_pem_next(struct span *rest, struct span *label, struct buf *der) {
+int pki_pem_next(struct span *rest, struct span *label, struct buf *der)
+{
     static const struct span begin = SPAN("-----BEGIN "), end = SPAN("-----END "), dashes = SPAN("-----");
     struct span s = *rest;
     size_t at = find_line(s, begin);

@@ -21,7 +21,8 @@ static const struct signer {
     { PKI_KEY_RSA, PKI_RS256, &pki_oid_rsa_sha256, 0, true },
 };
 
-static const struct signer *signer_of(const struct pki_key *k) {
+static const struct signer *signer_of(const struct pki_key *k)
+{
     for (size_t i = 0; i < sizeof signers / sizeof *signers; i++) {
         if (signers[i].type == pki_key_type(k)) {
             return &signers[i];
@@ -32,13 +33,15 @@ static const struct signer *signer_of(const struct pki_key *k) {
 
 // ---- identifiers
 
-static bool spki_bits(struct span spki, struct span *bytes) {
+static bool spki_bits(struct span spki, struct span *bytes)
+{
     struct span in, algorithm, bits;
     return pki_der_take(&spki, PKI_DER_SEQUENCE, &in) && pki_der_take(&in, PKI_DER_SEQUENCE, &algorithm) &&
            pki_der_take(&in, PKI_DER_BIT_STRING, &bits) && pki_der_bit_bytes(bits, bytes);
 }
 
-int pki_x509_key_id(const struct pki_key *k, uint8_t out[static PKI_KEY_ID]) {
+int pki_x509_key_id(const struct pki_key *k, uint8_t out[static PKI_KEY_ID])
+{
     struct buf spki;
     struct span bits;
     uint8_t hash[PKI_SHA256];
@@ -54,17 +57,23 @@ int pki_x509_key_id(const struct pki_key *k, uint8_t out[static PKI_KEY_ID]) {
     return rc;
 }
 
-void pki_serial_new(uint8_t out[static PKI_SERIAL]) {
+void pki_serial_new(uint8_t out[static PKI_SERIAL])
+{
     do {
         pki_random(out, PKI_SERIAL);
     } while (out[0] < 0x10);
 }
 
-static int hex_digit(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
-bool pki_serial_parse(struct span text, char out[static PKI_SERIAL_TEXT]) {
+bool pki_serial_parse(struct span text, char out[static PKI_SERIAL_TEXT])
+{
     char hex[PKI_SERIAL_TEXT];
     size_t n = 0;
     bool any = false;
@@ -94,7 +103,8 @@ bool pki_serial_parse(struct span text, char out[static PKI_SERIAL_TEXT]) {
 
 // ---- signing
 
-bool pki_x509_algorithm(const struct pki_key *k, struct buf *out) {
+bool pki_x509_algorithm(const struct pki_key *k, struct buf *out)
+{
     const struct signer *s = signer_of(k);
     if (!s || !pki_key_is_private(k)) {
         return false;
@@ -110,7 +120,8 @@ bool pki_x509_algorithm(const struct pki_key *k, struct buf *out) {
 }
 
 // JWS signatures are R || S; X.509 wants SEQUENCE { R, S } (RFC 3279 §2.2.3).
-static void put_signature(struct pki_der *d, const struct signer *s, struct span raw) {
+static void put_signature(struct pki_der *d, const struct signer *s, struct span raw)
+{
     if (s->coordinate == 0) {
         pki_der_bits(d, raw);
         return;
@@ -124,7 +135,8 @@ static void put_signature(struct pki_der *d, const struct signer *s, struct span
     pki_der_end(d);
 }
 
-int pki_x509_sign(const struct pki_key *k, struct span tbs, struct buf *out) {
+int pki_x509_sign(const struct pki_key *k, struct span tbs, struct buf *out)
+{
     const struct signer *s = signer_of(k);
     struct buf raw, whole;
     buf_init(&raw, 0);
@@ -146,7 +158,8 @@ int pki_x509_sign(const struct pki_key *k, struct span tbs, struct buf *out) {
 
 // ---- the certificate
 
-static void put_attribute(struct pki_der *d, struct span oid, struct span value) {
+static void put_attribute(struct pki_der *d, struct span oid, struct span value)
+{
     pki_der_begin(d, PKI_DER_SET);
     pki_der_begin(d, PKI_DER_SEQUENCE);
     pki_der_oid(d, oid);
@@ -155,7 +168,8 @@ static void put_attribute(struct pki_der *d, struct span oid, struct span value)
     pki_der_end(d);
 }
 
-static void put_subject(struct pki_der *d, const struct pki_x509_plan *p) {
+static void put_subject(struct pki_der *d, const struct pki_x509_plan *p)
+{
     pki_der_begin(d, PKI_DER_SEQUENCE);
     put_attribute(d, pki_oid_organization, p->trust_domain);
     if (!span_is_none(p->common_name)) {
@@ -164,7 +178,8 @@ static void put_subject(struct pki_der *d, const struct pki_x509_plan *p) {
     pki_der_end(d);
 }
 
-static void begin_extension(struct pki_der *d, struct span oid, bool critical) {
+static void begin_extension(struct pki_der *d, struct span oid, bool critical)
+{
     pki_der_begin(d, PKI_DER_SEQUENCE);
     pki_der_oid(d, oid);
     if (critical) {
@@ -173,12 +188,14 @@ static void begin_extension(struct pki_der *d, struct span oid, bool critical) {
     pki_der_begin(d, PKI_DER_OCTET_STRING);
 }
 
-static void end_extension(struct pki_der *d) {
+static void end_extension(struct pki_der *d)
+{
     pki_der_end(d);
     pki_der_end(d);
 }
 
-static void put_basic_constraints(struct pki_der *d, const struct pki_x509_plan *p) {
+static void put_basic_constraints(struct pki_der *d, const struct pki_x509_plan *p)
+{
     begin_extension(d, pki_oid_basic_constraints, true);
     pki_der_begin(d, PKI_DER_SEQUENCE);
     if (p->ca) {
@@ -189,7 +206,8 @@ static void put_basic_constraints(struct pki_der *d, const struct pki_x509_plan 
     end_extension(d);
 }
 
-static void put_usage(struct pki_der *d, const struct pki_x509_plan *p) {
+static void put_usage(struct pki_der *d, const struct pki_x509_plan *p)
+{
     begin_extension(d, pki_oid_key_usage, true);
     // Named bits, the first is the top one; the leading byte counts the unused ones (X.690 §11.2.2).
     pki_der_put(d, PKI_DER_BIT_STRING, p->ca ? SPAN("\x01\x06") : SPAN("\x07\x80"));
@@ -204,7 +222,8 @@ static void put_usage(struct pki_der *d, const struct pki_x509_plan *p) {
     }
 }
 
-static void put_alt_names(struct pki_der *d, const struct pki_x509_plan *p) {
+static void put_alt_names(struct pki_der *d, const struct pki_x509_plan *p)
+{
     begin_extension(d, pki_oid_san, false);
     pki_der_begin(d, PKI_DER_SEQUENCE);
     pki_der_put(d, PKI_DER_CONTEXT(6), p->uri);
@@ -215,14 +234,16 @@ static void put_alt_names(struct pki_der *d, const struct pki_x509_plan *p) {
     end_extension(d);
 }
 
-static void put_subtree(struct pki_der *d, int tag, struct span base) {
+static void put_subtree(struct pki_der *d, int tag, struct span base)
+{
     pki_der_begin(d, PKI_DER_SEQUENCE);
     pki_der_put(d, tag, base);
     pki_der_end(d);
 }
 
 // A URI constraint without a leading period is one exact host (RFC 5280 §4.2.1.10): the trust domain and nothing below it.
-static void put_name_constraints(struct pki_der *d, const struct pki_x509_plan *p) {
+static void put_name_constraints(struct pki_der *d, const struct pki_x509_plan *p)
+{
     begin_extension(d, pki_oid_name_constraints, true);
     pki_der_begin(d, PKI_DER_SEQUENCE);
     pki_der_begin(d, PKI_DER_CONTEXT_CONSTRUCTED(0));
@@ -235,7 +256,8 @@ static void put_name_constraints(struct pki_der *d, const struct pki_x509_plan *
     end_extension(d);
 }
 
-static void put_key_ids(struct pki_der *d, const uint8_t *subject, const uint8_t *issuer) {
+static void put_key_ids(struct pki_der *d, const uint8_t *subject, const uint8_t *issuer)
+{
     begin_extension(d, pki_oid_skid, false);
     pki_der_put(d, PKI_DER_OCTET_STRING, span_of(subject, PKI_KEY_ID));
     end_extension(d);
@@ -248,7 +270,8 @@ static void put_key_ids(struct pki_der *d, const uint8_t *subject, const uint8_t
     }
 }
 
-static int put_tbs(struct buf *out, const struct pki_x509_plan *p) {
+static int put_tbs(struct buf *out, const struct pki_x509_plan *p)
+{
     uint8_t subject_id[PKI_KEY_ID], issuer_id[PKI_KEY_ID];
     bool self_signed = span_is_none(p->issuer);
     int rc = pki_x509_key_id(p->subject_key, subject_id);
@@ -293,7 +316,8 @@ static int put_tbs(struct buf *out, const struct pki_x509_plan *p) {
     return out->failed ? ERR_NOMEM : 0;
 }
 
-int pki_x509_make(const struct pki_x509_plan *plan, struct buf *out) {
+int pki_x509_make(const struct pki_x509_plan *plan, struct buf *out)
+{
     struct buf tbs;
     buf_init(&tbs, 0);
     int rc = put_tbs(&tbs, plan);
@@ -306,19 +330,22 @@ int pki_x509_make(const struct pki_x509_plan *plan, struct buf *out) {
 
 // ---- reading back
 
-static bool view_time(struct span *rest, int64_t *out) {
+static bool view_time(struct span *rest, int64_t *out)
+{
     int tag;
     struct span content;
     return pki_der_next(rest, &tag, &content, NULL) && pki_der_read_time(tag, content, out);
 }
 
-static bool take_whole(struct span *rest, int want, struct span *whole) {
+static bool take_whole(struct span *rest, int want, struct span *whole)
+{
     int tag;
     struct span content;
     return pki_der_peek(*rest, want) && pki_der_next(rest, &tag, &content, whole);
 }
 
-int pki_x509_view(struct span der, struct pki_x509_view *out) {
+int pki_x509_view(struct span der, struct pki_x509_view *out)
+{
     struct pki_x509_view v;
     struct span certificate, tbs, skip, serial, validity;
     bool ok = pki_der_take(&der, PKI_DER_SEQUENCE, &certificate) && der.n == 0 &&
@@ -328,8 +355,8 @@ int pki_x509_view(struct span der, struct pki_x509_view *out) {
               pki_der_take(&tbs, PKI_DER_INTEGER, &serial) && pki_der_positive(serial, &v.serial) &&
               pki_der_take(&tbs, PKI_DER_SEQUENCE, &skip) && take_whole(&tbs, PKI_DER_SEQUENCE, &v.issuer) &&
               pki_der_take(&tbs, PKI_DER_SEQUENCE, &validity) && view_time(&validity, &v.not_before) &&
-              view_time(&validity, &v.not_after) && validity.n == 0 &&
-              take_whole(&tbs, PKI_DER_SEQUENCE, &v.subject) && take_whole(&tbs, PKI_DER_SEQUENCE, &v.spki);
+              view_time(&validity, &v.not_after) && validity.n == 0 && take_whole(&tbs, PKI_DER_SEQUENCE, &v.subject) &&
+              take_whole(&tbs, PKI_DER_SEQUENCE, &v.spki);
     if (!ok) {
         return ERR_CERT_MALFORMED;
     }

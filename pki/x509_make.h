@@ -28,17 +28,17 @@ bool pki_serial_parse(struct span text, char out[static PKI_SERIAL_TEXT]);
 
 struct pki_x509_plan {
     bool ca;
-    unsigned path_length; // of a CA
-    const uint8_t *serial; // PKI_SERIAL bytes
-    struct span trust_domain;  // O of the subject; a CA's name constraint
-    struct span common_name;   // of the subject; SPAN_NONE: none (leaves: a CN could be taken for a host name)
-    struct span uri;           // the URI SAN
-    const struct span *dns;    // a leaf's DNS SANs; a CA's permitted DNS zones, without which it may name any host
+    unsigned path_length;     // of a CA
+    const uint8_t *serial;    // PKI_SERIAL bytes
+    struct span trust_domain; // O of the subject; a CA's name constraint
+    struct span common_name;  // of the subject; SPAN_NONE: none (leaves: a CN could be taken for a host name)
+    struct span uri;          // the URI SAN
+    const struct span *dns;   // a leaf's DNS SANs; a CA's permitted DNS zones, without which it may name any host
     size_t n_dns;
     int64_t not_before, not_after; // seconds since the epoch, both inclusive
     const struct pki_key *subject_key;
     const struct pki_key *issuer_key; // signs
-    struct span issuer; // the issuer's subject Name, DER; SPAN_NONE: self-signed
+    struct span issuer;               // the issuer's subject Name, DER; SPAN_NONE: self-signed
 };
 // Appends the certificate, DER. 0, ERR_INTERNAL (the issuer's key cannot sign), ERR_NOMEM.
 int pki_x509_make(const struct pki_x509_plan *plan, struct buf *out);
@@ -50,9 +50,9 @@ bool pki_x509_algorithm(const struct pki_key *k, struct buf *out);
 
 // What of a certificate the CA needs to read back. Borrowed from `der`. This is no validation: for that there is pki/trust.h.
 struct pki_x509_view {
-    struct span serial;  // magnitude
+    struct span serial;          // magnitude
     struct span issuer, subject; // Names, DER
-    struct span spki;    // DER
+    struct span spki;            // DER
     int64_t not_before, not_after;
 };
 // 0 or ERR_CERT_MALFORMED.

@@ -18,11 +18,13 @@ static const char *const styles[] = {
     [GW_STYLE_WARN] = "\033[33m", [GW_STYLE_DIM] = "\033[2m",   [GW_STYLE_BOLD] = "\033[1m",
 };
 
-const char *gw_cli_style(const struct gw_cli *cli, enum gw_cli_style style) {
+const char *gw_cli_style(const struct gw_cli *cli, enum gw_cli_style style)
+{
     return cli->colour ? styles[style] : "";
 }
 
-static bool wants_colour(FILE *out) {
+static bool wants_colour(FILE *out)
+{
     const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
     int fd = fileno(out);
     return fd >= 0 && isatty(fd) && !(no && *no) && term && strcmp(term, "dumb") != 0;
@@ -30,13 +32,15 @@ static bool wants_colour(FILE *out) {
 
 // ---- complaints
 
-static void complain(struct gw_cli *cli, const char *fmt, va_list ap) {
+static void complain(struct gw_cli *cli, const char *fmt, va_list ap)
+{
     fprintf(cli->err, "%s: ", cli->path);
     vfprintf(cli->err, fmt, ap);
     fputc('\n', cli->err);
 }
 
-int gw_cli_usage(struct gw_cli *cli, const char *fmt, ...) {
+int gw_cli_usage(struct gw_cli *cli, const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
     complain(cli, fmt, ap);
@@ -44,7 +48,8 @@ int gw_cli_usage(struct gw_cli *cli, const char *fmt, ...) {
     return GW_EXIT_USAGE;
 }
 
-int gw_cli_no(struct gw_cli *cli, const char *fmt, ...) {
+int gw_cli_no(struct gw_cli *cli, const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
     complain(cli, fmt, ap);
@@ -52,7 +57,8 @@ int gw_cli_no(struct gw_cli *cli, const char *fmt, ...) {
     return GW_EXIT_NO;
 }
 
-void gw_cli_note(struct gw_cli *cli, const char *fmt, ...) {
+void gw_cli_note(struct gw_cli *cli, const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
     complain(cli, fmt, ap);
@@ -61,7 +67,8 @@ void gw_cli_note(struct gw_cli *cli, const char *fmt, ...) {
 
 // ---- help
 
-static void print_option(FILE *out, const struct gw_cli_option *o) {
+static void print_option(FILE *out, const struct gw_cli_option *o)
+{
     int n = fprintf(out, "  --%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
     if (n >= HELP_COLUMN - 1) {
         fputc('\n', out);
@@ -71,13 +78,15 @@ static void print_option(FILE *out, const struct gw_cli_option *o) {
             o->repeat ? " (may be repeated)" : "");
 }
 
-static void print_sub(FILE *out, const struct gw_cli_command *const *sub) {
+static void print_sub(FILE *out, const struct gw_cli_command *const *sub)
+{
     for (; *sub; sub++) {
         fprintf(out, "  %-12s %s\n", (*sub)->name, (*sub)->summary);
     }
 }
 
-static void print_help(FILE *out, const char *path, const struct gw_cli_command *c) {
+static void print_help(FILE *out, const char *path, const struct gw_cli_command *c)
+{
     if (c->sub) {
         fprintf(out, "usage: %s COMMAND [OPTIONS]\n\n%s\n\ncommands:\n", path, c->summary);
         print_sub(out, c->sub);
@@ -87,7 +96,8 @@ static void print_help(FILE *out, const char *path, const struct gw_cli_command 
         fprintf(out, "\n`%s COMMAND --help` describes a command.\n", path);
         return;
     }
-    fprintf(out, "usage: %s [OPTIONS]%s%s\n\n%s\n\noptions:\n", path, c->args ? " " : "", c->args ? c->args : "", c->summary);
+    fprintf(out, "usage: %s [OPTIONS]%s%s\n\n%s\n\noptions:\n", path, c->args ? " " : "", c->args ? c->args : "",
+            c->summary);
     for (const struct gw_cli_option *o = c->options; o && o->name; o++) {
         print_option(out, o);
     }
@@ -100,7 +110,8 @@ static void print_help(FILE *out, const char *path, const struct gw_cli_command 
 
 // ---- options
 
-static const struct gw_cli_option *find_option(const struct gw_cli_command *c, struct span name) {
+static const struct gw_cli_option *find_option(const struct gw_cli_command *c, struct span name)
+{
     for (const struct gw_cli_option *o = c->options; o && o->name; o++) {
         if (span_eq(span_str(o->name), name)) {
             return o;
@@ -109,7 +120,8 @@ static const struct gw_cli_option *find_option(const struct gw_cli_command *c, s
     return NULL;
 }
 
-static int unknown_option(struct gw_cli *cli, struct span name) {
+static int unknown_option(struct gw_cli *cli, struct span name)
+{
     struct span near[MAX_CANDIDATES];
     size_t n = 0;
     for (const struct gw_cli_option *o = cli->command->options; o && o->name && n < MAX_CANDIDATES - 1; o++) {
@@ -123,7 +135,8 @@ static int unknown_option(struct gw_cli *cli, struct span name) {
     return gw_cli_usage(cli, "unknown option --%.*s; see --help", SPAN_FMT(name));
 }
 
-static bool given(const struct gw_cli *cli, const struct gw_cli_option *o) {
+static bool given(const struct gw_cli *cli, const struct gw_cli_option *o)
+{
     for (size_t i = 0; i < cli->n_values; i++) {
         if (cli->values[i].option == o) {
             return true;
@@ -133,7 +146,8 @@ static bool given(const struct gw_cli *cli, const struct gw_cli_option *o) {
 }
 
 // One "--name[=value]" at argv[*i]; steps over a value in the next word. 0, or GW_EXIT_USAGE after the complaint.
-static int take_option(struct gw_cli *cli, int argc, char **argv, int *i) {
+static int take_option(struct gw_cli *cli, int argc, char **argv, int *i)
+{
     struct span rest = span_str(argv[*i] + 2);
     struct span name = span_cut(&rest, '=');
     const struct gw_cli_option *o = find_option(cli->command, name);
@@ -160,11 +174,13 @@ static int take_option(struct gw_cli *cli, int argc, char **argv, int *i) {
     return 0;
 }
 
-static bool is_help(const char *word) {
+static bool is_help(const char *word)
+{
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
-static int parse(struct gw_cli *cli, int argc, char **argv, bool *helped) {
+static int parse(struct gw_cli *cli, int argc, char **argv, bool *helped)
+{
     bool options = true;
     for (int i = 0; i < argc; i++) {
         int rc = 0;
@@ -188,7 +204,8 @@ static int parse(struct gw_cli *cli, int argc, char **argv, bool *helped) {
     return 0;
 }
 
-static int check_needed(struct gw_cli *cli) {
+static int check_needed(struct gw_cli *cli)
+{
     const struct gw_cli_command *c = cli->command;
     for (const struct gw_cli_option *o = c->options; o && o->name; o++) {
         if (o->required && !given(cli, o)) {
@@ -204,7 +221,8 @@ static int check_needed(struct gw_cli *cli) {
     return 0;
 }
 
-static int run_leaf(const char *path, const struct gw_cli_command *c, int argc, char **argv, FILE *out, FILE *err) {
+static int run_leaf(const char *path, const struct gw_cli_command *c, int argc, char **argv, FILE *out, FILE *err)
+{
     struct gw_cli cli = { .command = c, .path = path, .out = out, .err = err, .colour = wants_colour(out) };
     bool helped = false;
     int rc = GW_EXIT_USAGE;
@@ -229,7 +247,8 @@ static int run_leaf(const char *path, const struct gw_cli_command *c, int argc, 
 
 // ---- commands
 
-static const struct gw_cli_command *find_command(const struct gw_cli_command *const *list, const char *name) {
+static const struct gw_cli_command *find_command(const struct gw_cli_command *const *list, const char *name)
+{
     for (; *list; list++) {
         if (strcmp((*list)->name, name) == 0) {
             return *list;
@@ -238,7 +257,8 @@ static const struct gw_cli_command *find_command(const struct gw_cli_command *co
     return NULL;
 }
 
-static int unknown_command(const char *path, const struct gw_cli_command *const *list, const char *word, FILE *err) {
+static int unknown_command(const char *path, const struct gw_cli_command *const *list, const char *word, FILE *err)
+{
     struct span near[MAX_CANDIDATES];
     size_t n = 0;
     for (; list[n] && n < MAX_CANDIDATES; n++) {
@@ -253,7 +273,8 @@ static int unknown_command(const char *path, const struct gw_cli_command *const 
     return GW_EXIT_USAGE;
 }
 
-static int descend(const char *path, const struct gw_cli_command *c, int argc, char **argv, FILE *out, FILE *err) {
+static int descend(const char *path, const struct gw_cli_command *c, int argc, char **argv, FILE *out, FILE *err)
+{
     if (!c->sub) {
         return run_leaf(path, c, argc, argv, out, err);
     }
@@ -286,7 +307,8 @@ static int descend(const char *path, const struct gw_cli_command *c, int argc, c
 }
 
 int gw_cli_main(const char *program, const char *version, const struct gw_cli_command *const *commands, int argc,
-                char **argv, FILE *out, FILE *err) {
+                char **argv, FILE *out, FILE *err)
+{
     const struct gw_cli_command top = {
         .name = program,
         .summary = "A gateway in front of vector databases: mutual TLS, bound tokens, policy.",
@@ -305,7 +327,8 @@ int gw_cli_main(const char *program, const char *version, const struct gw_cli_co
 
 // ---- values
 
-const char *gw_cli_next(const struct gw_cli *cli, const char *name, size_t *i) {
+const char *gw_cli_next(const struct gw_cli *cli, const char *name, size_t *i)
+{
     const struct gw_cli_option *o = find_option(cli->command, span_str(name));
     assert(o && o->value);
     while (*i < cli->n_values) {
@@ -317,18 +340,21 @@ const char *gw_cli_next(const struct gw_cli *cli, const char *name, size_t *i) {
     return NULL;
 }
 
-const char *gw_cli_get(const struct gw_cli *cli, const char *name) {
+const char *gw_cli_get(const struct gw_cli *cli, const char *name)
+{
     size_t i = 0;
     return gw_cli_next(cli, name, &i);
 }
 
-bool gw_cli_has(const struct gw_cli *cli, const char *name) {
+bool gw_cli_has(const struct gw_cli *cli, const char *name)
+{
     const struct gw_cli_option *o = find_option(cli->command, span_str(name));
     assert(o);
     return given(cli, o);
 }
 
-bool gw_cli_duration(struct gw_cli *cli, const char *name, int64_t *ms) {
+bool gw_cli_duration(struct gw_cli *cli, const char *name, int64_t *ms)
+{
     const char *v = gw_cli_get(cli, name);
     if (v && !clock_parse_duration(span_str(v), ms)) {
         gw_cli_usage(cli, "--%s: '%s' is no duration; write a number and a unit, like 24h, 15m or 7d", name, v);
@@ -337,7 +363,8 @@ bool gw_cli_duration(struct gw_cli *cli, const char *name, int64_t *ms) {
     return true;
 }
 
-bool gw_cli_uint(struct gw_cli *cli, const char *name, uint64_t max, uint64_t *out) {
+bool gw_cli_uint(struct gw_cli *cli, const char *name, uint64_t max, uint64_t *out)
+{
     const char *v = gw_cli_get(cli, name);
     uint64_t n;
     if (!v) {
@@ -351,7 +378,8 @@ bool gw_cli_uint(struct gw_cli *cli, const char *name, uint64_t max, uint64_t *o
     return true;
 }
 
-bool gw_cli_choice(struct gw_cli *cli, const char *name, const char *const *words, size_t *out) {
+bool gw_cli_choice(struct gw_cli *cli, const char *name, const char *const *words, size_t *out)
+{
     const char *v = gw_cli_get(cli, name);
     if (!v) {
         return true;
@@ -372,7 +400,8 @@ bool gw_cli_choice(struct gw_cli *cli, const char *name, const char *const *word
 
 // ---- files
 
-static bool read_stdin(size_t max, struct buf *b) {
+static bool read_stdin(size_t max, struct buf *b)
+{
     for (;;) {
         char *room = buf_reserve(b, 4096);
         if (!room) {
@@ -394,7 +423,8 @@ static bool read_stdin(size_t max, struct buf *b) {
     }
 }
 
-struct span gw_cli_read(struct gw_cli *cli, const char *path, size_t max) {
+struct span gw_cli_read(struct gw_cli *cli, const char *path, size_t max)
+{
     struct buf b;
     struct span s = SPAN_NONE;
     int rc = 0;

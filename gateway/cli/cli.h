@@ -30,7 +30,10 @@ struct gw_cli_option {
 };
 
 // For commands that can answer in JSON: sets cli->json.
-#define GW_CLI_OPTION_JSON { .name = "json", .help = "answer in JSON" }
+#define GW_CLI_OPTION_JSON                       \
+    {                                            \
+        .name = "json", .help = "answer in JSON" \
+    }
 
 struct gw_cli;
 
@@ -39,10 +42,10 @@ struct gw_cli_command {
     const char *summary; // one line, for the table of the level above
     const char *args;    // how --help names the arguments: "METHOD URL"; NULL: none
     unsigned min_args, max_args;
-    const char *about;   // paragraphs for --help; may be NULL
-    const struct gw_cli_option *options;      // may be NULL
-    const struct gw_cli_command *const *sub;  // NULL-terminated; then `run` is NULL
-    int (*run)(struct gw_cli *cli);           // → exit status
+    const char *about;                       // paragraphs for --help; may be NULL
+    const struct gw_cli_option *options;     // may be NULL
+    const struct gw_cli_command *const *sub; // NULL-terminated; then `run` is NULL
+    int (*run)(struct gw_cli *cli);          // → exit status
 };
 
 struct gw_cli_value { // one option as given, in order
@@ -55,8 +58,8 @@ struct gw_cli {
     const char *path; // "sallyport ca issue": starts every complaint
     FILE *out, *err;
     bool json;
-    bool colour;        // `out` is a terminal, and neither NO_COLOR nor TERM=dumb says otherwise
-    const char **args;  // n_args arguments, NUL-terminated, from argv
+    bool colour;       // `out` is a terminal, and neither NO_COLOR nor TERM=dumb says otherwise
+    const char **args; // n_args arguments, NUL-terminated, from argv
     size_t n_args;
     struct gw_cli_value *values;
     size_t n_values;
@@ -65,7 +68,8 @@ struct gw_cli {
 
 // Finds the command in the tree below `commands` (NULL-terminated), parses, runs it and returns the exit status. argv[0] is
 // skipped; `program` is printed instead. Handles --help, `help COMMAND` and, at the top, --version (prints `version`).
-int gw_cli_main(const char *program, const char *version, const struct gw_cli_command *const *commands, int argc, char **argv, FILE *out, FILE *err);
+int gw_cli_main(const char *program, const char *version, const struct gw_cli_command *const *commands, int argc,
+                char **argv, FILE *out, FILE *err);
 
 // The value of an option given once; NULL when it was not given. The name must be in the command's table (asserted).
 const char *gw_cli_get(const struct gw_cli *cli, const char *name);

@@ -11,17 +11,20 @@
 
 // ---- shared
 
-const char *cmd_ca_dir(const struct gw_cli *cli) {
+const char *cmd_ca_dir(const struct gw_cli *cli)
+{
     const char *dir = gw_cli_get(cli, "dir");
     const char *env = getenv("SALLYPORT_CA_DIR");
     return dir ? dir : env && *env ? env : "ca";
 }
 
-int64_t cmd_ca_now(void) {
+int64_t cmd_ca_now(void)
+{
     return clock_read().wall_ms / 1000;
 }
 
-int cmd_ca_exit(int rc) {
+int cmd_ca_exit(int rc)
+{
     switch (rc) {
     case 0: return GW_EXIT_OK;
     case ERR_CA_REFUSED:
@@ -32,13 +35,16 @@ int cmd_ca_exit(int rc) {
     }
 }
 
-int cmd_ca_open(struct gw_cli *cli, struct pki_ca **ca) {
+int cmd_ca_open(struct gw_cli *cli, struct pki_ca **ca)
+{
     char what[512];
     int rc = pki_ca_open(cmd_ca_dir(cli), BUSY_MS, ca, what, sizeof what);
     return rc ? gw_cli_usage(cli, "%s", what) : 0;
 }
 
-int cmd_ca_unlock(struct gw_cli *cli, struct pki_ca *ca, enum pki_ca_kind kind, const char *file, struct buf *passphrase) {
+int cmd_ca_unlock(struct gw_cli *cli, struct pki_ca *ca, enum pki_ca_kind kind, const char *file,
+                  struct buf *passphrase)
+{
     bool encrypted = false;
     if (pki_ca_key_encrypted(ca, kind, file, &encrypted) != 0) {
         return gw_cli_usage(cli, "%s", pki_ca_what(ca));
@@ -59,14 +65,16 @@ int cmd_ca_unlock(struct gw_cli *cli, struct pki_ca *ca, enum pki_ca_kind kind, 
     return 0;
 }
 
-void cmd_ca_time(int64_t seconds, char out[static CMD_CA_TIME]) {
+void cmd_ca_time(int64_t seconds, char out[static CMD_CA_TIME])
+{
     char text[CLOCK_TEXT];
     clock_format(seconds * 1000, text);
     memcpy(out, text, 19);
     memcpy(out + 19, "Z", 2);
 }
 
-void cmd_ca_json_names(struct json_writer *w, struct span dns) {
+void cmd_ca_json_names(struct json_writer *w, struct span dns)
+{
     struct span rest = dns.n ? dns : SPAN_NONE;
     json_w_array(w);
     while (!span_is_none(rest)) {
@@ -75,12 +83,14 @@ void cmd_ca_json_names(struct json_writer *w, struct span dns) {
     json_w_end(w);
 }
 
-void cmd_ca_print(struct gw_cli *cli, const struct buf *b) {
+void cmd_ca_print(struct gw_cli *cli, const struct buf *b)
+{
     fwrite(buf_span(b).p, 1, buf_len(b), cli->out);
     fputc('\n', cli->out);
 }
 
-int cmd_ca_write(struct gw_cli *cli, const char *path, struct span content, unsigned mode) {
+int cmd_ca_write(struct gw_cli *cli, const char *path, struct span content, unsigned mode)
+{
     if (!path || strcmp(path, "-") == 0) {
         fwrite(content.p, 1, content.n, cli->out);
         return 0;
@@ -91,9 +101,12 @@ int cmd_ca_write(struct gw_cli *cli, const char *path, struct span content, unsi
 
 // ---- init
 
-static int new_passphrase(struct gw_cli *cli, struct buf *passphrase) {
+static int new_passphrase(struct gw_cli *cli, struct buf *passphrase)
+{
     if (gw_cli_has(cli, "no-passphrase")) {
-        return gw_cli_get(cli, "passphrase-file") ? gw_cli_usage(cli, "--no-passphrase and --passphrase-file exclude each other") : 0;
+        return gw_cli_get(cli, "passphrase-file")
+                   ? gw_cli_usage(cli, "--no-passphrase and --passphrase-file exclude each other")
+                   : 0;
     }
     return gw_cli_passphrase(cli,
                              &(struct gw_passphrase_from){ .file = gw_cli_get(cli, "passphrase-file"),
@@ -103,7 +116,8 @@ static int new_passphrase(struct gw_cli *cli, struct buf *passphrase) {
                              passphrase);
 }
 
-static int run_init(struct gw_cli *cli) {
+static int run_init(struct gw_cli *cli)
+{
     const char *dir = cmd_ca_dir(cli), *zone;
     struct span zones[64];
     size_t n = 0;
@@ -122,15 +136,16 @@ static int run_init(struct gw_cli *cli) {
     buf_init(&passphrase, 0);
     int status = new_passphrase(cli, &passphrase);
     if (!status) {
-        int rc = pki_ca_init(&(struct pki_ca_init){ .dir = dir,
-                                                    .trust_domain = span_str(gw_cli_get(cli, "trust-domain")),
-                                                    .dns_zones = zones,
-                                                    .n_dns_zones = n,
-                                                    .passphrase = buf_len(&passphrase) ? buf_span(&passphrase) : SPAN_NONE,
-                                                    .root_ttl = root_ms / 1000,
-                                                    .issuing_ttl = issuing_ms / 1000,
-                                                    .now_s = cmd_ca_now() },
-                             what, sizeof what);
+        int rc =
+            pki_ca_init(&(struct pki_ca_init){ .dir = dir,
+                                               .trust_domain = span_str(gw_cli_get(cli, "trust-domain")),
+                                               .dns_zones = zones,
+                                               .n_dns_zones = n,
+                                               .passphrase = buf_len(&passphrase) ? buf_span(&passphrase) : SPAN_NONE,
+                                               .root_ttl = root_ms / 1000,
+                                               .issuing_ttl = issuing_ms / 1000,
+                                               .now_s = cmd_ca_now() },
+                        what, sizeof what);
         if (rc) {
             status = cmd_ca_exit(rc) == GW_EXIT_NO ? gw_cli_no(cli, "%s", what) : gw_cli_usage(cli, "%s", what);
         }
@@ -165,7 +180,9 @@ static int run_init(struct gw_cli *cli) {
 static const struct gw_cli_option init_options[] = {
     { .name = "trust-domain", .value = "NAME", .help = "whose workloads it names, like example.org", .required = true },
     { .name = "dir", .value = "DIR", .help = "the folder to make (default: $SALLYPORT_CA_DIR, else ./ca)" },
-    { .name = "passphrase-file", .value = "FILE", .help = "encrypts the keys (default: $SALLYPORT_CA_PASSPHRASE_FILE, else asked)" },
+    { .name = "passphrase-file",
+      .value = "FILE",
+      .help = "encrypts the keys (default: $SALLYPORT_CA_PASSPHRASE_FILE, else asked)" },
     { .name = "no-passphrase", .help = "leaves the keys unencrypted" },
     { .name = "dns-zone", .value = "ZONE", .help = "DNS names only in this zone (default: any)", .repeat = true },
     { .name = "root-ttl", .value = "TIME", .help = "life of the root (default: 3650d)" },
@@ -177,13 +194,15 @@ static const struct gw_cli_option init_options[] = {
 static const struct gw_cli_command cmd_init = {
     .name = "init",
     .summary = "Makes a root and an issuing CA for a trust domain.",
-    .about = "The folder is made whole or not at all, with mode 0700. Only `renew --issuing` and the root's CRL need root/key.pem\n"
+    .about = "The folder is made whole or not at all, with mode 0700. Only `renew --issuing` and the root's CRL need "
+             "root/key.pem\n"
              "again: move it away after init.",
     .options = init_options,
     .run = run_init,
 };
 static const struct gw_cli_command *const commands[] = {
-    &cmd_init, &cmd_ca_issue, &cmd_ca_sign, &cmd_ca_renew, &cmd_ca_revoke, &cmd_ca_list, &cmd_ca_crl, &cmd_ca_bundle, NULL,
+    &cmd_init,    &cmd_ca_issue, &cmd_ca_sign,   &cmd_ca_renew, &cmd_ca_revoke,
+    &cmd_ca_list, &cmd_ca_crl,   &cmd_ca_bundle, NULL,
 };
 
 extern const struct gw_cli_command gw_cmd_ca;

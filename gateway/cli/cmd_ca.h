@@ -7,13 +7,18 @@
 #include "gateway/cli/cli.h"
 #include "pki/ca.h"
 
-#define CMD_CA_DIR_OPTION { .name = "dir", .value = "DIR", .help = "the CA's folder (default: $SALLYPORT_CA_DIR, else ./ca)" }
-#define CMD_CA_PASSPHRASE_OPTION \
-    { .name = "passphrase-file", \
-      .value = "FILE", \
-      .help = "where the passphrase of the keys is (default: $SALLYPORT_CA_PASSPHRASE_FILE, else asked)" }
+#define CMD_CA_DIR_OPTION                                                                                \
+    {                                                                                                    \
+        .name = "dir", .value = "DIR", .help = "the CA's folder (default: $SALLYPORT_CA_DIR, else ./ca)" \
+    }
+#define CMD_CA_PASSPHRASE_OPTION                                                                           \
+    {                                                                                                      \
+        .name = "passphrase-file", .value = "FILE",                                                        \
+        .help = "where the passphrase of the keys is (default: $SALLYPORT_CA_PASSPHRASE_FILE, else asked)" \
+    }
 
-extern const struct gw_cli_command cmd_ca_issue, cmd_ca_sign, cmd_ca_renew, cmd_ca_list, cmd_ca_revoke, cmd_ca_crl, cmd_ca_bundle;
+extern const struct gw_cli_command cmd_ca_issue, cmd_ca_sign, cmd_ca_renew, cmd_ca_list, cmd_ca_revoke, cmd_ca_crl,
+    cmd_ca_bundle;
 
 const char *cmd_ca_dir(const struct gw_cli *cli);
 int64_t cmd_ca_now(void);
@@ -23,7 +28,8 @@ int cmd_ca_exit(int rc);
 int cmd_ca_open(struct gw_cli *cli, struct pki_ca **ca);
 // Unlocks; asks for the passphrase when the key is encrypted and `passphrase` is empty, and leaves it there for the next key.
 // The caller wipes `passphrase`. `file` NULL: the key in the folder.
-int cmd_ca_unlock(struct gw_cli *cli, struct pki_ca *ca, enum pki_ca_kind kind, const char *file, struct buf *passphrase);
+int cmd_ca_unlock(struct gw_cli *cli, struct pki_ca *ca, enum pki_ca_kind kind, const char *file,
+                  struct buf *passphrase);
 
 // The certificates that --serial, --cert FILE or --spiffe-id name, in the arena, oldest first; of an ID those of workloads and in `filter` only.
 // At least one, or an exit status after the complaint.

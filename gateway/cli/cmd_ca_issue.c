@@ -20,19 +20,22 @@ struct order {
     struct buf chain; // PEM: leaf, issuing CA
 };
 
-static void order_init(struct order *o, struct gw_cli *cli) {
+static void order_init(struct order *o, struct gw_cli *cli)
+{
     *o = (struct order){ .cli = cli };
     o->request.dns = o->dns;
     buf_init(&o->chain, 0);
 }
 
-static void order_fini(struct order *o) {
+static void order_fini(struct order *o)
+{
     pki_key_free(o->key);
     buf_fini(&o->chain);
     pki_ca_close(o->ca);
 }
 
-static void take_names(struct order *o) {
+static void take_names(struct order *o)
+{
     const char *name;
     o->request.spiffe_id = span_str(gw_cli_get(o->cli, "spiffe-id"));
     for (size_t i = 0; (name = gw_cli_next(o->cli, "dns", &i));) {
@@ -43,7 +46,8 @@ static void take_names(struct order *o) {
     }
 }
 
-static int take_ttl(struct order *o, int64_t otherwise_ms) {
+static int take_ttl(struct order *o, int64_t otherwise_ms)
+{
     int64_t ms = otherwise_ms;
     if (!gw_cli_duration(o->cli, "ttl", &ms)) {
         return GW_EXIT_USAGE;
@@ -52,7 +56,8 @@ static int take_ttl(struct order *o, int64_t otherwise_ms) {
     return 0;
 }
 
-static int open_unlocked(struct order *o) {
+static int open_unlocked(struct order *o)
+{
     struct buf passphrase;
     int status = cmd_ca_open(o->cli, &o->ca);
     if (status) {
@@ -64,7 +69,8 @@ static int open_unlocked(struct order *o) {
     return status;
 }
 
-static int make_key(struct order *o) {
+static int make_key(struct order *o)
+{
     static const char *const words[] = { "p256", "p384", "ed25519", NULL };
     static const enum pki_key_type types[] = { PKI_KEY_P256, PKI_KEY_P384, PKI_KEY_ED25519 };
     size_t at = 0;
@@ -77,7 +83,8 @@ static int make_key(struct order *o) {
 }
 
 // Signs and records; the chain is PEM then.
-static int issue(struct order *o) {
+static int issue(struct order *o)
+{
     struct buf der;
     buf_init(&der, 0);
     o->request.now_s = cmd_ca_now();
@@ -88,7 +95,8 @@ static int issue(struct order *o) {
     }
     buf_fini(&der);
     if (rc) {
-        return cmd_ca_exit(rc) == GW_EXIT_NO ? gw_cli_no(o->cli, "%s", pki_ca_what(o->ca)) : gw_cli_usage(o->cli, "%s", pki_ca_what(o->ca));
+        return cmd_ca_exit(rc) == GW_EXIT_NO ? gw_cli_no(o->cli, "%s", pki_ca_what(o->ca))
+                                             : gw_cli_usage(o->cli, "%s", pki_ca_what(o->ca));
     }
     if (o->issued.shortened) {
         char end[CMD_CA_TIME];
@@ -100,12 +108,14 @@ static int issue(struct order *o) {
 
 // ---- the folder that receives it
 
-static struct span path_in(struct order *o, const char *name) {
+static struct span path_in(struct order *o, const char *name)
+{
     return arena_printf(&o->cli->arena, "%s/%s", gw_cli_get(o->cli, "out"), name);
 }
 
 // Before anything is signed: a certificate that cannot be written down should not be in the registry either.
-static int prepare_folder(struct order *o, bool may_replace) {
+static int prepare_folder(struct order *o, bool may_replace)
+{
     const char *out = gw_cli_get(o->cli, "out");
     struct span key = path_in(o, "key.pem");
     if (mkdir(out, 0700) != 0 && errno != EEXIST) {
@@ -123,7 +133,8 @@ static int prepare_folder(struct order *o, bool may_replace) {
     return 0;
 }
 
-static int write_one(struct order *o, const char *name, struct span content, unsigned mode) {
+static int write_one(struct order *o, const char *name, struct span content, unsigned mode)
+{
     struct span path = path_in(o, name);
     int e = span_is_none(path) ? -ENOMEM : file_write(path.p, content, mode);
     if (e) {
@@ -133,13 +144,15 @@ static int write_one(struct order *o, const char *name, struct span content, uns
     return 0;
 }
 
-static int write_folder(struct order *o, bool with_key) {
+static int write_folder(struct order *o, bool with_key)
+{
     struct buf pem;
     int status = 0;
     buf_init(&pem, 0);
     if (with_key) {
         int rc = pki_key_write_private(o->key, SPAN_NONE, &pem);
-        status = rc ? gw_cli_usage(o->cli, "the key cannot be written as PEM") : write_one(o, "key.pem", buf_span(&pem), 0600);
+        status = rc ? gw_cli_usage(o->cli, "the key cannot be written as PEM")
+                    : write_one(o, "key.pem", buf_span(&pem), 0600);
         buf_wipe(&pem);
     }
     if (!status) {
@@ -152,12 +165,14 @@ static int write_folder(struct order *o, bool with_key) {
     return status;
 }
 
-static void put_file(struct order *o, struct json_writer *w, const char *name, struct span file) {
+static void put_file(struct order *o, struct json_writer *w, const char *name, struct span file)
+{
     json_w_key(w, span_str(name));
     json_w_string(w, path_in(o, file.p));
 }
 
-static void report_json(struct order *o, bool with_key) {
+static void report_json(struct order *o, bool with_key)
+{
     char text[CMD_CA_TIME];
     struct buf b;
     buf_init(&b, 0);
@@ -194,7 +209,8 @@ static void report_json(struct order *o, bool with_key) {
     buf_fini(&b);
 }
 
-static void report(struct order *o, bool with_key) {
+static void report(struct order *o, bool with_key)
+{
     const char *out = gw_cli_get(o->cli, "out");
     char end[CMD_CA_TIME];
     if (o->cli->json) {
@@ -206,19 +222,20 @@ static void report(struct order *o, bool with_key) {
         return;
     }
     cmd_ca_time(o->issued.not_after, end);
-    fprintf(o->cli->out, "%.*s\n  serial   %s\n  until    %s\n  written  %s/{%scert.pem,bundle.pem}\n", SPAN_FMT(o->request.spiffe_id),
-            o->issued.serial, end, out, with_key ? "key.pem," : "");
+    fprintf(o->cli->out, "%.*s\n  serial   %s\n  until    %s\n  written  %s/{%scert.pem,bundle.pem}\n",
+            SPAN_FMT(o->request.spiffe_id), o->issued.serial, end, out, with_key ? "key.pem," : "");
 }
 
 // ---- issue
 
-static int run_issue(struct gw_cli *cli) {
+static int run_issue(struct gw_cli *cli)
+{
     struct order o;
     order_init(&o, cli);
     take_names(&o);
     int status = take_ttl(&o, DEFAULT_TTL_MS);
-    if (!status && !(status = prepare_folder(&o, gw_cli_has(cli, "force"))) &&
-        !(status = open_unlocked(&o)) && !(status = make_key(&o)) && !(status = issue(&o)) && !(status = write_folder(&o, true))) {
+    if (!status && !(status = prepare_folder(&o, gw_cli_has(cli, "force"))) && !(status = open_unlocked(&o)) &&
+        !(status = make_key(&o)) && !(status = issue(&o)) && !(status = write_folder(&o, true))) {
         report(&o, true);
     }
     order_fini(&o);
@@ -227,7 +244,8 @@ static int run_issue(struct gw_cli *cli) {
 
 // ---- sign
 
-static bool granted(const struct order *o, struct span asked) {
+static bool granted(const struct order *o, struct span asked)
+{
     if (span_starts(asked, SPAN("URI:"))) {
         return span_eq(span_sub(asked, 4, asked.n), o->request.spiffe_id);
     }
@@ -240,10 +258,12 @@ static bool granted(const struct order *o, struct span asked) {
     return false;
 }
 
-static void say_what_was_not_granted(const struct order *o, const struct pki_csr *csr) {
+static void say_what_was_not_granted(const struct order *o, const struct pki_csr *csr)
+{
     for (size_t i = 0; i < csr->n_names; i++) {
         if (!granted(o, csr->names[i])) {
-            gw_cli_note(o->cli, "the request asks for %.*s, which is not granted: names come from the options", SPAN_FMT(csr->names[i]));
+            gw_cli_note(o->cli, "the request asks for %.*s, which is not granted: names come from the options",
+                        SPAN_FMT(csr->names[i]));
         }
     }
     if (csr->more_names) {
@@ -252,7 +272,8 @@ static void say_what_was_not_granted(const struct order *o, const struct pki_csr
 }
 
 // Reads --csr and takes its key.
-static int take_csr(struct order *o) {
+static int take_csr(struct order *o)
+{
     const char *path = gw_cli_get(o->cli, "csr"), *why = "";
     struct pki_csr csr;
     struct span text = gw_cli_read(o->cli, path, PKI_CSR_MAX * 2);
@@ -270,15 +291,15 @@ static int take_csr(struct order *o) {
     return 0;
 }
 
-static int run_sign(struct gw_cli *cli) {
+static int run_sign(struct gw_cli *cli)
+{
     struct order o;
     bool folder = gw_cli_get(cli, "out") != NULL;
     order_init(&o, cli);
     take_names(&o);
     int status = take_ttl(&o, DEFAULT_TTL_MS);
-    if (!status && !(status = take_csr(&o)) &&
-        !(status = folder ? prepare_folder(&o, true) : 0) && !(status = open_unlocked(&o)) && !(status = issue(&o)) &&
-        !(status = folder ? write_folder(&o, false) : 0)) {
+    if (!status && !(status = take_csr(&o)) && !(status = folder ? prepare_folder(&o, true) : 0) &&
+        !(status = open_unlocked(&o)) && !(status = issue(&o)) && !(status = folder ? write_folder(&o, false) : 0)) {
         report(&o, false);
     }
     order_fini(&o);
@@ -287,13 +308,14 @@ static int run_sign(struct gw_cli *cli) {
 
 // ---- renew
 
-static int run_renew_issuing(struct gw_cli *cli) {
+static int run_renew_issuing(struct gw_cli *cli)
+{
     struct pki_ca *ca = NULL;
     struct buf passphrase;
     bool encrypted;
     int64_t ms = PKI_CA_ISSUING_TTL * 1000;
-    if (gw_cli_get(cli, "serial") || gw_cli_get(cli, "cert") || gw_cli_get(cli, "spiffe-id") || gw_cli_get(cli, "csr") ||
-        gw_cli_get(cli, "out")) {
+    if (gw_cli_get(cli, "serial") || gw_cli_get(cli, "cert") || gw_cli_get(cli, "spiffe-id") ||
+        gw_cli_get(cli, "csr") || gw_cli_get(cli, "out")) {
         return gw_cli_usage(cli, "--issuing takes none of --serial, --cert, --spiffe-id, --csr, --out");
     }
     if (!gw_cli_duration(cli, "ttl", &ms)) {
@@ -309,11 +331,14 @@ static int run_renew_issuing(struct gw_cli *cli) {
         status = cmd_ca_unlock(cli, ca, PKI_CA_ISSUING, NULL, &passphrase);
     }
     if (!status) {
-        int rc = pki_ca_renew_issuing(ca, ms / 1000, buf_len(&passphrase) ? buf_span(&passphrase) : SPAN_NONE, cmd_ca_now());
+        int rc =
+            pki_ca_renew_issuing(ca, ms / 1000, buf_len(&passphrase) ? buf_span(&passphrase) : SPAN_NONE, cmd_ca_now());
         if (rc) {
-            status = cmd_ca_exit(rc) == GW_EXIT_NO ? gw_cli_no(cli, "%s", pki_ca_what(ca)) : gw_cli_usage(cli, "%s", pki_ca_what(ca));
+            status = cmd_ca_exit(rc) == GW_EXIT_NO ? gw_cli_no(cli, "%s", pki_ca_what(ca))
+                                                   : gw_cli_usage(cli, "%s", pki_ca_what(ca));
         } else {
-            fprintf(cli->out, "a new issuing CA signs from now on; the old one's certificates stay valid until they end\n");
+            fprintf(cli->out,
+                    "a new issuing CA signs from now on; the old one's certificates stay valid until they end\n");
         }
     }
     buf_wipe(&passphrase);
@@ -322,7 +347,8 @@ static int run_renew_issuing(struct gw_cli *cli) {
 }
 
 // The newest certificate that was named, whose names the new one gets.
-static int take_record(struct order *o, struct pki_ca_record *out) {
+static int take_record(struct order *o, struct pki_ca_record *out)
+{
     struct cmd_ca_found found;
     int status = cmd_ca_find(o->cli, o->ca, PKI_CA_VALID | PKI_CA_EXPIRED, &found);
     if (status) {
@@ -333,17 +359,20 @@ static int take_record(struct order *o, struct pki_ca_record *out) {
         return gw_cli_usage(o->cli, "that is an issuing CA; use --issuing");
     }
     if (out->revoked_at) {
-        return gw_cli_no(o->cli, "certificate %.*s is revoked; what is revoked is not renewed, issue a new one", SPAN_FMT(out->serial));
+        return gw_cli_no(o->cli, "certificate %.*s is revoked; what is revoked is not renewed, issue a new one",
+                         SPAN_FMT(out->serial));
     }
     o->request.spiffe_id = out->spiffe_id;
-    for (struct span rest = out->dns.n ? out->dns : SPAN_NONE; !span_is_none(rest) && o->request.n_dns < PKI_CA_DNS_MAX;) {
+    for (struct span rest = out->dns.n ? out->dns : SPAN_NONE;
+         !span_is_none(rest) && o->request.n_dns < PKI_CA_DNS_MAX;) {
         o->dns[o->request.n_dns++] = span_cut(&rest, '\n');
     }
     return take_ttl(o, (out->not_after - out->issued_at) * 1000);
 }
 
 // A workload that brought its own key keeps it (proved when it was signed) unless a new request is given; others get a new one.
-static int take_renewed_key(struct order *o, const struct pki_ca_record *r) {
+static int take_renewed_key(struct order *o, const struct pki_ca_record *r)
+{
     struct pki_x509_view view;
     if (gw_cli_get(o->cli, "csr")) {
         return take_csr(o);
@@ -359,7 +388,8 @@ static int take_renewed_key(struct order *o, const struct pki_ca_record *r) {
     return 0;
 }
 
-static int run_renew(struct gw_cli *cli) {
+static int run_renew(struct gw_cli *cli)
+{
     struct order o;
     struct pki_ca_record record;
     if (gw_cli_has(cli, "issuing")) {
@@ -370,8 +400,9 @@ static int run_renew(struct gw_cli *cli) {
     }
     order_init(&o, cli);
     int status = prepare_folder(&o, true);
-    if (!status && !(status = open_unlocked(&o)) && !(status = take_record(&o, &record)) && !(status = take_renewed_key(&o, &record)) &&
-        !(status = issue(&o)) && !(status = write_folder(&o, !o.request.from_csr))) {
+    if (!status && !(status = open_unlocked(&o)) && !(status = take_record(&o, &record)) &&
+        !(status = take_renewed_key(&o, &record)) && !(status = issue(&o)) &&
+        !(status = write_folder(&o, !o.request.from_csr))) {
         report(&o, !o.request.from_csr);
     }
     order_fini(&o);
@@ -380,14 +411,26 @@ static int run_renew(struct gw_cli *cli) {
 
 // ---- the table
 
-#define DNS_OPTION { .name = "dns", .value = "NAME", .help = "a DNS name, for workloads that serve TLS", .repeat = true }
-#define TTL_OPTION(text) { .name = "ttl", .value = "TIME", .help = text }
+#define DNS_OPTION                                                                                         \
+    {                                                                                                      \
+        .name = "dns", .value = "NAME", .help = "a DNS name, for workloads that serve TLS", .repeat = true \
+    }
+#define TTL_OPTION(text)                             \
+    {                                                \
+        .name = "ttl", .value = "TIME", .help = text \
+    }
 
 static const struct gw_cli_option issue_options[] = {
-    { .name = "spiffe-id", .value = "ID", .help = "the workload, like spiffe://example.org/rag/retriever", .required = true },
+    { .name = "spiffe-id",
+      .value = "ID",
+      .help = "the workload, like spiffe://example.org/rag/retriever",
+      .required = true },
     DNS_OPTION,
     TTL_OPTION("how long it is valid (default: 24h)"),
-    { .name = "out", .value = "DIR", .help = "gets key.pem, cert.pem (leaf and issuing CA) and bundle.pem", .required = true },
+    { .name = "out",
+      .value = "DIR",
+      .help = "gets key.pem, cert.pem (leaf and issuing CA) and bundle.pem",
+      .required = true },
     { .name = "key-type", .value = "p256|p384|ed25519", .help = "default: p256" },
     { .name = "force", .help = "replaces what is in --out" },
     CMD_CA_DIR_OPTION,
@@ -397,8 +440,14 @@ static const struct gw_cli_option issue_options[] = {
 };
 
 static const struct gw_cli_option sign_options[] = {
-    { .name = "csr", .value = "FILE", .help = "the request (PKCS #10, PEM or DER); - is standard input", .required = true },
-    { .name = "spiffe-id", .value = "ID", .help = "the workload; names in the request are never used", .required = true },
+    { .name = "csr",
+      .value = "FILE",
+      .help = "the request (PKCS #10, PEM or DER); - is standard input",
+      .required = true },
+    { .name = "spiffe-id",
+      .value = "ID",
+      .help = "the workload; names in the request are never used",
+      .required = true },
     DNS_OPTION,
     TTL_OPTION("how long it is valid (default: 24h)"),
     { .name = "out", .value = "DIR", .help = "gets cert.pem and bundle.pem (default: the chain on standard output)" },
@@ -427,7 +476,8 @@ static const struct gw_cli_option renew_options[] = {
 const struct gw_cli_command cmd_ca_issue = {
     .name = "issue",
     .summary = "Makes a key and a certificate for a workload.",
-    .about = "The certificate is an X.509-SVID: one URI SAN, digitalSignature, clientAuth and serverAuth. It starts five minutes in the past,\n"
+    .about = "The certificate is an X.509-SVID: one URI SAN, digitalSignature, clientAuth and serverAuth. It starts "
+             "five minutes in the past,\n"
              "for clocks that are slow, and never outlives the issuing CA. It is in the registry before it is written.",
     .options = issue_options,
     .run = run_issue,
@@ -435,14 +485,16 @@ const struct gw_cli_command cmd_ca_issue = {
 const struct gw_cli_command cmd_ca_sign = {
     .name = "sign",
     .summary = "Signs a workload's own request.",
-    .about = "The request proves that somebody holds the key; that proof is checked. What names the certificate gets is said here.",
+    .about = "The request proves that somebody holds the key; that proof is checked. What names the certificate gets "
+             "is said here.",
     .options = sign_options,
     .run = run_sign,
 };
 const struct gw_cli_command cmd_ca_renew = {
     .name = "renew",
     .summary = "Issues the same names again, with a new serial number.",
-    .about = "A key that this CA made is replaced by a new one; a key that came in a request stays, unless --csr brings another.\n"
+    .about = "A key that this CA made is replaced by a new one; a key that came in a request stays, unless --csr "
+             "brings another.\n"
              "The old certificate stays valid until it ends or is revoked.",
     .options = renew_options,
     .run = run_renew,

@@ -15,7 +15,8 @@ struct finding {
     bool by_id;
 };
 
-static int keep_record(void *ctx, const struct pki_ca_record *r) {
+static int keep_record(void *ctx, const struct pki_ca_record *r)
+{
     struct finding *f = ctx;
     struct arena *a = &f->cli->arena;
     // The issuing CAs carry the trust domain's own ID: nobody who names an ID means them.
@@ -44,7 +45,8 @@ static int keep_record(void *ctx, const struct pki_ca_record *r) {
 }
 
 // The first certificate of a file, PEM or DER.
-static int read_certificate(struct gw_cli *cli, const char *path, struct span *der) {
+static int read_certificate(struct gw_cli *cli, const char *path, struct span *der)
+{
     struct span text = gw_cli_read(cli, path, CERTIFICATE_MAX), rest = text, label;
     struct buf block;
     int rc = 0;
@@ -65,7 +67,8 @@ static int read_certificate(struct gw_cli *cli, const char *path, struct span *d
     return span_is_none(*der) ? gw_cli_usage(cli, "%s holds no certificate", path) : 0;
 }
 
-static int serial_of_file(struct gw_cli *cli, const char *path, struct span *der, char serial[static PKI_SERIAL_TEXT]) {
+static int serial_of_file(struct gw_cli *cli, const char *path, struct span *der, char serial[static PKI_SERIAL_TEXT])
+{
     struct pki_x509_view view;
     int status = read_certificate(cli, path, der);
     if (status) {
@@ -81,14 +84,19 @@ static int serial_of_file(struct gw_cli *cli, const char *path, struct span *der
     for (size_t i = 0; i < view.serial.n; i++) {
         snprintf(hex + 2 * i, 3, "%02x", (unsigned char)view.serial.p[i]);
     }
-    return pki_serial_parse(span_of(hex, 2 * view.serial.n), serial) ? 0 : gw_cli_no(cli, "%s was not issued by this CA", path);
+    return pki_serial_parse(span_of(hex, 2 * view.serial.n), serial)
+               ? 0
+               : gw_cli_no(cli, "%s was not issued by this CA", path);
 }
 
-int cmd_ca_find(struct gw_cli *cli, struct pki_ca *ca, unsigned filter, struct cmd_ca_found *out) {
+int cmd_ca_find(struct gw_cli *cli, struct pki_ca *ca, unsigned filter, struct cmd_ca_found *out)
+{
     const char *serial = gw_cli_get(cli, "serial"), *file = gw_cli_get(cli, "cert"), *id = gw_cli_get(cli, "spiffe-id");
     char text[PKI_SERIAL_TEXT];
     struct span der = SPAN_NONE;
-    struct pki_ca_query query = { .filter = PKI_CA_ALL, .now_s = cmd_ca_now(), .serial = SPAN_NONE, .spiffe_id = SPAN_NONE };
+    struct pki_ca_query query = {
+        .filter = PKI_CA_ALL, .now_s = cmd_ca_now(), .serial = SPAN_NONE, .spiffe_id = SPAN_NONE
+    };
     struct finding f = { .cli = cli, .by_id = id != NULL };
     int status = 0;
     if (!!serial + !!file + !!id != 1) {
@@ -123,11 +131,13 @@ int cmd_ca_find(struct gw_cli *cli, struct pki_ca *ca, unsigned filter, struct c
 
 // ---- list
 
-static const char *state_of(const struct pki_ca_record *r, int64_t now_s) {
+static const char *state_of(const struct pki_ca_record *r, int64_t now_s)
+{
     return r->revoked_at ? "revoked" : r->not_after < now_s ? "expired" : "valid";
 }
 
-static void put_time(struct json_writer *w, struct span name, int64_t seconds) {
+static void put_time(struct json_writer *w, struct span name, int64_t seconds)
+{
     char text[CMD_CA_TIME];
     cmd_ca_time(seconds, text);
     json_w_key(w, name);
@@ -141,7 +151,8 @@ struct listing {
     size_t n;
 };
 
-static void list_json(const struct listing *l, const struct pki_ca_record *r) {
+static void list_json(const struct listing *l, const struct pki_ca_record *r)
+{
     struct json_writer *w = l->w;
     json_w_object(w);
     json_w_key(w, SPAN("serial"));
@@ -167,7 +178,8 @@ static void list_json(const struct listing *l, const struct pki_ca_record *r) {
     json_w_end(w);
 }
 
-static int list_one(void *ctx, const struct pki_ca_record *r) {
+static int list_one(void *ctx, const struct pki_ca_record *r)
+{
     struct listing *l = ctx;
     char end[CMD_CA_TIME];
     l->n++;
@@ -194,7 +206,8 @@ static int list_one(void *ctx, const struct pki_ca_record *r) {
     return 0;
 }
 
-static int run_list(struct gw_cli *cli) {
+static int run_list(struct gw_cli *cli)
+{
     struct pki_ca *ca = NULL;
     struct buf b;
     struct json_writer w;
@@ -238,7 +251,8 @@ static int run_list(struct gw_cli *cli) {
 
 // ---- revoke
 
-static int revoke_found(struct gw_cli *cli, struct pki_ca *ca, const struct cmd_ca_found *found, int reason) {
+static int revoke_found(struct gw_cli *cli, struct pki_ca *ca, const struct cmd_ca_found *found, int reason)
+{
     struct span *serials = arena_array(&cli->arena, found->n, sizeof *serials);
     if (!serials) {
         return gw_cli_usage(cli, "out of memory");
@@ -248,7 +262,8 @@ static int revoke_found(struct gw_cli *cli, struct pki_ca *ca, const struct cmd_
     }
     int rc = pki_ca_revoke(ca, serials, found->n, reason, cmd_ca_now());
     if (rc) {
-        return cmd_ca_exit(rc) == GW_EXIT_NO ? gw_cli_no(cli, "%s", pki_ca_what(ca)) : gw_cli_usage(cli, "%s", pki_ca_what(ca));
+        return cmd_ca_exit(rc) == GW_EXIT_NO ? gw_cli_no(cli, "%s", pki_ca_what(ca))
+                                             : gw_cli_usage(cli, "%s", pki_ca_what(ca));
     }
     struct buf b;
     buf_init(&b, 0);
@@ -269,13 +284,15 @@ static int revoke_found(struct gw_cli *cli, struct pki_ca *ca, const struct cmd_
     if (cli->json) {
         cmd_ca_print(cli, &b);
     } else {
-        fprintf(cli->out, "gateways learn it from the next CRL: sallyport ca crl --dir %s --out FILE\n", cmd_ca_dir(cli));
+        fprintf(cli->out, "gateways learn it from the next CRL: sallyport ca crl --dir %s --out FILE\n",
+                cmd_ca_dir(cli));
     }
     buf_fini(&b);
     return 0;
 }
 
-static int run_revoke(struct gw_cli *cli) {
+static int run_revoke(struct gw_cli *cli)
+{
     struct pki_ca *ca = NULL;
     struct cmd_ca_found found;
     const char *word = gw_cli_get(cli, "reason");
@@ -315,9 +332,11 @@ static const struct gw_cli_option revoke_options[] = {
     { .name = NULL },
 };
 
-const struct gw_cli_command cmd_ca_list = {
-    .name = "list", .summary = "Lists the certificates that were issued; valid ones by default.", .options = list_options, .run = run_list
-};
+const struct gw_cli_command cmd_ca_list = { .name = "list",
+                                            .summary =
+                                                "Lists the certificates that were issued; valid ones by default.",
+                                            .options = list_options,
+                                            .run = run_list };
 const struct gw_cli_command cmd_ca_revoke = {
     .name = "revoke",
     .summary = "Revokes certificates.",

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 // Reads up to a newline or the end. False on errors, an empty line, or one over the bound.
-static bool read_line(int fd, struct buf *line) {
+static bool read_line(int fd, struct buf *line)
+{
     for (;;) {
         char c;
         ssize_t n = read(fd, &c, 1);
@@ -33,7 +34,8 @@ static bool read_line(int fd, struct buf *line) {
     return buf_len(line) > 0;
 }
 
-static int from_file(struct gw_cli *cli, const char *path, struct buf *line) {
+static int from_file(struct gw_cli *cli, const char *path, struct buf *line)
+{
     struct stat st;
     int rc = 0, fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0) {
@@ -49,7 +51,8 @@ static int from_file(struct gw_cli *cli, const char *path, struct buf *line) {
     return rc;
 }
 
-static bool ask(int tty, const char *prompt, struct buf *line) {
+static bool ask(int tty, const char *prompt, struct buf *line)
+{
     struct termios before, quiet;
     sigset_t hold, old;
     if (tcgetattr(tty, &before) != 0 || write(tty, prompt, strlen(prompt)) < 0) {
@@ -62,7 +65,7 @@ static bool ask(int tty, const char *prompt, struct buf *line) {
     sigaddset(&hold, SIGQUIT);
     sigprocmask(SIG_BLOCK, &hold, &old);
     quiet = before;
-    quiet.c_lflag &= (tcflag_t)~(ECHO | ISIG);
+    quiet.c_lflag &= (tcflag_t) ~(ECHO | ISIG);
     quiet.c_lflag |= ECHONL;
     tcsetattr(tty, TCSAFLUSH, &quiet);
     bool ok = read_line(tty, line);
@@ -76,12 +79,14 @@ static bool ask(int tty, const char *prompt, struct buf *line) {
     return ok;
 }
 
-static int from_terminal(struct gw_cli *cli, const struct gw_passphrase_from *from, struct buf *line) {
+static int from_terminal(struct gw_cli *cli, const struct gw_passphrase_from *from, struct buf *line)
+{
     int rc = 0, tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     struct buf again;
     buf_init(&again, 0);
     if (tty < 0) {
-        rc = gw_cli_usage(cli, "a passphrase is needed and there is no terminal to ask on; use --passphrase-file FILE%s%s",
+        rc = gw_cli_usage(cli,
+                          "a passphrase is needed and there is no terminal to ask on; use --passphrase-file FILE%s%s",
                           from->env ? " or set " : "", from->env ? from->env : "");
     } else if (!ask(tty, from->prompt, line)) {
         rc = gw_cli_usage(cli, "no passphrase was entered");
@@ -95,7 +100,8 @@ static int from_terminal(struct gw_cli *cli, const struct gw_passphrase_from *fr
     return rc;
 }
 
-int gw_cli_passphrase(struct gw_cli *cli, const struct gw_passphrase_from *from, struct buf *out) {
+int gw_cli_passphrase(struct gw_cli *cli, const struct gw_passphrase_from *from, struct buf *out)
+{
     const char *path = from->file;
     if (!path && from->env) {
         path = getenv(from->env);

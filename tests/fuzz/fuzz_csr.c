@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 // Every element, as deep as it goes.
-static void walk(struct span s, unsigned depth) {
+static void walk(struct span s, unsigned depth)
+{
     struct span content;
     int tag;
     int64_t seconds;
@@ -22,7 +23,8 @@ static void walk(struct span s, unsigned depth) {
     }
 }
 
-static void check_names(const struct pki_csr *csr) {
+static void check_names(const struct pki_csr *csr)
+{
     for (size_t i = 0; i < csr->n_names; i++) {
         for (size_t j = 0; j < csr->names[i].n; j++) {
             if (csr->names[i].p[j] < 0x20 || csr->names[i].p[j] > 0x7e) {
@@ -33,7 +35,8 @@ static void check_names(const struct pki_csr *csr) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
     struct span text = span_of(data, size), rest = text, label;
     struct arena arena;
     struct pki_csr csr;

@@ -20,7 +20,8 @@ static struct {
     int64_t ms;
 } seen;
 
-static int run_issue(struct gw_cli *cli) {
+static int run_issue(struct gw_cli *cli)
+{
     const char *v;
     memset(&seen, 0, sizeof seen);
     seen.ran = true;
@@ -58,7 +59,8 @@ static const struct gw_cli_command *const commands[] = { &ca, NULL };
 static char out_text[8192], err_text[8192];
 
 // Words after the program's name, ended by NULL. What was written is in out_text and err_text.
-static int call(const char *first, ...) {
+static int call(const char *first, ...)
+{
     char *argv[32] = { "sallyport" };
     int argc = 1;
     va_list ap;
@@ -79,9 +81,11 @@ static int call(const char *first, ...) {
 
 // ---- tests
 
-static void options_are_read_in_both_spellings(void **state) {
+static void options_are_read_in_both_spellings(void **state)
+{
     (void)state;
-    assert_int_equal(0, call("ca", "issue", "--ttl", "24h", "--dns=a", "x", "--dns", "b", "--force", "--json", "--id", "-1", "--", "--y", NULL));
+    assert_int_equal(0, call("ca", "issue", "--ttl", "24h", "--dns=a", "x", "--dns", "b", "--force", "--json", "--id",
+                             "-1", "--", "--y", NULL));
     assert_int_equal(86400000, seen.ms);
     assert_string_equal("a,b,", seen.names);
     assert_string_equal("x,--y,", seen.args);
@@ -90,7 +94,8 @@ static void options_are_read_in_both_spellings(void **state) {
     assert_string_equal("", err_text);
 }
 
-static void unknown_option_says_what_was_meant(void **state) {
+static void unknown_option_says_what_was_meant(void **state)
+{
     (void)state;
     assert_int_equal(2, call("ca", "issue", "--ttk", "1h", NULL));
     assert_string_equal("sallyport ca issue: unknown option --ttk; did you mean --ttl?\n", err_text);
@@ -101,12 +106,14 @@ static void unknown_option_says_what_was_meant(void **state) {
     assert_false(seen.ran);
 }
 
-static void bad_usage_is_status_2_and_runs_nothing(void **state) {
+static void bad_usage_is_status_2_and_runs_nothing(void **state)
+{
     (void)state;
     assert_int_equal(2, call("ca", "issue", NULL)); // --id is required
     assert_string_equal("sallyport ca issue: --id ID is required\n", err_text);
     assert_int_equal(2, call("ca", "issue", "--id", NULL));
-    assert_int_equal(2, call("ca", "issue", "--id", "--force", NULL)); // a forgotten value does not swallow the next option
+    assert_int_equal(
+        2, call("ca", "issue", "--id", "--force", NULL)); // a forgotten value does not swallow the next option
     assert_string_equal("sallyport ca issue: --id needs a value (ID)\n", err_text);
     assert_int_equal(2, call("ca", "issue", "--id", "a", "--id", "b", NULL));
     assert_string_equal("sallyport ca issue: --id is given twice\n", err_text);
@@ -119,7 +126,8 @@ static void bad_usage_is_status_2_and_runs_nothing(void **state) {
     assert_string_equal("", out_text);
 }
 
-static void unknown_command_says_what_was_meant(void **state) {
+static void unknown_command_says_what_was_meant(void **state)
+{
     (void)state;
     assert_int_equal(2, call("cb", NULL));
     assert_string_equal("sallyport: unknown command 'cb'; did you mean 'ca'?\n", err_text);
@@ -130,7 +138,8 @@ static void unknown_command_says_what_was_meant(void **state) {
     assert_int_equal(2, call("--frobnicate", NULL));
 }
 
-static void help_comes_from_the_table(void **state) {
+static void help_comes_from_the_table(void **state)
+{
     (void)state;
     assert_int_equal(0, call("--help", NULL));
     assert_non_null(strstr(out_text, "ca           A CA."));
@@ -147,7 +156,8 @@ static void help_comes_from_the_table(void **state) {
     assert_string_equal("sallyport 1.2.3\n", out_text);
 }
 
-static void full_output_is_not_success(void **state) {
+static void full_output_is_not_success(void **state)
+{
     char *argv[] = { "sallyport", "ca", "issue", "--id=a" };
     FILE *full = fopen("/dev/full", "w");
     (void)state;
@@ -162,7 +172,8 @@ static void full_output_is_not_success(void **state) {
 
 // ---- passphrases
 
-static int passphrase_from(const char *content, unsigned mode, bool confirm, struct buf *out) {
+static int passphrase_from(const char *content, unsigned mode, bool confirm, struct buf *out)
+{
     char path[] = "/tmp/sallyport-passphrase-XXXXXX";
     struct gw_cli cli = { .path = "sallyport x", .out = stdout };
     int fd = mkstemp(path);
@@ -172,13 +183,15 @@ static int passphrase_from(const char *content, unsigned mode, bool confirm, str
     close(fd);
     memset(err_text, 0, sizeof err_text);
     cli.err = fmemopen(err_text, sizeof err_text - 1, "w");
-    int rc = gw_cli_passphrase(&cli, &(struct gw_passphrase_from){ .file = path, .prompt = "", .confirm = confirm }, out);
+    int rc =
+        gw_cli_passphrase(&cli, &(struct gw_passphrase_from){ .file = path, .prompt = "", .confirm = confirm }, out);
     fclose(cli.err);
     unlink(path);
     return rc;
 }
 
-static void passphrase_file_counts_to_the_end_of_the_first_line(void **state) {
+static void passphrase_file_counts_to_the_end_of_the_first_line(void **state)
+{
     struct buf b;
     (void)state;
     buf_init(&b, 0);
@@ -190,7 +203,8 @@ static void passphrase_file_counts_to_the_end_of_the_first_line(void **state) {
     buf_wipe(&b);
 }
 
-static void bad_passphrase_files_are_refused_without_showing_them(void **state) {
+static void bad_passphrase_files_are_refused_without_showing_them(void **state)
+{
     struct buf b;
     (void)state;
     buf_init(&b, 0);
@@ -209,7 +223,8 @@ static void bad_passphrase_files_are_refused_without_showing_them(void **state) 
     buf_wipe(&b);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_are_read_in_both_spellings),
         cmocka_unit_test(unknown_option_says_what_was_meant),

@@ -27,31 +27,36 @@ struct place {
     char what[512];
 };
 
-static inline int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at) {
+static inline int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
+{
     (void)st;
     (void)type;
     (void)at;
     return remove(path);
 }
 
-static inline void place_init(struct place *p) {
+static inline void place_init(struct place *p)
+{
     const char *tmp = getenv("TMPDIR");
     snprintf(p->top, sizeof p->top, "%s/sallyport-ca-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(p->top));
     snprintf(p->dir, sizeof p->dir, "%s/ca", p->top);
 }
 
-static inline void place_fini(struct place *p) {
+static inline void place_fini(struct place *p)
+{
     nftw(p->top, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static inline struct pki_ca_init plain_init(const struct place *p) {
+static inline struct pki_ca_init plain_init(const struct place *p)
+{
     return (struct pki_ca_init){
         .dir = p->dir, .trust_domain = SPAN("example.org"), .passphrase = SPAN_NONE, .now_s = NOW
     };
 }
 
-static inline struct pki_ca *open_ca(struct place *p, int busy_ms) {
+static inline struct pki_ca *open_ca(struct place *p, int busy_ms)
+{
     struct pki_ca *ca = NULL;
     int rc = pki_ca_open(p->dir, busy_ms, &ca, p->what, sizeof p->what);
     if (rc) {
@@ -60,7 +65,8 @@ static inline struct pki_ca *open_ca(struct place *p, int busy_ms) {
     return ca;
 }
 
-static inline struct pki_ca *open_unlocked(struct place *p, int busy_ms) {
+static inline struct pki_ca *open_unlocked(struct place *p, int busy_ms)
+{
     struct pki_ca *ca = open_ca(p, busy_ms);
     if (pki_ca_unlock(ca, PKI_CA_ISSUING, NULL, SPAN_NONE, NOW) != 0) {
         fail_msg("%s", pki_ca_what(ca));
@@ -68,7 +74,8 @@ static inline struct pki_ca *open_unlocked(struct place *p, int busy_ms) {
     return ca;
 }
 
-static inline struct pki_ca *new_ca(struct place *p) {
+static inline struct pki_ca *new_ca(struct place *p)
+{
     struct pki_ca_init init = plain_init(p);
     place_init(p);
     if (pki_ca_init(&init, p->what, sizeof p->what) != 0) {
@@ -77,12 +84,14 @@ static inline struct pki_ca *new_ca(struct place *p) {
     return open_unlocked(p, 10000);
 }
 
-static inline struct pki_ca_request request_for(struct span id, const struct pki_key *key) {
+static inline struct pki_ca_request request_for(struct span id, const struct pki_key *key)
+{
     return (struct pki_ca_request){ .spiffe_id = id, .ttl = DAY, .key = key, .now_s = NOW };
 }
 
 // Issues for `id` with a new P-256 key; the certificate's DER is appended to `der`.
-static inline int issue_to(struct pki_ca *ca, struct span id, struct buf *der, struct pki_ca_issued *issued) {
+static inline int issue_to(struct pki_ca *ca, struct span id, struct buf *der, struct pki_ca_issued *issued)
+{
     struct pki_key *key = pki_key_generate(PKI_KEY_P256, 0);
     struct pki_ca_request request = request_for(id, key);
     assert_non_null(key);
@@ -91,20 +100,21 @@ static inline int issue_to(struct pki_ca *ca, struct span id, struct buf *der, s
     return rc;
 }
 
-static inline int count_one(void *ctx, const struct pki_ca_record *r) {
+static inline int count_one(void *ctx, const struct pki_ca_record *r)
+{
     (void)r;
     ++*(size_t *)ctx;
     return 0;
 }
 
-static inline size_t count(struct pki_ca *ca, unsigned filter) {
+static inline size_t count(struct pki_ca *ca, unsigned filter)
+{
     size_t n = 0;
-    assert_int_equal(0, pki_ca_store_each(pki_ca_store(ca),
-                                          &(struct pki_ca_query){ .filter = filter,
-                                                                  .now_s = NOW,
-                                                                  .serial = SPAN_NONE,
-                                                                  .spiffe_id = SPAN_NONE },
-                                          count_one, &n));
+    assert_int_equal(
+        0, pki_ca_store_each(
+               pki_ca_store(ca),
+               &(struct pki_ca_query){ .filter = filter, .now_s = NOW, .serial = SPAN_NONE, .spiffe_id = SPAN_NONE },
+               count_one, &n));
     return n;
 }
 

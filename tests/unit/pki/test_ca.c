@@ -12,7 +12,8 @@
 
 // ---- helpers
 
-static struct buf file_of(const struct place *p, const char *name) {
+static struct buf file_of(const struct place *p, const char *name)
+{
     struct buf b;
     char path[400];
     snprintf(path, sizeof path, "%s/%s", p->dir, name);
@@ -21,7 +22,8 @@ static struct buf file_of(const struct place *p, const char *name) {
     return b;
 }
 
-static unsigned mode_of(const struct place *p, const char *name) {
+static unsigned mode_of(const struct place *p, const char *name)
+{
     struct stat st;
     char path[400];
     snprintf(path, sizeof path, "%s/%s", p->dir, name);
@@ -29,7 +31,8 @@ static unsigned mode_of(const struct place *p, const char *name) {
     return st.st_mode & 07777;
 }
 
-static struct buf issuing_der(const struct place *p) {
+static struct buf issuing_der(const struct place *p)
+{
     struct buf pem = file_of(p, "issuing/cert.pem"), der;
     struct span rest = buf_span(&pem), label;
     buf_init(&der, 0);
@@ -39,8 +42,9 @@ static struct buf issuing_der(const struct place *p) {
 }
 
 // What the gateway itself says of a certificate of this CA.
-static int gateway_says(struct pki_ca *ca, const struct place *p, struct span leaf, bool with_crl, struct pki_identity *id,
-                        struct arena *arena) {
+static int gateway_says(struct pki_ca *ca, const struct place *p, struct span leaf, bool with_crl,
+                        struct pki_identity *id, struct arena *arena)
+{
     struct buf bundle, crls, issuing = issuing_der(p);
     struct pki_trust *trust = pki_trust_new();
     struct pki_revocation *revocation = pki_revocation_new();
@@ -54,7 +58,8 @@ static int gateway_says(struct pki_ca *ca, const struct place *p, struct span le
     assert_int_equal(0, pki_trust_add_pem(trust, SPAN("example.org"), buf_span(&bundle), SPAN("bundle.pem"), &diags));
     if (with_crl) {
         assert_int_equal(0, pki_ca_crl_pem(ca, PKI_CA_ROOT | PKI_CA_ISSUING, NOW, &crls));
-        assert_int_equal(0, pki_revocation_add_crl(revocation, SPAN("example.org"), buf_span(&crls), SPAN("crl.pem"), &diags));
+        assert_int_equal(
+            0, pki_revocation_add_crl(revocation, SPAN("example.org"), buf_span(&crls), SPAN("crl.pem"), &diags));
     }
     int rc = pki_trust_verify(trust, with_crl ? revocation : NULL, &options, leaf, &intermediate, 1, NOW, arena, id);
     assert_int_equal(0, diags.errors);
@@ -69,7 +74,8 @@ static int gateway_says(struct pki_ca *ca, const struct place *p, struct span le
 
 // ---- init
 
-static void folder_is_0700_and_keys_are_0600(void **state) {
+static void folder_is_0700_and_keys_are_0600(void **state)
+{
     struct place p;
     (void)state;
     pki_ca_close(new_ca(&p));
@@ -82,7 +88,8 @@ static void folder_is_0700_and_keys_are_0600(void **state) {
     place_fini(&p);
 }
 
-static void existing_ca_is_not_touched(void **state) {
+static void existing_ca_is_not_touched(void **state)
+{
     struct place p;
     (void)state;
     pki_ca_close(new_ca(&p));
@@ -97,7 +104,8 @@ static void existing_ca_is_not_touched(void **state) {
     place_fini(&p);
 }
 
-static void folder_with_other_files_is_refused_and_an_empty_one_is_used(void **state) {
+static void folder_with_other_files_is_refused_and_an_empty_one_is_used(void **state)
+{
     struct place p;
     char path[400];
     (void)state;
@@ -113,7 +121,8 @@ static void folder_with_other_files_is_refused_and_an_empty_one_is_used(void **s
     place_fini(&p);
 }
 
-static void failed_init_leaves_nothing(void **state) {
+static void failed_init_leaves_nothing(void **state)
+{
     struct place p;
     (void)state;
     place_init(&p);
@@ -127,7 +136,8 @@ static void failed_init_leaves_nothing(void **state) {
     assert_int_equal(0, rmdir(p.top)); // so it is empty
 }
 
-static void keys_are_encrypted_with_the_passphrase(void **state) {
+static void keys_are_encrypted_with_the_passphrase(void **state)
+{
     struct place p;
     (void)state;
     place_init(&p);
@@ -149,7 +159,8 @@ static void keys_are_encrypted_with_the_passphrase(void **state) {
     place_fini(&p);
 }
 
-static void key_of_another_ca_does_not_unlock(void **state) {
+static void key_of_another_ca_does_not_unlock(void **state)
+{
     struct place p;
     char path[400];
     (void)state;
@@ -161,7 +172,8 @@ static void key_of_another_ca_does_not_unlock(void **state) {
     place_fini(&p);
 }
 
-static void root_can_be_kept_elsewhere(void **state) {
+static void root_can_be_kept_elsewhere(void **state)
+{
     struct place p;
     char from[400], to[400];
     bool due;
@@ -196,7 +208,8 @@ static void root_can_be_kept_elsewhere(void **state) {
 
 // ---- issuing
 
-static void gateway_accepts_what_the_ca_issues(void **state) {
+static void gateway_accepts_what_the_ca_issues(void **state)
+{
     struct place p;
     struct arena arena;
     struct pki_identity id;
@@ -218,7 +231,8 @@ static void gateway_accepts_what_the_ca_issues(void **state) {
     place_fini(&p);
 }
 
-static void every_kind_of_key_gets_a_certificate_that_the_gateway_accepts(void **state) {
+static void every_kind_of_key_gets_a_certificate_that_the_gateway_accepts(void **state)
+{
     static const enum pki_key_type types[] = { PKI_KEY_P256, PKI_KEY_P384, PKI_KEY_P521, PKI_KEY_ED25519, PKI_KEY_RSA };
     struct place p;
     struct arena arena;
@@ -242,7 +256,8 @@ static void every_kind_of_key_gets_a_certificate_that_the_gateway_accepts(void *
     place_fini(&p);
 }
 
-static void revoked_certificate_is_refused_by_the_gateway(void **state) {
+static void revoked_certificate_is_refused_by_the_gateway(void **state)
+{
     struct place p;
     struct arena arena;
     struct pki_identity id;
@@ -266,7 +281,8 @@ static void revoked_certificate_is_refused_by_the_gateway(void **state) {
     place_fini(&p);
 }
 
-static void revoking_several_is_all_or_nothing(void **state) {
+static void revoking_several_is_all_or_nothing(void **state)
+{
     struct place p;
     struct pki_ca_issued issued;
     struct buf der;
@@ -282,11 +298,18 @@ static void revoking_several_is_all_or_nothing(void **state) {
     place_fini(&p);
 }
 
-static void names_outside_the_trust_domain_are_refused(void **state) {
+static void names_outside_the_trust_domain_are_refused(void **state)
+{
     static const struct span bad[] = {
-        SPAN("spiffe://other.org/a"), SPAN("spiffe://example.org"),       SPAN("spiffe://example.org/"),
-        SPAN("spiffe://example.org/a/../b"), SPAN("spiffe://sub.example.org/a"), SPAN("https://example.org/a"),
-        SPAN("SPIFFE://example.org/a"), SPAN("spiffe://example.org/a%20b"), SPAN("spiffe://example.org/a\nspiffe://example.org/b"),
+        SPAN("spiffe://other.org/a"),
+        SPAN("spiffe://example.org"),
+        SPAN("spiffe://example.org/"),
+        SPAN("spiffe://example.org/a/../b"),
+        SPAN("spiffe://sub.example.org/a"),
+        SPAN("https://example.org/a"),
+        SPAN("SPIFFE://example.org/a"),
+        SPAN("spiffe://example.org/a%20b"),
+        SPAN("spiffe://example.org/a\nspiffe://example.org/b"),
         SPAN(""),
     };
     struct place p;
@@ -305,9 +328,12 @@ static void names_outside_the_trust_domain_are_refused(void **state) {
     place_fini(&p);
 }
 
-static void bad_dns_names_are_refused(void **state) {
-    static const struct span bad[] = { SPAN(""),        SPAN("*.example.org"), SPAN("Example.org"), SPAN("a..b"),      SPAN("-a.example"),
-                                       SPAN("a b"),     SPAN("10.0.0.1"),      SPAN("a\nb"),        SPAN("example.org."), SPAN("a/b") };
+static void bad_dns_names_are_refused(void **state)
+{
+    static const struct span bad[] = { SPAN(""),         SPAN("*.example.org"), SPAN("Example.org"),
+                                       SPAN("a..b"),     SPAN("-a.example"),    SPAN("a b"),
+                                       SPAN("10.0.0.1"), SPAN("a\nb"),          SPAN("example.org."),
+                                       SPAN("a/b") };
     struct place p;
     struct pki_ca_issued issued;
     struct buf der;
@@ -329,7 +355,8 @@ static void bad_dns_names_are_refused(void **state) {
     place_fini(&p);
 }
 
-static void dns_names_outside_the_zones_are_refused(void **state) {
+static void dns_names_outside_the_zones_are_refused(void **state)
+{
     struct place p;
     struct pki_ca_issued issued;
     struct buf der;
@@ -359,7 +386,8 @@ static void dns_names_outside_the_zones_are_refused(void **state) {
     place_fini(&p);
 }
 
-static void certificate_never_outlives_the_issuing_ca(void **state) {
+static void certificate_never_outlives_the_issuing_ca(void **state)
+{
     struct place p;
     struct pki_ca_issued issued;
     struct buf der;
@@ -385,7 +413,8 @@ static void certificate_never_outlives_the_issuing_ca(void **state) {
     place_fini(&p);
 }
 
-static void dates_are_exact_to_the_second(void **state) {
+static void dates_are_exact_to_the_second(void **state)
+{
     struct place p;
     struct pki_ca_issued issued;
     struct pki_x509_view view;
@@ -412,7 +441,8 @@ static void dates_are_exact_to_the_second(void **state) {
     place_fini(&p);
 }
 
-static void new_issuing_ca_signs_and_the_old_one_still_counts(void **state) {
+static void new_issuing_ca_signs_and_the_old_one_still_counts(void **state)
+{
     struct place p;
     struct arena arena;
     struct pki_identity id;
@@ -458,7 +488,8 @@ static void new_issuing_ca_signs_and_the_old_one_still_counts(void **state) {
 // ---- CRLs and bundles
 
 // The number in the CRL's own extension.
-static uint64_t number_in(struct span crl) {
+static uint64_t number_in(struct span crl)
+{
     const char *at = memmem(crl.p, crl.n, "\x06\x03\x55\x1d\x14\x04", 6);
     assert_non_null(at);
     struct span rest = span_of(at + 5, (size_t)(crl.p + crl.n - at - 5)), octets, v;
@@ -468,7 +499,8 @@ static uint64_t number_in(struct span crl) {
     return (unsigned char)v.p[0];
 }
 
-static void crl_number_grows_by_one(void **state) {
+static void crl_number_grows_by_one(void **state)
+{
     struct place p;
     (void)state;
     struct pki_ca *ca = new_ca(&p);
@@ -485,7 +517,8 @@ static void crl_number_grows_by_one(void **state) {
     place_fini(&p);
 }
 
-static void crl_number_is_not_shared_by_two_that_sign_at_once(void **state) {
+static void crl_number_is_not_shared_by_two_that_sign_at_once(void **state)
+{
     struct place p;
     struct buf der;
     (void)state;
@@ -501,7 +534,8 @@ static void crl_number_is_not_shared_by_two_that_sign_at_once(void **state) {
     place_fini(&p);
 }
 
-static size_t crl_size(struct pki_ca *ca, int64_t now_s) {
+static size_t crl_size(struct pki_ca *ca, int64_t now_s)
+{
     struct buf der;
     buf_init(&der, 0);
     assert_int_equal(0, pki_ca_sign_crl(ca, PKI_CA_ISSUING, DAY, now_s));
@@ -511,7 +545,8 @@ static size_t crl_size(struct pki_ca *ca, int64_t now_s) {
     return n;
 }
 
-static void expired_revocations_leave_the_crl_after_a_week(void **state) {
+static void expired_revocations_leave_the_crl_after_a_week(void **state)
+{
     struct place p;
     struct pki_ca_issued issued;
     struct buf der;
@@ -530,7 +565,8 @@ static void expired_revocations_leave_the_crl_after_a_week(void **state) {
     place_fini(&p);
 }
 
-static void revoking_the_issuing_ca_makes_the_root_crl_due(void **state) {
+static void revoking_the_issuing_ca_makes_the_root_crl_due(void **state)
+{
     struct place p;
     struct buf der;
     struct pki_x509_view view;
@@ -559,7 +595,8 @@ static void revoking_the_issuing_ca_makes_the_root_crl_due(void **state) {
     place_fini(&p);
 }
 
-static void bundle_jwks_is_read_by_the_gateway(void **state) {
+static void bundle_jwks_is_read_by_the_gateway(void **state)
+{
     struct place p;
     struct buf jwks;
     struct diags diags;
@@ -590,7 +627,8 @@ static void bundle_jwks_is_read_by_the_gateway(void **state) {
     place_fini(&p);
 }
 
-static void reasons_are_read_in_both_spellings(void **state) {
+static void reasons_are_read_in_both_spellings(void **state)
+{
     (void)state;
     assert_int_equal(1, pki_crl_reason_parse(SPAN("keyCompromise")));
     assert_int_equal(1, pki_crl_reason_parse(SPAN("key-compromise")));
@@ -599,11 +637,13 @@ static void reasons_are_read_in_both_spellings(void **state) {
     assert_int_equal(-1, pki_crl_reason_parse(SPAN("key")));
     assert_int_equal(-1, pki_crl_reason_parse(SPAN("")));
     for (size_t i = 0; pki_crl_reasons[i]; i++) {
-        assert_string_equal(pki_crl_reasons[i], pki_crl_reason_name(pki_crl_reason_parse(span_str(pki_crl_reasons[i]))));
+        assert_string_equal(pki_crl_reasons[i],
+                            pki_crl_reason_name(pki_crl_reason_parse(span_str(pki_crl_reasons[i]))));
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folder_is_0700_and_keys_are_0600),
         cmocka_unit_test(existing_ca_is_not_touched),

@@ -15,10 +15,12 @@
 // ---- children that issue
 
 // Issues until `most` or for ever, writing each serial to `out` once the certificate is in the child's hands. Exits 0, or 1 on an error.
-static void issue_in_child(const struct place *p, int out, int most) {
+static void issue_in_child(const struct place *p, int out, int most)
+{
     struct pki_ca *ca = NULL;
     char what[512];
-    if (pki_ca_open(p->dir, 30000, &ca, what, sizeof what) != 0 || pki_ca_unlock(ca, PKI_CA_ISSUING, NULL, SPAN_NONE, NOW) != 0) {
+    if (pki_ca_open(p->dir, 30000, &ca, what, sizeof what) != 0 ||
+        pki_ca_unlock(ca, PKI_CA_ISSUING, NULL, SPAN_NONE, NOW) != 0) {
         _exit(1);
     }
     struct pki_key *key = pki_key_generate(PKI_KEY_P256, 0);
@@ -42,7 +44,8 @@ static void issue_in_child(const struct place *p, int out, int most) {
 }
 
 // Reads what the children handed out until all have closed the pipe; returns how many, each checked to be in the registry.
-static size_t check_handed_out(struct place *p, int in) {
+static size_t check_handed_out(struct place *p, int in)
+{
     struct pki_ca *ca = open_ca(p, 10000);
     char serial[33] = { 0 };
     size_t n = 0;
@@ -61,19 +64,22 @@ static size_t check_handed_out(struct place *p, int in) {
     return n;
 }
 
-static int text_is_ok(void *ctx, int n, char **values, char **names) {
+static int text_is_ok(void *ctx, int n, char **values, char **names)
+{
     (void)names;
     *(bool *)ctx = n == 1 && strcmp(values[0], "ok") == 0;
     return 0;
 }
 
-static int certificate_reads_back(void *ctx, const struct pki_ca_record *r) {
+static int certificate_reads_back(void *ctx, const struct pki_ca_record *r)
+{
     struct pki_x509_view view;
     (void)ctx;
     return pki_x509_view(r->certificate, &view); // what is recorded is whole
 }
 
-static void check_registry(struct place *p) {
+static void check_registry(struct place *p)
+{
     char path[400];
     bool ok = false;
     sqlite3 *db;
@@ -83,17 +89,17 @@ static void check_registry(struct place *p) {
     assert_true(ok);
     sqlite3_close(db);
     struct pki_ca *ca = open_unlocked(p, 10000);
-    assert_int_equal(0, pki_ca_store_each(pki_ca_store(ca),
-                                          &(struct pki_ca_query){ .filter = PKI_CA_ALL,
-                                                                  .now_s = NOW,
-                                                                  .serial = SPAN_NONE,
-                                                                  .spiffe_id = SPAN_NONE },
-                                          certificate_reads_back, NULL));
+    assert_int_equal(
+        0, pki_ca_store_each(pki_ca_store(ca),
+                             &(struct pki_ca_query){
+                                 .filter = PKI_CA_ALL, .now_s = NOW, .serial = SPAN_NONE, .spiffe_id = SPAN_NONE },
+                             certificate_reads_back, NULL));
     assert_int_equal(0, pki_ca_sign_crl(ca, PKI_CA_ISSUING, DAY, NOW));
     pki_ca_close(ca);
 }
 
-static void kill_at_any_moment_loses_no_certificate_that_was_handed_out(void **state) {
+static void kill_at_any_moment_loses_no_certificate_that_was_handed_out(void **state)
+{
     enum { ROUNDS = 40 };
     struct place p;
     int fds[2];
@@ -124,7 +130,8 @@ static void kill_at_any_moment_loses_no_certificate_that_was_handed_out(void **s
     place_fini(&p);
 }
 
-static void two_processes_at_once_issue_fifty_each_with_different_serials(void **state) {
+static void two_processes_at_once_issue_fifty_each_with_different_serials(void **state)
+{
     struct place p;
     int fds[2], status;
     pid_t children[2];
@@ -159,7 +166,8 @@ static void two_processes_at_once_issue_fifty_each_with_different_serials(void *
     place_fini(&p);
 }
 
-static void locked_registry_is_a_clear_error_and_changes_nothing(void **state) {
+static void locked_registry_is_a_clear_error_and_changes_nothing(void **state)
+{
     struct place p;
     char path[400];
     sqlite3 *db;
@@ -186,12 +194,14 @@ static void locked_registry_is_a_clear_error_and_changes_nothing(void **state) {
 }
 
 // Stands in for a full disk: the file may not grow. Issues until the first failure; exits with what was wrong, 0 if all was as it should be.
-static int issue_until_full(const struct place *p) {
+static int issue_until_full(const struct place *p)
+{
     struct pki_ca *ca = NULL;
     char what[512];
     struct rlimit limit = { 96 * 1024, 96 * 1024 };
     signal(SIGXFSZ, SIG_IGN);
-    if (pki_ca_open(p->dir, 1000, &ca, what, sizeof what) != 0 || pki_ca_unlock(ca, PKI_CA_ISSUING, NULL, SPAN_NONE, NOW) != 0) {
+    if (pki_ca_open(p->dir, 1000, &ca, what, sizeof what) != 0 ||
+        pki_ca_unlock(ca, PKI_CA_ISSUING, NULL, SPAN_NONE, NOW) != 0) {
         return 1;
     }
     struct pki_key *key = pki_key_generate(PKI_KEY_P256, 0);
@@ -212,7 +222,8 @@ static int issue_until_full(const struct place *p) {
     return 6;
 }
 
-static void full_disk_is_a_clear_error_and_leaves_the_registry_whole(void **state) {
+static void full_disk_is_a_clear_error_and_leaves_the_registry_whole(void **state)
+{
     struct place p;
     int status;
     (void)state;
@@ -228,7 +239,8 @@ static void full_disk_is_a_clear_error_and_leaves_the_registry_whole(void **stat
     place_fini(&p);
 }
 
-static void kill_during_init_leaves_no_ca_or_a_whole_one(void **state) {
+static void kill_during_init_leaves_no_ca_or_a_whole_one(void **state)
+{
     struct place p;
     unsigned whole = 0;
     (void)state;
@@ -258,7 +270,8 @@ static void kill_during_init_leaves_no_ca_or_a_whole_one(void **state) {
     place_fini(&p);
 }
 
-static void somebody_elses_database_is_refused(void **state) {
+static void somebody_elses_database_is_refused(void **state)
+{
     struct place p;
     char path[400];
     sqlite3 *db;
@@ -273,18 +286,25 @@ static void somebody_elses_database_is_refused(void **state) {
     sqlite3_close(db);
     assert_int_equal(ERR_STORE_FAILED, pki_ca_open(p.dir, 0, &ca, p.what, sizeof p.what));
     assert_non_null(strstr(p.what, "not the registry"));
-    assert_int_equal(0, file_write(path, SPAN("this is not a database, and longer than the header of one would be.................."), 0600));
+    assert_int_equal(
+        0,
+        file_write(path, SPAN("this is not a database, and longer than the header of one would be.................."),
+                   0600));
     assert_int_equal(ERR_STORE_FAILED, pki_ca_open(p.dir, 0, &ca, p.what, sizeof p.what));
     assert_non_null(strstr(p.what, "damaged"));
     assert_null(ca);
     place_fini(&p);
 }
 
-static void serial_is_used_once(void **state) {
+static void serial_is_used_once(void **state)
+{
     struct place p;
     (void)state;
     struct pki_ca *ca = new_ca(&p);
-    struct pki_ca_record record = { .serial = SPAN("abcd"), .issuer = 2, .spiffe_id = SPAN("spiffe://example.org/a"), .dns = SPAN(""),
+    struct pki_ca_record record = { .serial = SPAN("abcd"),
+                                    .issuer = 2,
+                                    .spiffe_id = SPAN("spiffe://example.org/a"),
+                                    .dns = SPAN(""),
                                     .certificate = SPAN("x") };
     struct pki_ca_store *store = pki_ca_store(ca);
     assert_int_equal(0, pki_ca_store_begin(store));
@@ -296,7 +316,8 @@ static void serial_is_used_once(void **state) {
     place_fini(&p);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kill_at_any_moment_loses_no_certificate_that_was_handed_out),
         cmocka_unit_test(two_processes_at_once_issue_fifty_each_with_different_serials),

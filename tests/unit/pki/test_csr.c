@@ -19,7 +19,8 @@ struct recipe {
     bool no_version, trailing;
 };
 
-static void put_san(struct pki_der *d, const struct recipe *r) {
+static void put_san(struct pki_der *d, const struct recipe *r)
+{
     pki_der_begin(d, PKI_DER_SEQUENCE);
     pki_der_oid(d, pki_oid_ext_request);
     pki_der_begin(d, PKI_DER_SET);
@@ -41,7 +42,8 @@ static void put_san(struct pki_der *d, const struct recipe *r) {
 }
 
 // Appends the request, DER.
-static void make(const struct recipe *r, struct buf *out) {
+static void make(const struct recipe *r, struct buf *out)
+{
     struct pki_key *key = pki_key_generate(r->type ? r->type : PKI_KEY_P256, r->bits);
     struct buf tbs;
     buf_init(&tbs, 0);
@@ -76,14 +78,16 @@ static void make(const struct recipe *r, struct buf *out) {
     pki_key_free(key);
 }
 
-static int parse(struct span text, struct arena *a, struct pki_csr *csr) {
+static int parse(struct span text, struct arena *a, struct pki_csr *csr)
+{
     const char *why = NULL;
     int rc = pki_csr_parse(text, a, csr, &why);
     assert_true(rc == 0 || (why && *why));
     return rc;
 }
 
-static int parse_recipe(const struct recipe *r) {
+static int parse_recipe(const struct recipe *r)
+{
     struct arena a;
     struct pki_csr csr;
     struct buf der;
@@ -99,7 +103,8 @@ static int parse_recipe(const struct recipe *r) {
     return rc;
 }
 
-static void every_kind_of_key_proves_possession(void **state) {
+static void every_kind_of_key_proves_possession(void **state)
+{
     (void)state;
     assert_int_equal(0, parse_recipe(&(struct recipe){ .type = PKI_KEY_P256 }));
     assert_int_equal(0, parse_recipe(&(struct recipe){ .type = PKI_KEY_P384 }));
@@ -108,7 +113,8 @@ static void every_kind_of_key_proves_possession(void **state) {
     assert_int_equal(0, parse_recipe(&(struct recipe){ .type = PKI_KEY_RSA, .bits = 2048 }));
 }
 
-static void request_signed_by_another_key_is_refused(void **state) {
+static void request_signed_by_another_key_is_refused(void **state)
+{
     static const enum pki_key_type types[] = { PKI_KEY_P256, PKI_KEY_P384, PKI_KEY_ED25519 };
     (void)state;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
@@ -121,7 +127,8 @@ static void request_signed_by_another_key_is_refused(void **state) {
 }
 
 // Names that are put in after signing, a key that is exchanged: nothing survives a changed bit.
-static void every_changed_bit_is_refused(void **state) {
+static void every_changed_bit_is_refused(void **state)
+{
     struct arena a;
     struct pki_csr csr;
     struct buf der;
@@ -145,7 +152,8 @@ static void every_changed_bit_is_refused(void **state) {
     buf_fini(&der);
 }
 
-static void every_cut_is_refused(void **state) {
+static void every_cut_is_refused(void **state)
+{
     struct arena a;
     struct pki_csr csr;
     struct buf der;
@@ -163,7 +171,8 @@ static void every_cut_is_refused(void **state) {
 }
 
 // A P-256 request whose signature algorithm claims SHA-1 (1.2.840.10045.4.1).
-static void sha1_is_refused_as_weak(void **state) {
+static void sha1_is_refused_as_weak(void **state)
+{
     struct arena a;
     struct pki_csr csr;
     struct buf der, other;
@@ -194,9 +203,10 @@ static void sha1_is_refused_as_weak(void **state) {
     arena_fini(&a);
 }
 
-static void requested_names_are_reported(void **state) {
-    static const struct span want[] = { SPAN("CN=root?[31m"), SPAN("URI:spiffe://example.org/admin"), SPAN("DNS:evil.example"),
-                                        SPAN("IP:10.0.0.1") };
+static void requested_names_are_reported(void **state)
+{
+    static const struct span want[] = { SPAN("CN=root?[31m"), SPAN("URI:spiffe://example.org/admin"),
+                                        SPAN("DNS:evil.example"), SPAN("IP:10.0.0.1") };
     struct arena a;
     struct pki_csr csr;
     struct buf der;
@@ -214,7 +224,8 @@ static void requested_names_are_reported(void **state) {
     arena_fini(&a);
 }
 
-static void pem_with_other_blocks_before_it_is_read(void **state) {
+static void pem_with_other_blocks_before_it_is_read(void **state)
+{
     struct arena a;
     struct pki_csr csr;
     struct buf der, pem;
@@ -233,7 +244,8 @@ static void pem_with_other_blocks_before_it_is_read(void **state) {
     arena_fini(&a);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_key_proves_possession),
         cmocka_unit_test(request_signed_by_another_key_is_refused),

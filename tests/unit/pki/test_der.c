@@ -12,12 +12,14 @@
 
 #include <stdlib.h>
 
-static void expect(const struct buf *b, struct span want) {
+static void expect(const struct buf *b, struct span want)
+{
     assert_int_equal(want.n, buf_len(b));
     assert_memory_equal(want.p, buf_span(b).p, want.n);
 }
 
-static void nested_lengths_are_shortest(void **state) {
+static void nested_lengths_are_shortest(void **state)
+{
     struct buf b;
     (void)state;
     for (size_t n = 0; n < 70000; n = n < 300 ? n + 1 : n + 9973) {
@@ -43,7 +45,8 @@ static void nested_lengths_are_shortest(void **state) {
     }
 }
 
-static void integers_are_minimal_and_positive(void **state) {
+static void integers_are_minimal_and_positive(void **state)
+{
     struct buf b;
     (void)state;
     buf_init(&b, 0);
@@ -64,12 +67,18 @@ static void integers_are_minimal_and_positive(void **state) {
     assert_false(pki_der_positive(SPAN(""), &m));
 }
 
-static void malformed_elements_are_refused(void **state) {
+static void malformed_elements_are_refused(void **state)
+{
     static const struct span bad[] = {
-        SPAN(""), SPAN("\x30"), SPAN("\x30\x01"), SPAN("\x30\x80\x00\x00"), // indefinite
-        SPAN("\x30\x81\x01\x00"),                                         // long form of a short length
-        SPAN("\x30\x82\x00\x81"), SPAN("\x1f\x81\x00\x00"),               // leading zero; high tag number
-        SPAN("\x30\x85\x01\x00\x00\x00\x00"), SPAN("\x30\x84\xff\xff\xff\xff"),
+        SPAN(""),
+        SPAN("\x30"),
+        SPAN("\x30\x01"),
+        SPAN("\x30\x80\x00\x00"), // indefinite
+        SPAN("\x30\x81\x01\x00"), // long form of a short length
+        SPAN("\x30\x82\x00\x81"),
+        SPAN("\x1f\x81\x00\x00"), // leading zero; high tag number
+        SPAN("\x30\x85\x01\x00\x00\x00\x00"),
+        SPAN("\x30\x84\xff\xff\xff\xff"),
     };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -81,7 +90,8 @@ static void malformed_elements_are_refused(void **state) {
     }
 }
 
-static void check_time(int64_t seconds, struct span want) {
+static void check_time(int64_t seconds, struct span want)
+{
     struct buf b;
     struct span rest, content;
     int tag;
@@ -98,7 +108,8 @@ static void check_time(int64_t seconds, struct span want) {
     buf_fini(&b);
 }
 
-static void dates_turn_generalized_in_2050(void **state) {
+static void dates_turn_generalized_in_2050(void **state)
+{
     (void)state;
     check_time(0, SPAN("700101000000Z"));
     check_time(951782399, SPAN("000228235959Z"));
@@ -110,10 +121,13 @@ static void dates_turn_generalized_in_2050(void **state) {
     check_time(253402300799, SPAN("99991231235959Z"));
 }
 
-static void dates_that_do_not_exist_are_refused(void **state) {
-    static const struct span bad[] = { SPAN("230229000000Z"), SPAN("231301000000Z"), SPAN("230100000000Z"), SPAN("230101240000Z"),
-                                       SPAN("230101006000Z"), SPAN("2301010000Z"),   SPAN("230101000000+0000"), SPAN("2301010000a0Z"),
-                                       SPAN("690101000000Z"), SPAN("") };
+static void dates_that_do_not_exist_are_refused(void **state)
+{
+    static const struct span bad[] = { SPAN("230229000000Z"),     SPAN("231301000000Z"),
+                                       SPAN("230100000000Z"),     SPAN("230101240000Z"),
+                                       SPAN("230101006000Z"),     SPAN("2301010000Z"),
+                                       SPAN("230101000000+0000"), SPAN("2301010000a0Z"),
+                                       SPAN("690101000000Z"),     SPAN("") };
     int64_t out = 42;
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -125,7 +139,8 @@ static void dates_that_do_not_exist_are_refused(void **state) {
     assert_int_equal(42, out);
 }
 
-static void serials_are_read_as_people_write_them(void **state) {
+static void serials_are_read_as_people_write_them(void **state)
+{
     char out[PKI_SERIAL_TEXT];
     (void)state;
     assert_true(pki_serial_parse(SPAN("0A:bC:ff"), out));
@@ -141,7 +156,8 @@ static void serials_are_read_as_people_write_them(void **state) {
     assert_string_equal("ffffffffffffffffffffffffffffffff", out);
 }
 
-static void serials_are_random_and_have_one_length(void **state) {
+static void serials_are_random_and_have_one_length(void **state)
+{
     uint8_t seen[64][PKI_SERIAL];
     (void)state;
     for (size_t i = 0; i < 64; i++) {
@@ -155,7 +171,8 @@ static void serials_are_random_and_have_one_length(void **state) {
 
 // ---- PEM
 
-static void pem_survives_the_round_trip_at_every_length(void **state) {
+static void pem_survives_the_round_trip_at_every_length(void **state)
+{
     struct buf pem, der;
     char bytes[200];
     (void)state;
@@ -178,14 +195,15 @@ static void pem_survives_the_round_trip_at_every_length(void **state) {
     buf_fini(&der);
 }
 
-static void broken_pem_is_refused(void **state) {
+static void broken_pem_is_refused(void **state)
+{
     static const struct span bad[] = {
-        SPAN("-----BEGIN X-----\nAAAA\n"),                       // no end
-        SPAN("-----BEGIN X-----\nAAAA\n-----END Y-----\n"),      // another end
-        SPAN("-----BEGIN X-----\nAAA\n-----END X-----\n"),       // not whole groups
-        SPAN("-----BEGIN X-----\nAA=A\n-----END X-----\n"),      // padding inside
-        SPAN("-----BEGIN X-----\nAA==AAAA\n-----END X-----\n"),  // more after the padding
-        SPAN("-----BEGIN X-----\nAB==\n-----END X-----\n"),      // stray bits
+        SPAN("-----BEGIN X-----\nAAAA\n"),                      // no end
+        SPAN("-----BEGIN X-----\nAAAA\n-----END Y-----\n"),     // another end
+        SPAN("-----BEGIN X-----\nAAA\n-----END X-----\n"),      // not whole groups
+        SPAN("-----BEGIN X-----\nAA=A\n-----END X-----\n"),     // padding inside
+        SPAN("-----BEGIN X-----\nAA==AAAA\n-----END X-----\n"), // more after the padding
+        SPAN("-----BEGIN X-----\nAB==\n-----END X-----\n"),     // stray bits
         SPAN("-----BEGIN X-----\nA*AA\n-----END X-----\n"),
         SPAN("-----BEGIN X-----\nProc-Type: 4\n\nAAAA\n-----END X-----\n"),
         SPAN("-----BEGIN X\nAAAA\n-----END X-----\n"),
@@ -202,7 +220,8 @@ static void broken_pem_is_refused(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nested_lengths_are_shortest),
         cmocka_unit_test(integers_are_minimal_and_positive),
