@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The workload CA: a root that signs issuing CAs, an issuing CA that signs workloads, and a registry that remembers (pki/ca_store.h).
+// The workload CA: a root that signs issuing CAs, an issuing CA that signs workloads, and a registry that remembers
+// (pki/ca_store.h).
 //
 //   DIR/            0700
 //     ca.db           registry (and ca.db-wal, ca.db-shm while it is open)
@@ -8,8 +9,9 @@
 //     root/cert.pem
 //     issuing/key.pem, issuing/cert.pem
 //
-// Names are checked against the trust domain before anything is signed, and every certificate ends no later than its issuer's.
-// Functions return 0 or a negative enum err; `pki_ca_what` has the sentence for a person. Time comes in as seconds since the epoch.
+// Names are checked against the trust domain before anything is signed, and every certificate ends no later than its
+// issuer's. Functions return 0 or a negative enum err; `pki_ca_what` has the sentence for a person. Time comes in as
+// seconds since the epoch.
 #ifndef SALLYPORT_PKI_CA_H
 #define SALLYPORT_PKI_CA_H
 
@@ -34,8 +36,9 @@ struct pki_ca_init {
     int64_t root_ttl, issuing_ttl; // seconds; 0: as above
     int64_t now_s;
 };
-// Makes the directory whole under another name and renames it, so that there is a whole CA or none. ERR_STORE_EXISTS when `dir` exists
-// and is not an empty directory; ERR_CA_REFUSED (trust domain, lifetimes), ERR_STORE_FAILED. `what` gets the sentence.
+// Makes the directory whole under another name and renames it, so that there is a whole CA or none. ERR_STORE_EXISTS
+// when `dir` exists and is not an empty directory; ERR_CA_REFUSED (trust domain, lifetimes), ERR_STORE_FAILED. `what`
+// gets the sentence.
 int pki_ca_init(const struct pki_ca_init *options, char *what, size_t what_n);
 
 struct pki_ca;
@@ -46,10 +49,12 @@ const char *pki_ca_what(const struct pki_ca *ca);
 struct span pki_ca_trust_domain(const struct pki_ca *ca);
 struct pki_ca_store *pki_ca_store(struct pki_ca *ca);
 
-// Is that CA's key file encrypted? `file` NULL: the one in the directory. ERR_STORE_ABSENT when it is not there (a root kept elsewhere).
+// Is that CA's key file encrypted? `file` NULL: the one in the directory. ERR_STORE_ABSENT when it is not there (a root
+// kept elsewhere).
 int pki_ca_key_encrypted(struct pki_ca *ca, enum pki_ca_kind kind, const char *file, bool *encrypted);
-// Reads the keys of a kind (the newest CA's from `file` unless NULL, and those of older ones that have not expired), and checks that each is
-// the key of its certificate. Kept until close. ERR_STORE_ABSENT, ERR_CERT_MALFORMED (not a key, wrong passphrase, another key), ERR_STORE_FAILED.
+// Reads the keys of a kind (the newest CA's from `file` unless NULL, and those of older ones that have not expired),
+// and checks that each is the key of its certificate. Kept until close. ERR_STORE_ABSENT, ERR_CERT_MALFORMED (not a
+// key, wrong passphrase, another key), ERR_STORE_FAILED.
 int pki_ca_unlock(struct pki_ca *ca, enum pki_ca_kind kind, const char *file, struct span passphrase, int64_t now_s);
 
 struct pki_ca_request {
@@ -73,17 +78,19 @@ int pki_ca_issue(struct pki_ca *ca, const struct pki_ca_request *request, struct
 // A new issuing CA under the root, which must be unlocked. The old one's certificates stay valid and its CRL goes on.
 int pki_ca_renew_issuing(struct pki_ca *ca, int64_t ttl, struct span passphrase, int64_t now_s);
 
-// Marks all of them as revoked, or none. ERR_STORE_ABSENT; ERR_STORE_EXISTS when a single one is revoked already (among several that is
-// passed over). The CRLs say so after the next pki_ca_sign_crl.
+// Marks all of them as revoked, or none. ERR_STORE_ABSENT; ERR_STORE_EXISTS when a single one is revoked already (among
+// several that is passed over). The CRLs say so after the next pki_ca_sign_crl.
 int pki_ca_revoke(struct pki_ca *ca, const struct span *serials, size_t n, int reason, int64_t now_s);
 
-// Signs a new CRL of every CA of `kind` that has not expired, and records them; they must be unlocked. ERR_CA_REFUSED (lifetime).
+// Signs a new CRL of every CA of `kind` that has not expired, and records them; they must be unlocked. ERR_CA_REFUSED
+// (lifetime).
 int pki_ca_sign_crl(struct pki_ca *ca, enum pki_ca_kind kind, int64_t lifetime, int64_t now_s);
-// The CRLs as recorded last, PEM, of all CAs in `kinds` (a mask of enum pki_ca_kind) that have not expired, issuing CAs first; or, DER, of
-// the newest CA of one kind. ERR_STORE_ABSENT when there is none.
+// The CRLs as recorded last, PEM, of all CAs in `kinds` (a mask of enum pki_ca_kind) that have not expired, issuing CAs
+// first; or, DER, of the newest CA of one kind. ERR_STORE_ABSENT when there is none.
 int pki_ca_crl_pem(struct pki_ca *ca, unsigned kinds, int64_t now_s, struct buf *out);
 int pki_ca_crl_der(struct pki_ca *ca, enum pki_ca_kind kind, struct buf *out);
-// When the root's CRL must be renewed: it is past half of its life, or says less than the registry. `*next_update` gets its end.
+// When the root's CRL must be renewed: it is past half of its life, or says less than the registry. `*next_update` gets
+// its end.
 int pki_ca_root_crl_due(struct pki_ca *ca, int64_t now_s, bool *due, int64_t *next_update);
 
 // Appends the root certificates as PEM, or as a SPIFFE bundle (SPIFFE Trust Domain and Bundle §4).

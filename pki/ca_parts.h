@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The inside of a `pki_ca`, shared by ca.c (opening, issuing, revoking), ca_init.c (making CAs) and ca_publish.c (CRLs and bundles).
+// The inside of a `pki_ca`, shared by ca.c (opening, issuing, revoking), ca_init.c (making CAs) and ca_publish.c (CRLs
+// and bundles).
 #ifndef SALLYPORT_PKI_CA_PARTS_H
 #define SALLYPORT_PKI_CA_PARTS_H
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The CA's registry: one SQLite file that knows every certificate the CA ever signed, who was revoked, and the CRL numbers.
-// A row is committed (WAL, synchronous=FULL) before the certificate leaves the process, so whatever is in somebody's hands can be
-// revoked; a kill at any moment loses at most a certificate that nobody has. Writers take SQLite's write lock at the start of their
-// transaction and wait up to `busy_ms` for it, so any number of processes may issue at once.
+// The CA's registry: one SQLite file that knows every certificate the CA ever signed, who was revoked, and the CRL
+// numbers. A row is committed (WAL, synchronous=FULL) before the certificate leaves the process, so whatever is in
+// somebody's hands can be revoked; a kill at any moment loses at most a certificate that nobody has. Writers take
+// SQLite's write lock at the start of their transaction and wait up to `busy_ms` for it, so any number of processes may
+// issue at once.
 //
 // This layer stores; it signs nothing and decides nothing (pki/ca.h does). Every function returns 0 or ERR_STORE_BUSY,
 // ERR_STORE_FAILED, ERR_NOMEM and what else it says; pki_ca_store_what tells a person more.
@@ -42,8 +43,8 @@ struct pki_ca_record {
     int reason;
 };
 
-// `busy_ms` is how long a lock is waited for. ERR_STORE_ABSENT when there is no such file (it is created by _create only).
-// On failure `*out` may be set all the same: it has the reason, and wants closing.
+// `busy_ms` is how long a lock is waited for. ERR_STORE_ABSENT when there is no such file (it is created by _create
+// only). On failure `*out` may be set all the same: it has the reason, and wants closing.
 int pki_ca_store_create(const char *path, struct pki_ca_store **out);
 int pki_ca_store_open(const char *path, int busy_ms, struct pki_ca_store **out);
 void pki_ca_store_close(struct pki_ca_store *s); // NULL is fine; rolls an open transaction back
@@ -55,8 +56,8 @@ int pki_ca_store_begin(struct pki_ca_store *s);
 int pki_ca_store_commit(struct pki_ca_store *s);
 void pki_ca_store_abort(struct pki_ca_store *s);
 
-// "trust_domain"; "dns_zones", with newlines between them; "sequence" of the bundle, which grows when the set of roots changes.
-// ERR_STORE_ABSENT.
+// "trust_domain"; "dns_zones", with newlines between them; "sequence" of the bundle, which grows when the set of roots
+// changes. ERR_STORE_ABSENT.
 int pki_ca_store_setting(struct pki_ca_store *s, const char *name, struct arena *a, struct span *out);
 int pki_ca_store_put_setting(struct pki_ca_store *s, const char *name, struct span value);
 
@@ -84,7 +85,8 @@ struct pki_ca_query {
     int64_t issuer;        // 0: any
     int64_t not_after_min; // only those that end at or after this; 0: any
 };
-// Calls `on_record` for each, oldest first, until it returns non-zero, which is returned. The record lives during the call.
+// Calls `on_record` for each, oldest first, until it returns non-zero, which is returned. The record lives during the
+// call.
 int pki_ca_store_each(struct pki_ca_store *s, const struct pki_ca_query *query,
                       int (*on_record)(void *ctx, const struct pki_ca_record *r), void *ctx);
 // ERR_STORE_ABSENT when the serial is unknown; ERR_STORE_EXISTS when it is revoked already (nothing changes).

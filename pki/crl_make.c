@@ -4,8 +4,8 @@
 #include "pki/der.h"
 #include "pki/x509_make.h"
 
-// RFC 5280 §5.3.1. certificateHold (6) and removeFromCRL (8) are not for us: what is revoked stays revoked; aACompromise (10) is about
-// attribute authorities.
+// RFC 5280 §5.3.1. certificateHold (6) and removeFromCRL (8) are not for us: what is revoked stays revoked;
+// aACompromise (10) is about attribute authorities.
 static const struct {
     const char *word;
     int code;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// DER (X.690 §10), the little of it that certificates, requests and CRLs need: a writer that nests, and a reader that walks.
-// The reader is strict: definite lengths in their shortest form only, low tag numbers only, nothing past the end.
+// DER (X.690 §10), the little of it that certificates, requests and CRLs need: a writer that nests, and a reader that
+// walks. The reader is strict: definite lengths in their shortest form only, low tag numbers only, nothing past the
+// end.
 #ifndef SALLYPORT_PKI_DER_H
 #define SALLYPORT_PKI_DER_H
 
@@ -58,8 +59,8 @@ void pki_der_bits(struct pki_der *d, struct span bytes); // BIT STRING of whole 
 
 // ---- reading
 
-// Cuts the first element off `*rest`: its tag, content, and (may be NULL) the whole of it. False when malformed or at the end, `*rest`
-// untouched. The outputs are not `*rest`.
+// Cuts the first element off `*rest`: its tag, content, and (may be NULL) the whole of it. False when malformed or at
+// the end, `*rest` untouched. The outputs are not `*rest`.
 bool pki_der_next(struct span *rest, int *tag, struct span *content, struct span *whole);
 // As above, and the tag must be `tag`.
 bool pki_der_take(struct span *rest, int tag, struct span *content);

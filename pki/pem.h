@@ -9,8 +9,9 @@
 // Appends one block with 64-character lines.
 void pki_pem_write(struct buf *out, struct span label, struct span der);
 
-// The next block of `*rest`, whatever its label; text between blocks is passed over. The DER is appended to `der` (cleared first).
-// 1: a block. 0: no more. ERR_CERT_MALFORMED: BEGIN without END, another END, or what is between is not base64. ERR_NOMEM.
+// The next block of `*rest`, whatever its label; text between blocks is passed over. The DER is appended to `der`
+// (cleared first). 1: a block. 0: no more. ERR_CERT_MALFORMED: BEGIN without END, another END, or what is between is
+// not base64. ERR_NOMEM.
 int pki_pem_next(struct span *rest, struct span *label, struct buf *der);
 
 // True when the text has a BEGIN line: PEM rather than DER.

@@ -241,7 +241,8 @@ static void put_subtree(struct pki_der *d, int tag, struct span base)
     pki_der_end(d);
 }
 
-// A URI constraint without a leading period is one exact host (RFC 5280 §4.2.1.10): the trust domain and nothing below it.
+// A URI constraint without a leading period is one exact host (RFC 5280 §4.2.1.10): the trust domain and nothing below
+// it.
 static void put_name_constraints(struct pki_der *d, const struct pki_x509_plan *p)
 {
     begin_extension(d, pki_oid_name_constraints, true);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The command line's common ground: a command is a const row (name, one line, options, function) or a row with rows below it;
-// the same row is what is parsed and what --help prints, so the two cannot disagree.
+// The command line's common ground: a command is a const row (name, one line, options, function) or a row with rows
+// below it; the same row is what is parsed and what --help prints, so the two cannot disagree.
 //
 //   --name VALUE, --name=VALUE, --flag, `--` ends the options, everything else is an argument. No abbreviations, no
 //   single letters but -h. An option given twice is an error unless its row says `repeat`. A complaint is one line on
 //   standard error, `sallyport ca issue: unknown option --ttk; did you mean --ttl?`, and exit status 2.
 //
-// A command writes results to cli->out and everything else to cli->err, never to stdout or stderr by name: tests run commands
-// on streams of their own.
+// A command writes results to cli->out and everything else to cli->err, never to stdout or stderr by name: tests run
+// commands on streams of their own.
 #ifndef SALLYPORT_CLI_CLI_H
 #define SALLYPORT_CLI_CLI_H
 
@@ -66,8 +66,9 @@ struct gw_cli {
     struct arena arena; // freed after run(); for whatever the command needs until then
 };
 
-// Finds the command in the tree below `commands` (NULL-terminated), parses, runs it and returns the exit status. argv[0] is
-// skipped; `program` is printed instead. Handles --help, `help COMMAND` and, at the top, --version (prints `version`).
+// Finds the command in the tree below `commands` (NULL-terminated), parses, runs it and returns the exit status.
+// argv[0] is skipped; `program` is printed instead. Handles --help, `help COMMAND` and, at the top, --version (prints
+// `version`).
 int gw_cli_main(const char *program, const char *version, const struct gw_cli_command *const *commands, int argc,
                 char **argv, FILE *out, FILE *err);
 
@@ -83,14 +84,14 @@ bool gw_cli_uint(struct gw_cli *cli, const char *name, uint64_t max, uint64_t *o
 // One word of a NULL-terminated list; `*out` is its index.
 bool gw_cli_choice(struct gw_cli *cli, const char *name, const char *const *words, size_t *out);
 
-// "sallyport ca issue: " + the text + newline on cli->err. gw_cli_usage returns GW_EXIT_USAGE, gw_cli_no GW_EXIT_NO, so a command
-// says `return gw_cli_usage(cli, "...")`. gw_cli_note is for what is not an error.
+// "sallyport ca issue: " + the text + newline on cli->err. gw_cli_usage returns GW_EXIT_USAGE, gw_cli_no GW_EXIT_NO, so
+// a command says `return gw_cli_usage(cli, "...")`. gw_cli_note is for what is not an error.
 int gw_cli_usage(struct gw_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int gw_cli_no(struct gw_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void gw_cli_note(struct gw_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-// A whole file under `max` bytes, "-" is standard input; NUL-terminated in the cli's arena. SPAN_NONE after the complaint.
-// Secrets are read with gw_cli_passphrase or file_read + buf_wipe instead: the arena is not wiped.
+// A whole file under `max` bytes, "-" is standard input; NUL-terminated in the cli's arena. SPAN_NONE after the
+// complaint. Secrets are read with gw_cli_passphrase or file_read + buf_wipe instead: the arena is not wiped.
 struct span gw_cli_read(struct gw_cli *cli, const char *path, size_t max);
 
 enum gw_cli_style { GW_STYLE_PLAIN, GW_STYLE_GOOD, GW_STYLE_BAD, GW_STYLE_WARN, GW_STYLE_DIM, GW_STYLE_BOLD };

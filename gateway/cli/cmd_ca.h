@@ -26,13 +26,13 @@ int64_t cmd_ca_now(void);
 int cmd_ca_exit(int rc);
 // Opens the CA of --dir. 0, or an exit status after the complaint. The caller closes.
 int cmd_ca_open(struct gw_cli *cli, struct pki_ca **ca);
-// Unlocks; asks for the passphrase when the key is encrypted and `passphrase` is empty, and leaves it there for the next key.
-// The caller wipes `passphrase`. `file` NULL: the key in the folder.
+// Unlocks; asks for the passphrase when the key is encrypted and `passphrase` is empty, and leaves it there for the
+// next key. The caller wipes `passphrase`. `file` NULL: the key in the folder.
 int cmd_ca_unlock(struct gw_cli *cli, struct pki_ca *ca, enum pki_ca_kind kind, const char *file,
                   struct buf *passphrase);
 
-// The certificates that --serial, --cert FILE or --spiffe-id name, in the arena, oldest first; of an ID those of workloads and in `filter` only.
-// At least one, or an exit status after the complaint.
+// The certificates that --serial, --cert FILE or --spiffe-id name, in the arena, oldest first; of an ID those of
+// workloads and in `filter` only. At least one, or an exit status after the complaint.
 struct cmd_ca_found {
     struct pki_ca_record *list;
     size_t n;

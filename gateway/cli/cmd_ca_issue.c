@@ -370,7 +370,8 @@ static int take_record(struct order *o, struct pki_ca_record *out)
     return take_ttl(o, (out->not_after - out->issued_at) * 1000);
 }
 
-// A workload that brought its own key keeps it (proved when it was signed) unless a new request is given; others get a new one.
+// A workload that brought its own key keeps it (proved when it was signed) unless a new request is given; others get a
+// new one.
 static int take_renewed_key(struct order *o, const struct pki_ca_record *r)
 {
     struct pki_x509_view view;

@@ -4,7 +4,8 @@
 
 // ---- crl
 
-// Signs the root's CRL too when it is due and the key is within reach. What cannot be done is said, loudly where gateways will refuse.
+// Signs the root's CRL too when it is due and the key is within reach. What cannot be done is said, loudly where
+// gateways will refuse.
 static int root_crl(struct gw_cli *cli, struct pki_ca *ca, int64_t now_s, struct buf *passphrase, bool *stale)
 {
     const char *file = gw_cli_get(cli, "root-key");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Certification requests, PEM and DER: the one thing the CA reads that a stranger wrote. What is accepted proved possession, so its names are
-// printable and its key is one that a certificate can be made for. The DER readers run over the same bytes.
+// Certification requests, PEM and DER: the one thing the CA reads that a stranger wrote. What is accepted proved
+// possession, so its names are printable and its key is one that a certificate can be made for. The DER readers run
+// over the same bytes.
 #include "pki/csr.h"
 #include "pki/der.h"
 #include "pki/pem.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A CA in a folder of its own, for the tests of the CA. Each test makes and removes one; keys are not encrypted unless it says so, since
-// the key derivation is slow on purpose.
+// A CA in a folder of its own, for the tests of the CA. Each test makes and removes one; keys are not encrypted unless
+// it says so, since the key derivation is slow on purpose.
 #ifndef SALLYPORT_TESTS_CA_FIXTURE_H
 #define SALLYPORT_TESTS_CA_FIXTURE_H
 
@@ -10,8 +10,10 @@
 
 #include <cmocka.h>
 
+#include "gateway/base/file.h"
 #include "pki/ca.h"
 #include "pki/ca_store.h"
+#include "pki/pem.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -116,6 +118,26 @@ static inline size_t count(struct pki_ca *ca, unsigned filter)
                &(struct pki_ca_query){ .filter = filter, .now_s = NOW, .serial = SPAN_NONE, .spiffe_id = SPAN_NONE },
                count_one, &n));
     return n;
+}
+
+static inline struct buf file_of(const struct place *p, const char *name)
+{
+    struct buf b;
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s", p->dir, name);
+    buf_init(&b, 0);
+    assert_int_equal(0, file_read(path, 1 << 20, &b));
+    return b;
+}
+
+static inline struct buf issuing_der(const struct place *p)
+{
+    struct buf pem = file_of(p, "issuing/cert.pem"), der;
+    struct span rest = buf_span(&pem), label;
+    buf_init(&der, 0);
+    assert_int_equal(1, pki_pem_next(&rest, &label, &der));
+    buf_fini(&pem);
+    return der;
 }
 
 #endif

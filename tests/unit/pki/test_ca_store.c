@@ -14,7 +14,8 @@
 
 // ---- children that issue
 
-// Issues until `most` or for ever, writing each serial to `out` once the certificate is in the child's hands. Exits 0, or 1 on an error.
+// Issues until `most` or for ever, writing each serial to `out` once the certificate is in the child's hands. Exits 0,
+// or 1 on an error.
 static void issue_in_child(const struct place *p, int out, int most)
 {
     struct pki_ca *ca = NULL;
@@ -43,7 +44,8 @@ static void issue_in_child(const struct place *p, int out, int most)
     _exit(0);
 }
 
-// Reads what the children handed out until all have closed the pipe; returns how many, each checked to be in the registry.
+// Reads what the children handed out until all have closed the pipe; returns how many, each checked to be in the
+// registry.
 static size_t check_handed_out(struct place *p, int in)
 {
     struct pki_ca *ca = open_ca(p, 10000);
@@ -193,7 +195,8 @@ static void locked_registry_is_a_clear_error_and_changes_nothing(void **state)
     place_fini(&p);
 }
 
-// Stands in for a full disk: the file may not grow. Issues until the first failure; exits with what was wrong, 0 if all was as it should be.
+// Stands in for a full disk: the file may not grow. Issues until the first failure; exits with what was wrong, 0 if all
+// was as it should be.
 static int issue_until_full(const struct place *p)
 {
     struct pki_ca *ca = NULL;
