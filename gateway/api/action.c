@@ -4,9 +4,9 @@
 #include <assert.h>
 
 static const struct span names[GW_ACTION_COUNT] = {
-    [GW_ACTION_SEARCH] = { "search", 6 }, [GW_ACTION_READ] = { "read", 4 },     [GW_ACTION_LIST] = { "list", 4 },
-    [GW_ACTION_META] = { "meta", 4 },     [GW_ACTION_WRITE] = { "write", 5 },   [GW_ACTION_DELETE] = { "delete", 6 },
-    [GW_ACTION_CREATE] = { "create", 6 }, [GW_ACTION_ALTER] = { "alter", 5 },   [GW_ACTION_DROP] = { "drop", 4 },
+    [GW_ACTION_SEARCH] = { "search", 6 }, [GW_ACTION_READ] = { "read", 4 },   [GW_ACTION_LIST] = { "list", 4 },
+    [GW_ACTION_META] = { "meta", 4 },     [GW_ACTION_WRITE] = { "write", 5 }, [GW_ACTION_DELETE] = { "delete", 6 },
+    [GW_ACTION_CREATE] = { "create", 6 }, [GW_ACTION_ALTER] = { "alter", 5 }, [GW_ACTION_DROP] = { "drop", 4 },
     [GW_ACTION_EXPORT] = { "export", 6 }, [GW_ACTION_OPS] = { "ops", 3 },
 };
 

@@ -34,13 +34,12 @@ enum gw_action {
 
 #define GW_ACTION_BIT(action) (1u << (unsigned)(action))
 
-#define GW_ACTIONS_READONLY                                                                                           \
-    (GW_ACTION_BIT(GW_ACTION_SEARCH) | GW_ACTION_BIT(GW_ACTION_READ) | GW_ACTION_BIT(GW_ACTION_LIST) |                \
+#define GW_ACTIONS_READONLY                                                                            \
+    (GW_ACTION_BIT(GW_ACTION_SEARCH) | GW_ACTION_BIT(GW_ACTION_READ) | GW_ACTION_BIT(GW_ACTION_LIST) | \
      GW_ACTION_BIT(GW_ACTION_META))
-#define GW_ACTIONS_READWRITE                                                                                          \
-    (GW_ACTIONS_READONLY | GW_ACTION_BIT(GW_ACTION_WRITE) | GW_ACTION_BIT(GW_ACTION_DELETE))
-#define GW_ACTIONS_ADMIN                                                                                              \
-    (GW_ACTION_BIT(GW_ACTION_CREATE) | GW_ACTION_BIT(GW_ACTION_ALTER) | GW_ACTION_BIT(GW_ACTION_DROP) |               \
+#define GW_ACTIONS_READWRITE (GW_ACTIONS_READONLY | GW_ACTION_BIT(GW_ACTION_WRITE) | GW_ACTION_BIT(GW_ACTION_DELETE))
+#define GW_ACTIONS_ADMIN                                                                                \
+    (GW_ACTION_BIT(GW_ACTION_CREATE) | GW_ACTION_BIT(GW_ACTION_ALTER) | GW_ACTION_BIT(GW_ACTION_DROP) | \
      GW_ACTION_BIT(GW_ACTION_EXPORT))
 
 // The names of the three groups, for entity hierarchies and suggestions.
@@ -56,7 +55,8 @@ struct span gw_action_name(enum gw_action action);
 // An action or a group by its exact name → its mask; 0 when it is neither.
 unsigned gw_action_mask(struct span name);
 // True for actions that leave the data as it was: search read list meta.
-static inline bool gw_action_reads(enum gw_action action) {
+static inline bool gw_action_reads(enum gw_action action)
+{
     return (GW_ACTION_BIT(action) & GW_ACTIONS_READONLY) != 0;
 }
 

@@ -205,9 +205,8 @@ static int inspect_body(struct gw_api_build *b)
     if (!doc)
         return gw_api_refuse(b, ERR_API_BODY, error.what ? error.what : "the body is not JSON", SPAN_NONE);
     json root = json_root(doc);
-    int rc = json_type(root) == JSON_OBJECT
-                 ? b->row->inspect(b, root)
-                 : gw_api_refuse(b, ERR_API_BODY, "the body is no JSON object", SPAN_NONE);
+    int rc = json_type(root) == JSON_OBJECT ? b->row->inspect(b, root)
+                                            : gw_api_refuse(b, ERR_API_BODY, "the body is no JSON object", SPAN_NONE);
     if (rc == 0) {
         struct buf out;
         buf_init(&out, 0);
@@ -265,13 +264,13 @@ static int build(struct gw_api_build *b, const struct gw_api *api)
     if (rc == 0)
         rc = read_path(b, r);
     if (rc == 0 && (r->row->flags & GW_API_BY_BODY) == 0)
-        rc = gw_api_authorise(b, (struct gw_api_authorisation){
-                                     .action = r->row->action,
-                                     .database = b->database,
-                                     .tenant = b->tenant,
-                                     .collection = b->collection,
-                                     .collection_is_uuid = (r->row->flags & GW_API_UUID) != 0,
-                                     .collection_is_new = (r->row->flags & GW_API_NEW) != 0 });
+        rc = gw_api_authorise(b,
+                              (struct gw_api_authorisation){ .action = r->row->action,
+                                                             .database = b->database,
+                                                             .tenant = b->tenant,
+                                                             .collection = b->collection,
+                                                             .collection_is_uuid = (r->row->flags & GW_API_UUID) != 0,
+                                                             .collection_is_new = (r->row->flags & GW_API_NEW) != 0 });
     if (rc == 0)
         rc = read_body(b);
     if (rc == 0 && r->row->finish)

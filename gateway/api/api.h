@@ -23,11 +23,11 @@
 #include "gateway/api/action.h"
 #include "gateway/base/arena.h"
 
-#define GW_API_SEGMENTS_MAX 16        // longer paths match nothing
-#define GW_API_AUTHORISATIONS_MAX 64  // a request that needs more is refused (ERR_API_BODY)
-#define GW_API_SHARD_KEYS_MAX 64      // likewise
-#define GW_API_NAME_MAX 512           // bytes in a database's, tenant's or collection's name
-#define GW_API_NEED_BODY 1            // see gw_api_match
+#define GW_API_SEGMENTS_MAX 16       // longer paths match nothing
+#define GW_API_AUTHORISATIONS_MAX 64 // a request that needs more is refused (ERR_API_BODY)
+#define GW_API_SHARD_KEYS_MAX 64     // likewise
+#define GW_API_NAME_MAX 512          // bytes in a database's, tenant's or collection's name
+#define GW_API_NEED_BODY 1           // see gw_api_match
 
 // One request as HTTP understood it. All spans are borrowed and must live as long as the meaning.
 struct gw_api_request {
@@ -57,14 +57,15 @@ struct gw_api_authorisation {
 // Facts for a policy's context. A count that was not looked at, or has no bound, is absent (`has_…` false), so that a policy that
 // compares it errs and does not permit.
 struct gw_api_facts {
-    bool has_limit;   // false also for "everything there is" (Chroma get without limit)
-    uint64_t limit;   // most records that one query of the request can return; the server's default where the body has none
+    bool has_limit; // false also for "everything there is" (Chroma get without limit)
+    uint64_t
+        limit; // most records that one query of the request can return; the server's default where the body has none
     bool has_queries;
     uint64_t queries; // how many queries the request is: batch elements, query embeddings
     bool has_points;
-    uint64_t points;  // records named or carried by a write, delete or read by id
-    bool has_filter;  // every query in the request carries a non-empty filter (where, where_document)
-    bool by_id;       // records are named by id: read, deleted, or used as the query
+    uint64_t points; // records named or carried by a write, delete or read by id
+    bool has_filter; // every query in the request carries a non-empty filter (where, where_document)
+    bool by_id;      // records are named by id: read, deleted, or used as the query
     bool with_vectors;
     bool with_payload;
     struct span *shard_keys; // Qdrant; integers as decimal text

@@ -122,8 +122,9 @@ int gw_api_fact_filter(struct gw_api_build *b, json filter)
         struct span name;
         json value;
         while (json_next(&it, &name, &value)) {
-            bool empty = json_type(value) == JSON_NULL ||
-                         ((json_type(value) == JSON_ARRAY || json_type(value) == JSON_OBJECT) && json_count(value) == 0);
+            bool empty =
+                json_type(value) == JSON_NULL ||
+                ((json_type(value) == JSON_ARRAY || json_type(value) == JSON_OBJECT) && json_count(value) == 0);
             filtered = filtered || !empty;
         }
     }

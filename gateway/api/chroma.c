@@ -59,7 +59,7 @@ static const struct gw_api_member members[] = {
 
 static struct span collections_path(struct gw_api_build *b, struct span name)
 {
-    const struct span s[] = { SPAN("api"),       SPAN("v2"), SPAN("tenants"),     b->tenant,
+    const struct span s[] = { SPAN("api"),       SPAN("v2"),  SPAN("tenants"),     b->tenant,
                               SPAN("databases"), b->database, SPAN("collections"), name };
     return gw_api_path(b->arena, s, span_is_none(name) ? 7 : 8);
 }
@@ -81,13 +81,12 @@ static int create_collection(struct gw_api_build *b, json body)
     // It answers with the collection that is there; who may only look gets to look.
     rc = gw_api_authorise_collection(b, GW_ACTION_META, name, true);
     struct gw_api_alternative *a = &b->meaning.alternative;
-    *a = (struct gw_api_alternative){ .present = true,
-                                      .authorisation = { .action = GW_ACTION_META,
-                                                         .database = b->database,
-                                                         .tenant = b->tenant,
-                                                         .collection = name },
-                                      .method = SPAN("GET"),
-                                      .target = collections_path(b, name) };
+    *a = (struct gw_api_alternative){
+        .present = true,
+        .authorisation = { .action = GW_ACTION_META, .database = b->database, .tenant = b->tenant, .collection = name },
+        .method = SPAN("GET"),
+        .target = collections_path(b, name)
+    };
     return rc == 0 && span_is_none(a->target) ? ERR_NOMEM : rc;
 }
 

@@ -18,7 +18,8 @@ struct gw_api_list_answer {
 };
 
 // Tells whether the subject may see it. `collection` is SPAN_NONE for an entry that is a database.
-typedef bool (*gw_api_visible)(void *ctx, unsigned shard, struct span database, struct span tenant, struct span collection);
+typedef bool (*gw_api_visible)(void *ctx, unsigned shard, struct span database, struct span tenant,
+                               struct span collection);
 
 struct gw_api_list_result {
     struct span body; // JSON

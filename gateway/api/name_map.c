@@ -231,8 +231,8 @@ static void expire_listing(const struct gw_name_map *m, struct scope *s, int64_t
     }
 }
 
-enum gw_name_found gw_name_map_lookup(struct gw_name_map *m, struct gw_name_scope scope, struct span uuid, int64_t now_ms,
-                                      struct span *name)
+enum gw_name_found gw_name_map_lookup(struct gw_name_map *m, struct gw_name_scope scope, struct span uuid,
+                                      int64_t now_ms, struct span *name)
 {
     struct scope *s = find_scope(m, scope);
     if (!s) {
@@ -262,7 +262,8 @@ enum gw_name_found gw_name_map_lookup(struct gw_name_map *m, struct gw_name_scop
     return GW_NAME_ABSENT;
 }
 
-static struct span page_target(const struct gw_name_map *m, struct gw_name_scope scope, size_t offset, struct arena *arena)
+static struct span page_target(const struct gw_name_map *m, struct gw_name_scope scope, size_t offset,
+                               struct arena *arena)
 {
     const struct span segments[] = { SPAN("api"),       SPAN("v2"),     SPAN("tenants"),    scope.tenant,
                                      SPAN("databases"), scope.database, SPAN("collections") };
@@ -329,10 +330,12 @@ static enum learned put(struct gw_name_map *m, struct scope *s, struct span uuid
 }
 
 // One collection as the server describes it. LEARNED_NOT when it is none, or one of another tenant or database.
-static enum learned learn_one(struct gw_name_map *m, struct scope *s, struct gw_name_scope scope, json v, int64_t now_ms)
+static enum learned learn_one(struct gw_name_map *m, struct scope *s, struct gw_name_scope scope, json v,
+                              int64_t now_ms)
 {
     struct span id = json_string(json_get(v, SPAN("id"))), name = json_string(json_get(v, SPAN("name")));
-    struct span tenant = json_string(json_get(v, SPAN("tenant"))), database = json_string(json_get(v, SPAN("database")));
+    struct span tenant = json_string(json_get(v, SPAN("tenant"))),
+                database = json_string(json_get(v, SPAN("database")));
     if (!gw_name_is_uuid(id) || span_is_none(name) || !gw_api_name_ok(name) || span_is_none(tenant) ||
         span_is_none(database) || !span_eq(tenant, scope.tenant) || !span_eq(database, scope.database))
         return LEARNED_NOT;

@@ -47,8 +47,8 @@ struct gw_name_map *gw_name_map_new(const struct gw_name_map_limits *limits, con
 void gw_name_map_free(struct gw_name_map *m);
 
 // `uuid` in lower case with hyphens (as gw_api_match gives it).
-enum gw_name_found gw_name_map_lookup(struct gw_name_map *m, struct gw_name_scope scope, struct span uuid, int64_t now_ms,
-                                      struct span *name);
+enum gw_name_found gw_name_map_lookup(struct gw_name_map *m, struct gw_name_scope scope, struct span uuid,
+                                      int64_t now_ms, struct span *name);
 
 // Starts the listing of a scope and writes the target of its first request ("/api/v2/tenants/…/collections?limit=…&offset=0",
 // a GET) into `*target`. ERR_NOMEM, and nothing is begun; ERR_OVERLOADED when a listing is running or a fresh one is there.

@@ -18,7 +18,7 @@
 
 struct gw_placement_rule {
     struct span database, tenant, collection; // globs
-    const unsigned *shards; // indexes into the names; one: that shard; several: by hash
+    const unsigned *shards;                   // indexes into the names; one: that shard; several: by hash
     size_t n_shards;
 };
 
@@ -32,10 +32,14 @@ struct gw_placement {
 struct gw_shard_set {
     uint64_t bits[GW_PLACEMENT_SHARDS_MAX / 64];
 };
-static inline bool gw_shard_set_has(const struct gw_shard_set *s, unsigned i) {
+static inline bool gw_shard_set_has(const struct gw_shard_set *s, unsigned i)
+{
     return (s->bits[i / 64] >> (i % 64) & 1) != 0;
 }
-static inline void gw_shard_set_add(struct gw_shard_set *s, unsigned i) { s->bits[i / 64] |= (uint64_t)1 << (i % 64); }
+static inline void gw_shard_set_add(struct gw_shard_set *s, unsigned i)
+{
+    s->bits[i / 64] |= (uint64_t)1 << (i % 64);
+}
 
 // The shard of one collection: 0, or ERR_ROUTE_NONE (no rule matches).
 int gw_placement_find(const struct gw_placement *p, struct span database, struct span tenant, struct span collection,

@@ -115,9 +115,9 @@ static const struct gw_api_row rows[] = {
 };
 // clang-format on
 
-static const char *const query[] = { "wait",     "ordering", "timeout",       "consistency", "priority",
-                                     "checksum", "force",    "details_level", "anonymize",   "per_collection",
-                                     "with",     "completed_limit", "limit",   "request",     NULL };
+static const char *const query[] = { "wait",     "ordering",        "timeout",       "consistency", "priority",
+                                     "checksum", "force",           "details_level", "anonymize",   "per_collection",
+                                     "with",     "completed_limit", "limit",         "request",     NULL };
 
 const struct gw_api_def gw_api_qdrant = {
     .name = "qdrant",

@@ -53,12 +53,30 @@ static int change(struct gw_api_build *b, json v, unsigned kind)
     return gw_api_fact_filter(b, gw_api_given(points) ? NULL : filter);
 }
 
-int gw_qdrant_upsert(struct gw_api_build *b, json body) { return change(b, body, UPSERT); }
-int gw_qdrant_update_vectors(struct gw_api_build *b, json body) { return change(b, body, UPDATE_VECTORS); }
-int gw_qdrant_set_payload(struct gw_api_build *b, json body) { return change(b, body, SET_PAYLOAD); }
-int gw_qdrant_select(struct gw_api_build *b, json body) { return change(b, body, SELECT); }
-int gw_qdrant_delete_payload(struct gw_api_build *b, json body) { return change(b, body, DELETE_PAYLOAD); }
-int gw_qdrant_delete_vectors(struct gw_api_build *b, json body) { return change(b, body, DELETE_VECTORS); }
+int gw_qdrant_upsert(struct gw_api_build *b, json body)
+{
+    return change(b, body, UPSERT);
+}
+int gw_qdrant_update_vectors(struct gw_api_build *b, json body)
+{
+    return change(b, body, UPDATE_VECTORS);
+}
+int gw_qdrant_set_payload(struct gw_api_build *b, json body)
+{
+    return change(b, body, SET_PAYLOAD);
+}
+int gw_qdrant_select(struct gw_api_build *b, json body)
+{
+    return change(b, body, SELECT);
+}
+int gw_qdrant_delete_payload(struct gw_api_build *b, json body)
+{
+    return change(b, body, DELETE_PAYLOAD);
+}
+int gw_qdrant_delete_vectors(struct gw_api_build *b, json body)
+{
+    return change(b, body, DELETE_VECTORS);
+}
 
 static const struct {
     const char *name;
@@ -173,12 +191,24 @@ int gw_qdrant_aliases(struct gw_api_build *b, json body)
 int gw_qdrant_create(struct gw_api_build *b, json body)
 {
     static const struct gw_api_member known[] = {
-        { "vectors", 1 },           { "sparse_vectors", 1 },     { "shard_number", 1 },
-        { "sharding_method", 1 },   { "replication_factor", 1 }, { "write_consistency_factor", 1 },
-        { "on_disk_payload", 1 },   { "payload", 1 },            { "hnsw_config", 1 },
-        { "wal_config", 1 },        { "optimizers_config", 1 },  { "optimizer_config", 1 },
-        { "quantization_config", 1 }, { "quantization", 1 },     { "strict_mode_config", 1 },
-        { "uuid", 1 },              { "metadata", 1 },           { "init_from", 1 },
+        { "vectors", 1 },
+        { "sparse_vectors", 1 },
+        { "shard_number", 1 },
+        { "sharding_method", 1 },
+        { "replication_factor", 1 },
+        { "write_consistency_factor", 1 },
+        { "on_disk_payload", 1 },
+        { "payload", 1 },
+        { "hnsw_config", 1 },
+        { "wal_config", 1 },
+        { "optimizers_config", 1 },
+        { "optimizer_config", 1 },
+        { "quantization_config", 1 },
+        { "quantization", 1 },
+        { "strict_mode_config", 1 },
+        { "uuid", 1 },
+        { "metadata", 1 },
+        { "init_from", 1 },
     };
     static const struct gw_api_member source[] = { { "collection", 1 } };
     int rc = GW_API_MEMBERS(b, body, known, 1);

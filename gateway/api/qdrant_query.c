@@ -214,7 +214,9 @@ static uint64_t times(uint64_t a, uint64_t b)
 // The largest number of records that one query of this kind can return.
 static int fact_limit(struct gw_api_build *b, json q, unsigned kind)
 {
-    uint64_t limit = (kind & GROUPS) != 0 ? DEFAULT_GROUPS : (kind & MATRIX) != 0 ? DEFAULT_MATRIX_LIMIT : DEFAULT_LIMIT;
+    uint64_t limit = (kind & GROUPS) != 0   ? DEFAULT_GROUPS
+                     : (kind & MATRIX) != 0 ? DEFAULT_MATRIX_LIMIT
+                                            : DEFAULT_LIMIT;
     uint64_t top = 0, size = 1;
     int rc = gw_api_body_count(b, json_get(q, SPAN("limit")), &limit);
     if (rc == 0)
@@ -333,18 +335,63 @@ int gw_qdrant_points(struct gw_api_build *b, json body)
     return 0;
 }
 
-int gw_qdrant_scroll(struct gw_api_build *b, json body) { return ask(b, body, SCROLL, 0); }
-int gw_qdrant_count(struct gw_api_build *b, json body) { return ask(b, body, COUNT, 0); }
-int gw_qdrant_facet(struct gw_api_build *b, json body) { return ask(b, body, FACET, 0); }
-int gw_qdrant_query(struct gw_api_build *b, json body) { return ask(b, body, QUERY, PREFETCH_DEPTH); }
-int gw_qdrant_query_batch(struct gw_api_build *b, json body) { return batch(b, body, QUERY); }
-int gw_qdrant_query_groups(struct gw_api_build *b, json body) { return ask(b, body, QUERY_GROUPS, PREFETCH_DEPTH); }
-int gw_qdrant_search(struct gw_api_build *b, json body) { return ask(b, body, SEARCH, 0); }
-int gw_qdrant_search_batch(struct gw_api_build *b, json body) { return batch(b, body, SEARCH); }
-int gw_qdrant_search_groups(struct gw_api_build *b, json body) { return ask(b, body, SEARCH_GROUPS, 0); }
-int gw_qdrant_matrix(struct gw_api_build *b, json body) { return ask(b, body, MATRIX, 0); }
-int gw_qdrant_recommend(struct gw_api_build *b, json body) { return ask(b, body, RECOMMEND, 0); }
-int gw_qdrant_recommend_batch(struct gw_api_build *b, json body) { return batch(b, body, RECOMMEND); }
-int gw_qdrant_recommend_groups(struct gw_api_build *b, json body) { return ask(b, body, RECOMMEND_GROUPS, 0); }
-int gw_qdrant_discover(struct gw_api_build *b, json body) { return ask(b, body, DISCOVER, 0); }
-int gw_qdrant_discover_batch(struct gw_api_build *b, json body) { return batch(b, body, DISCOVER); }
+int gw_qdrant_scroll(struct gw_api_build *b, json body)
+{
+    return ask(b, body, SCROLL, 0);
+}
+int gw_qdrant_count(struct gw_api_build *b, json body)
+{
+    return ask(b, body, COUNT, 0);
+}
+int gw_qdrant_facet(struct gw_api_build *b, json body)
+{
+    return ask(b, body, FACET, 0);
+}
+int gw_qdrant_query(struct gw_api_build *b, json body)
+{
+    return ask(b, body, QUERY, PREFETCH_DEPTH);
+}
+int gw_qdrant_query_batch(struct gw_api_build *b, json body)
+{
+    return batch(b, body, QUERY);
+}
+int gw_qdrant_query_groups(struct gw_api_build *b, json body)
+{
+    return ask(b, body, QUERY_GROUPS, PREFETCH_DEPTH);
+}
+int gw_qdrant_search(struct gw_api_build *b, json body)
+{
+    return ask(b, body, SEARCH, 0);
+}
+int gw_qdrant_search_batch(struct gw_api_build *b, json body)
+{
+    return batch(b, body, SEARCH);
+}
+int gw_qdrant_search_groups(struct gw_api_build *b, json body)
+{
+    return ask(b, body, SEARCH_GROUPS, 0);
+}
+int gw_qdrant_matrix(struct gw_api_build *b, json body)
+{
+    return ask(b, body, MATRIX, 0);
+}
+int gw_qdrant_recommend(struct gw_api_build *b, json body)
+{
+    return ask(b, body, RECOMMEND, 0);
+}
+int gw_qdrant_recommend_batch(struct gw_api_build *b, json body)
+{
+    return batch(b, body, RECOMMEND);
+}
+int gw_qdrant_recommend_groups(struct gw_api_build *b, json body)
+{
+    return ask(b, body, RECOMMEND_GROUPS, 0);
+}
+int gw_qdrant_discover(struct gw_api_build *b, json body)
+{
+    return ask(b, body, DISCOVER, 0);
+}
+int gw_qdrant_discover_batch(struct gw_api_build *b, json body)
+{
+    return batch(b, body, DISCOVER);
+}

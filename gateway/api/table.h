@@ -90,7 +90,10 @@ int gw_api_members(struct gw_api_build *b, json v, const struct gw_api_member *m
 #define GW_API_MEMBERS(b, v, table, kind) gw_api_members((b), (v), (table), sizeof(table) / sizeof(table)[0], (kind))
 
 // Present and not null.
-static inline bool gw_api_given(json v) { return json_type(v) != JSON_ABSENT && json_type(v) != JSON_NULL; }
+static inline bool gw_api_given(json v)
+{
+    return json_type(v) != JSON_ABSENT && json_type(v) != JSON_NULL;
+}
 // A name in a body, copied into the arena: a string that could be a path segment of the API. ERR_API_BODY, ERR_NOMEM.
 int gw_api_body_name(struct gw_api_build *b, json v, struct span *out);
 // A non-negative integer; absent and null leave `*out`. ERR_API_BODY.

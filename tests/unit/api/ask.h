@@ -128,12 +128,12 @@ static inline void ask_rows(const char *api, const struct ask_row *rows, size_t 
 }
 #define ASK_ROWS(api, rows) ask_rows((api), (rows), sizeof(rows) / sizeof((rows)[0]))
 
-#define assert_span(got, expected)                                                                                     \
-    do {                                                                                                               \
-        struct span got_ = (got);                                                                                      \
-        char text_[4096];                                                                                              \
-        snprintf(text_, sizeof(text_), "%.*s", SPAN_FMT(got_));                                                        \
-        assert_string_equal(text_, (expected));                                                                        \
+#define assert_span(got, expected)                              \
+    do {                                                        \
+        struct span got_ = (got);                               \
+        char text_[4096];                                       \
+        snprintf(text_, sizeof(text_), "%.*s", SPAN_FMT(got_)); \
+        assert_string_equal(text_, (expected));                 \
     } while (0)
 
 #endif

@@ -208,10 +208,12 @@ static void facts_say_how_much_is_asked_for(void **state)
     asked_init(&a, "chroma");
     const struct gw_api_facts *f = &a.meaning.facts;
     ask(&a, "POST", PU "/query",
-        "{\"query_embeddings\":[[1,2],[3,4],[5,6]],\"n_results\":25,\"where\":{\"a\":1},\"include\":[\"embeddings\",\"documents\"]}");
+        "{\"query_embeddings\":[[1,2],[3,4],[5,6]],\"n_results\":25,\"where\":{\"a\":1},\"include\":[\"embeddings\","
+        "\"documents\"]}");
     assert_true(f->has_limit && f->limit == 25 && f->has_queries && f->queries == 3);
     assert_true(f->has_filter && f->with_vectors && f->with_payload && !f->by_id);
-    ask(&a, "POST", PU "/query", "{\"query_embeddings\":[[1]],\"where\":{},\"where_document\":null,\"include\":[\"distances\"]}");
+    ask(&a, "POST", PU "/query",
+        "{\"query_embeddings\":[[1]],\"where\":{},\"where_document\":null,\"include\":[\"distances\"]}");
     assert_true(f->limit == 10 && !f->has_filter && !f->with_vectors && !f->with_payload);
     ask(&a, "POST", PU "/query", "{\"query_embeddings\":[[1]],\"ids\":[\"a\",\"b\"]}");
     assert_true(f->by_id && f->points == 2 && f->with_payload);
@@ -222,9 +224,12 @@ static void facts_say_how_much_is_asked_for(void **state)
     assert_true(f->limit == 3 && f->has_filter);
     ask(&a, "POST", PU "/get", "{\"ids\":[\"a\"],\"limit\":100}");
     assert_true(f->limit == 1 && f->by_id);
-    ask(&a, "POST", PU "/search", "{\"searches\":[{\"limit\":{\"limit\":7,\"offset\":1},\"filter\":{\"a\":1}},{\"limit\":{\"limit\":9},\"filter\":{\"a\":1},"
-                                  "\"select\":{\"keys\":[\"#embedding\"]}}]}");
-    assert_true(f->has_limit && f->limit == 9 && f->queries == 2 && f->has_filter && f->with_vectors && !f->with_payload);
+    ask(&a, "POST", PU "/search",
+        "{\"searches\":[{\"limit\":{\"limit\":7,\"offset\":1},\"filter\":{\"a\":1}},{\"limit\":{\"limit\":9},"
+        "\"filter\":{\"a\":1},"
+        "\"select\":{\"keys\":[\"#embedding\"]}}]}");
+    assert_true(f->has_limit && f->limit == 9 && f->queries == 2 && f->has_filter && f->with_vectors &&
+                !f->with_payload);
     ask(&a, "POST", PU "/search", "{\"searches\":[{\"limit\":{\"limit\":7},\"filter\":{\"a\":1}},{}]}");
     assert_true(!f->has_limit && !f->has_filter);
     ask(&a, "POST", PU "/delete", "{\"where\":{\"a\":1},\"limit\":5}");
@@ -232,7 +237,9 @@ static void facts_say_how_much_is_asked_for(void **state)
     ask(&a, "POST", PU "/add", "{\"ids\":[\"a\"]}");
     assert_true(!f->has_points && !a.body_was_needed);
     a.inspect_writes = true;
-    ask(&a, "POST", PU "/add", "{\"ids\":[\"a\",\"b\"],\"embeddings\":[[1],[2]],\"documents\":null,\"metadatas\":[null,{\"x\":1}],\"uris\":null}");
+    ask(&a, "POST", PU "/add",
+        "{\"ids\":[\"a\",\"b\"],\"embeddings\":[[1],[2]],\"documents\":null,\"metadatas\":[null,{\"x\":1}],\"uris\":"
+        "null}");
     assert_true(f->has_points && f->points == 2);
     asked_fini(&a);
     static const struct ask_row rows[] = {
@@ -272,7 +279,8 @@ static void tenants_and_databases_concern_every_shard(void **state)
 static void actions_have_names_and_groups(void **state)
 {
     (void)state;
-    static const char *const names[] = { "search", "read", "list", "meta", "write", "delete", "create", "alter", "drop", "export", "ops" };
+    static const char *const names[] = { "search", "read",  "list", "meta",   "write", "delete",
+                                         "create", "alter", "drop", "export", "ops" };
     for (unsigned i = 0; i < GW_ACTION_COUNT; i++) {
         assert_span(gw_action_name(i), names[i]);
         assert_int_equal(gw_action_mask(span_str(names[i])), GW_ACTION_BIT(i));

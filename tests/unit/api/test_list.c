@@ -25,7 +25,8 @@ struct merged {
     unsigned calls;
 };
 
-static void merge(struct merged *m, const char *api, const char *target, const struct gw_api_list_answer *answers, size_t n)
+static void merge(struct merged *m, const char *api, const char *target, const struct gw_api_list_answer *answers,
+                  size_t n)
 {
     memset(m, 0, sizeof(*m));
     asked_init(&m->a, api);
@@ -99,13 +100,19 @@ static void qdrant_lists_keep_their_shape(void **state)
 {
     (void)state;
     const struct gw_api_list_answer answers[] = {
-        { 0, 200, SPAN("{\"result\":{\"collections\":[{\"name\":\"docs\"},{\"name\":\"secret\"}]},\"status\":\"ok\",\"time\":0.25}") },
-        { 1, 200, SPAN("{\"usage\":null,\"result\":{\"collections\":[{\"name\":\"letters\"}]},\"status\":\"ok\",\"time\":0.5}") },
+        { 0, 200,
+          SPAN("{\"result\":{\"collections\":[{\"name\":\"docs\"},{\"name\":\"secret\"}]},\"status\":\"ok\",\"time\":0."
+               "25}") },
+        { 1, 200,
+          SPAN("{\"usage\":null,\"result\":{\"collections\":[{\"name\":\"letters\"}]},\"status\":\"ok\",\"time\":0."
+               "5}") },
     };
     struct merged m;
     merge(&m, "qdrant", "/collections", answers, 2);
     assert_int_equal(m.rc, 0);
-    assert_span(m.result.body, "{\"result\":{\"collections\":[{\"name\":\"docs\"},{\"name\":\"letters\"}]},\"status\":\"ok\",\"time\":0.5}");
+    assert_span(
+        m.result.body,
+        "{\"result\":{\"collections\":[{\"name\":\"docs\"},{\"name\":\"letters\"}]},\"status\":\"ok\",\"time\":0.5}");
     asked_fini(&m.a);
 }
 
@@ -113,14 +120,17 @@ static void an_alias_shows_only_when_both_names_may_be_seen(void **state)
 {
     (void)state;
     const struct gw_api_list_answer answers[] = {
-        { 0, 200, SPAN("{\"result\":{\"aliases\":[{\"alias_name\":\"a\",\"collection_name\":\"docs\"},"
-                       "{\"alias_name\":\"b\",\"collection_name\":\"secret\"},{\"alias_name\":\"secret-a\",\"collection_name\":\"docs\"}]},"
-                       "\"status\":\"ok\",\"time\":0}") },
+        { 0, 200,
+          SPAN("{\"result\":{\"aliases\":[{\"alias_name\":\"a\",\"collection_name\":\"docs\"},"
+               "{\"alias_name\":\"b\",\"collection_name\":\"secret\"},{\"alias_name\":\"secret-a\",\"collection_name\":"
+               "\"docs\"}]},"
+               "\"status\":\"ok\",\"time\":0}") },
     };
     struct merged m;
     merge(&m, "qdrant", "/aliases", answers, 1);
     assert_int_equal(m.rc, 0);
-    assert_span(m.result.body, "{\"result\":{\"aliases\":[{\"alias_name\":\"a\",\"collection_name\":\"docs\"}]},\"status\":\"ok\",\"time\":0.0}");
+    assert_span(m.result.body, "{\"result\":{\"aliases\":[{\"alias_name\":\"a\",\"collection_name\":\"docs\"}]},"
+                               "\"status\":\"ok\",\"time\":0.0}");
     asked_fini(&m.a);
 }
 
@@ -128,7 +138,9 @@ static void databases_are_filtered_too(void **state)
 {
     (void)state;
     const struct gw_api_list_answer answers[] = {
-        { 0, 200, SPAN("[{\"id\":\"1\",\"name\":\"d\",\"tenant\":\"t\"},{\"id\":\"2\",\"name\":\"secret\",\"tenant\":\"t\"}]") },
+        { 0, 200,
+          SPAN(
+              "[{\"id\":\"1\",\"name\":\"d\",\"tenant\":\"t\"},{\"id\":\"2\",\"name\":\"secret\",\"tenant\":\"t\"}]") },
         { 1, 200, SPAN("[{\"id\":\"7\",\"name\":\"d\",\"tenant\":\"t\"}]") },
     };
     struct merged m;

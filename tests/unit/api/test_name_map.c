@@ -12,8 +12,9 @@
 
 #define U1 "00000000-0000-4000-8000-000000000001"
 #define U2 "00000000-0000-4000-8000-000000000002"
-#define ROW(id, name, tenant, database) \
-    "{\"id\":\"" id "\",\"name\":\"" name "\",\"tenant\":\"" tenant "\",\"database\":\"" database "\",\"metadata\":null}"
+#define ROW(id, name, tenant, database)                                                           \
+    "{\"id\":\"" id "\",\"name\":\"" name "\",\"tenant\":\"" tenant "\",\"database\":\"" database \
+    "\",\"metadata\":null}"
 
 static const uint64_t key[2] = { 1, 2 };
 static const struct gw_name_scope main_scope = { .shard = 0, .tenant = { "acme", 4 }, .database = { "main", 4 } };
@@ -67,8 +68,8 @@ static void an_unknown_uuid_is_listed_then_known(void **state)
     assert_true(span_eq(f->target, SPAN("/api/v2/tenants/acme/databases/main/collections?limit=1000&offset=0")));
     assert_int_equal(look(f, main_scope, U1, 1), GW_NAME_LISTING);
     assert_int_equal(gw_name_map_begin(f->map, main_scope, 1, &f->arena, &f->target), ERR_OVERLOADED);
-    assert_int_equal(gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U1, "docs", "acme", "main") "]"), 2, &f->arena,
-                                      &f->target),
+    assert_int_equal(gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U1, "docs", "acme", "main") "]"), 2,
+                                      &f->arena, &f->target),
                      0);
     assert_int_equal(look(f, main_scope, U1, 3), GW_NAME_KNOWN);
     assert_true(span_eq(f->name, SPAN("docs")));
@@ -152,7 +153,9 @@ static void scopes_and_entries_are_bounded(void **state)
         char tenant[16], body[400];
         snprintf(tenant, sizeof(tenant), "t%u", i);
         struct gw_name_scope s = { .tenant = span_str(tenant), .database = SPAN("d") };
-        snprintf(body, sizeof(body), "[{\"id\":\"" U1 "\",\"name\":\"a\",\"tenant\":\"%s\",\"database\":\"d\"},{\"id\":\"" U2 "\",\"name\":\"b\",\"tenant\":\"%s\",\"database\":\"d\"}]",
+        snprintf(body, sizeof(body),
+                 "[{\"id\":\"" U1 "\",\"name\":\"a\",\"tenant\":\"%s\",\"database\":\"d\"},{\"id\":\"" U2
+                 "\",\"name\":\"b\",\"tenant\":\"%s\",\"database\":\"d\"}]",
                  tenant, tenant);
         assert_int_equal(list(f, s, 200, body, i), 0);
         assert_int_equal(look(f, s, U2, i), GW_NAME_KNOWN);
@@ -167,7 +170,8 @@ static void a_scope_over_its_share_says_so(void **state)
 {
     struct fixture *f = *state;
     restart(f, (struct gw_name_map_limits){ .scope_entries = 1 });
-    assert_int_equal(list(f, main_scope, 200, "[" ROW(U1, "a", "acme", "main") "," ROW(U2, "b", "acme", "main") "]", 0), 0);
+    assert_int_equal(list(f, main_scope, 200, "[" ROW(U1, "a", "acme", "main") "," ROW(U2, "b", "acme", "main") "]", 0),
+                     0);
     assert_int_equal(look(f, main_scope, U1, 1), GW_NAME_KNOWN);
     assert_int_equal(look(f, main_scope, U2, 1), GW_NAME_FULL);
     assert_int_equal(look(f, main_scope, U2, 1001), GW_NAME_MISS);
@@ -178,11 +182,15 @@ static void listings_are_paged(void **state)
     struct fixture *f = *state;
     restart(f, (struct gw_name_map_limits){ .page = 1 });
     assert_int_equal(gw_name_map_begin(f->map, main_scope, 0, &f->arena, &f->target), 0);
-    assert_int_equal(gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U1, "a", "acme", "main") "]"), 1, &f->arena, &f->target), 1);
+    assert_int_equal(
+        gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U1, "a", "acme", "main") "]"), 1, &f->arena, &f->target),
+        1);
     assert_true(span_eq(f->target, SPAN("/api/v2/tenants/acme/databases/main/collections?limit=1&offset=1")));
     assert_int_equal(look(f, main_scope, U1, 1), GW_NAME_KNOWN); // what came can be used already
     assert_int_equal(look(f, main_scope, U2, 1), GW_NAME_LISTING);
-    assert_int_equal(gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U2, "b", "acme", "main") "]"), 2, &f->arena, &f->target), 1);
+    assert_int_equal(
+        gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U2, "b", "acme", "main") "]"), 2, &f->arena, &f->target),
+        1);
     assert_true(span_ends(f->target, SPAN("&offset=2")));
     assert_int_equal(gw_name_map_page(f->map, main_scope, 200, SPAN("[]"), 3, &f->arena, &f->target), 0);
     assert_int_equal(look(f, main_scope, U1, 4), GW_NAME_KNOWN);
@@ -207,7 +215,8 @@ static void a_failed_listing_concludes_nothing_and_waits(void **state)
     gw_name_map_abandon(f->map, main_scope, now + 5);
     assert_int_equal(look(f, main_scope, U1, now + 6), GW_NAME_FAILED);
     // A page that comes after that is nobody's.
-    assert_int_equal(gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U1, "a", "acme", "main") "]"), now + 7, &f->arena, &f->target),
+    assert_int_equal(gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U1, "a", "acme", "main") "]"), now + 7,
+                                      &f->arena, &f->target),
                      ERR_SHARD_ANSWER);
     // One that never reports is given up.
     now += 2000;
@@ -222,9 +231,13 @@ static void a_failed_listing_concludes_nothing_and_waits(void **state)
 static void answers_that_pass_teach_and_changes_forget(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(gw_name_map_learn(f->map, main_scope, SPAN(ROW("00000000-0000-4000-8000-00000000000A", "docs", "acme", "main")), 0), 1);
+    assert_int_equal(gw_name_map_learn(f->map, main_scope,
+                                       SPAN(ROW("00000000-0000-4000-8000-00000000000A", "docs", "acme", "main")), 0),
+                     1);
     assert_int_equal(look(f, main_scope, "00000000-0000-4000-8000-00000000000a", 1), GW_NAME_KNOWN);
-    assert_int_equal(gw_name_map_learn(f->map, main_scope, SPAN("[" ROW(U1, "a", "acme", "main") "," ROW(U2, "b", "acme", "main") "]"), 1), 2);
+    assert_int_equal(gw_name_map_learn(f->map, main_scope,
+                                       SPAN("[" ROW(U1, "a", "acme", "main") "," ROW(U2, "b", "acme", "main") "]"), 1),
+                     2);
     gw_name_map_forget(f->map, main_scope, SPAN(U1), SPAN_NONE);
     assert_int_equal(look(f, main_scope, U1, 2), GW_NAME_MISS);
     assert_int_equal(look(f, main_scope, U2, 2), GW_NAME_KNOWN);

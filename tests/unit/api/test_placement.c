@@ -6,10 +6,13 @@
 #include "gateway/api/resolve.h"
 
 static const struct span names[] = { { "shard-a", 7 }, { "shard-b", 7 }, { "shard-c", 7 }, { "shard-d", 7 } };
-static const unsigned a_only[] = { 0 }, b_only[] = { 1 }, c_only[] = { 2 }, all[] = { 0, 1, 2 }, reversed[] = { 2, 1, 0 },
-                      more[] = { 0, 1, 2, 3 };
+static const unsigned a_only[] = { 0 }, b_only[] = { 1 }, c_only[] = { 2 }, all[] = { 0, 1, 2 },
+                      reversed[] = { 2, 1, 0 }, more[] = { 0, 1, 2, 3 };
 
-#define G(s) { s, sizeof(s) - 1 }
+#define G(s)             \
+    {                    \
+        s, sizeof(s) - 1 \
+    }
 
 static void patterns_match_as_written(void **state)
 {
@@ -18,11 +21,16 @@ static void patterns_match_as_written(void **state)
         const char *pattern, *text;
         bool matches;
     } rows[] = {
-        { "docs", "docs", true },   { "docs", "docs2", false },  { "docs", "Docs", false },    { "docs*", "docs", true },
-        { "docs*", "docs-2", true }, { "*docs", "mydocs", true }, { "*", "", true },            { "*", "x", true },
-        { "a*b*c", "aXbYc", true }, { "a*b*c", "abc", true },    { "a*b*c", "acb", false },    { "d?cs", "docs", true },
-        { "d?cs", "dcs", false },   { "", "", true },            { "", "x", false },           { "**", "x", true },
-        { "*a", "aaaaab", false },  { "[a]", "a", false },       { "[a]", "[a]", true },       { "?", "", false },
+        { "docs", "docs", true },    { "docs", "docs2", false },
+        { "docs", "Docs", false },   { "docs*", "docs", true },
+        { "docs*", "docs-2", true }, { "*docs", "mydocs", true },
+        { "*", "", true },           { "*", "x", true },
+        { "a*b*c", "aXbYc", true },  { "a*b*c", "abc", true },
+        { "a*b*c", "acb", false },   { "d?cs", "docs", true },
+        { "d?cs", "dcs", false },    { "", "", true },
+        { "", "x", false },          { "**", "x", true },
+        { "*a", "aaaaab", false },   { "[a]", "a", false },
+        { "[a]", "[a]", true },      { "?", "", false },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         assert_int_equal(gw_placement_glob(span_str(rows[i].pattern), span_str(rows[i].text)), rows[i].matches);
@@ -53,7 +61,9 @@ static void the_first_rule_that_matches_decides(void **state)
     // A pattern needs a name to be there; "*" does not.
     assert_int_equal(gw_placement_find(&p, SPAN_NONE, SPAN_NONE, SPAN("docs"), &s), ERR_ROUTE_NONE);
     assert_int_equal(s, 99);
-    const struct gw_placement_rule star[] = { { .database = G("*"), .tenant = G("*"), .shards = a_only, .n_shards = 1 } };
+    const struct gw_placement_rule star[] = {
+        { .database = G("*"), .tenant = G("*"), .shards = a_only, .n_shards = 1 }
+    };
     const struct gw_placement q = { names, 4, star, 1 };
     assert_int_equal(gw_placement_find(&q, SPAN_NONE, SPAN_NONE, SPAN("docs"), &s), 0);
 }
@@ -81,7 +91,8 @@ static void the_hash_is_the_same_in_every_process(void **state)
 static void a_new_shard_takes_its_share_and_moves_nothing_else(void **state)
 {
     (void)state;
-    const struct gw_placement_rule three[] = { { .shards = all, .n_shards = 3 } }, four[] = { { .shards = more, .n_shards = 4 } };
+    const struct gw_placement_rule three[] = { { .shards = all, .n_shards = 3 } },
+                                   four[] = { { .shards = more, .n_shards = 4 } };
     const struct gw_placement p = { names, 4, three, 1 }, q = { names, 4, four, 1 };
     unsigned count[4] = { 0 }, moved = 0;
     for (unsigned i = 0; i < 4000; i++) {
@@ -134,7 +145,8 @@ static void candidates_are_the_shards_that_may_have_some(void **state)
     assert_int_equal(gw_placement_candidates(&p, SPAN("main"), SPAN("beta"), &set), 1);
     assert_true(gw_shard_set_has(&set, 1));
     assert_int_equal(gw_placement_candidates(&p, SPAN_NONE, SPAN_NONE, &set), 3);
-    assert_int_equal(gw_placement_candidates(&(struct gw_placement){ names, 4, rules, 2 }, SPAN("main"), SPAN("beta"), &set), 0);
+    assert_int_equal(
+        gw_placement_candidates(&(struct gw_placement){ names, 4, rules, 2 }, SPAN("main"), SPAN("beta"), &set), 0);
 }
 
 static void a_request_across_shards_is_refused(void **state)
@@ -218,7 +230,8 @@ static void a_uuid_becomes_a_name_once_its_shard_has_said_it(void **state)
     struct world w;
     world_init(&w, rules, 2);
     assert_int_equal(resolve(&w, 0), GW_RESOLVE_WAIT);
-    assert_true(gw_shard_set_has(&w.wait.begin, 0) && gw_shard_set_has(&w.wait.begin, 1) && !gw_shard_set_has(&w.wait.begin, 2));
+    assert_true(gw_shard_set_has(&w.wait.begin, 0) && gw_shard_set_has(&w.wait.begin, 1) &&
+                !gw_shard_set_has(&w.wait.begin, 2));
     assert_span(w.wait.tenant, "t");
     assert_span(w.wait.database, "d");
     assert_true(w.a.meaning.authorisations[0].collection_is_uuid);

@@ -30,7 +30,8 @@ static void every_row_of_the_specification_has_its_action(void **state)
         { "POST", "/collections/docs/points/query/batch", "{\"searches\":[" Q "," Q "]}", "search docs" },
         { "POST", "/collections/docs/points/query/groups", "{\"query\":1,\"group_by\":\"a\"}", "search docs" },
         { "POST", "/collections/docs/points/search", "{\"vector\":[1],\"limit\":3}", "search docs" },
-        { "POST", "/collections/docs/points/search/batch", "{\"searches\":[{\"vector\":[1],\"top\":3}]}", "search docs" },
+        { "POST", "/collections/docs/points/search/batch", "{\"searches\":[{\"vector\":[1],\"top\":3}]}",
+          "search docs" },
         { "POST", "/collections/docs/points/search/groups", "{\"vector\":[1],\"group_by\":\"a\"}", "search docs" },
         { "POST", "/collections/docs/points/search/matrix/pairs", "{\"sample\":3}", "search docs" },
         { "POST", "/collections/docs/points/search/matrix/offsets", "{\"using\":\"a\"}", "search docs" },
@@ -217,8 +218,8 @@ static void duplicate_members_and_case_variants_are_refused(void **state)
 {
     (void)state;
     static const struct ask_row rows[] = {
-        { "POST", "/collections/docs/points/query",
-          "{\"query\":1," LOOKUP("mine") "," LOOKUP("secret") "}", "!API_BODY" },
+        { "POST", "/collections/docs/points/query", "{\"query\":1," LOOKUP("mine") "," LOOKUP("secret") "}",
+          "!API_BODY" },
         { "POST", "/collections/docs/points/query",
           "{\"query\":1,\"lookup_from\":{\"collection\":\"mine\",\"collection\":\"secret\"}}", "!API_BODY" },
         // The same name, once escaped.
@@ -259,7 +260,8 @@ static void a_body_that_is_not_strict_json_is_refused(void **state)
           "!API_BODY" },
         { "POST", "/collections/docs/points/query", "{\"query\":1,\"lookup_from\":{\"collection\":\"../x\"}}",
           "!API_BODY" },
-        { "POST", "/collections/docs/points/query", "{\"query\":1,\"lookup_from\":{\"collection\":\"\"}}", "!API_BODY" },
+        { "POST", "/collections/docs/points/query", "{\"query\":1,\"lookup_from\":{\"collection\":\"\"}}",
+          "!API_BODY" },
         { "POST", "/collections/docs/points/query", "{\"query\":1,\"lookup_from\":{}}", "!API_BODY" },
         { "POST", "/collections/docs/points/query", "{\"limit\":-1}", "!API_BODY" },
         { "POST", "/collections/docs/points/query", "{\"limit\":1.5}", "!API_BODY" },
@@ -372,8 +374,8 @@ static void recovering_from_a_location_is_ops(void **state)
 {
     (void)state;
     static const struct ask_row rows[] = {
-        { "PUT", "/collections/docs/snapshots/recover?wait=true", "{\"location\":\"file:///qdrant/snapshots/secret/s\"}",
-          "alter +docs, ops -" },
+        { "PUT", "/collections/docs/snapshots/recover?wait=true",
+          "{\"location\":\"file:///qdrant/snapshots/secret/s\"}", "alter +docs, ops -" },
         { "PUT", "/collections/docs/shards/0/snapshots/recover", "{\"location\":\"http://localhost:6333/x\"}",
           "alter docs, ops -" },
         { "PUT", "/collections/docs/snapshots/recover", "[\"file:///x\"]", "!API_BODY" },
@@ -390,8 +392,8 @@ static void more_collections_than_the_bound_are_refused(void **state)
     for (unsigned n = 62; n <= 66; n++) {
         char body[8192] = "{\"searches\":[";
         for (unsigned i = 0; i < n; i++)
-            snprintf(body + strlen(body), sizeof(body) - strlen(body), "%s{\"query\":1,\"lookup_from\":{\"collection\":\"c%u\"}}",
-                     i ? "," : "", i);
+            snprintf(body + strlen(body), sizeof(body) - strlen(body),
+                     "%s{\"query\":1,\"lookup_from\":{\"collection\":\"c%u\"}}", i ? "," : "", i);
         strcat(body, "]}");
         ask(&a, "POST", "/collections/docs/points/query/batch", body);
         if (n + 1 <= GW_API_AUTHORISATIONS_MAX)
@@ -416,11 +418,13 @@ static void the_body_that_goes_on_is_the_one_that_was_read(void **state)
     struct asked a;
     asked_init(&a, "qdrant");
     ask(&a, "POST", "/collections/docs/points/query",
-        " { \"query\" : [ 0.5, -1, 1e3 ],\n \"limit\":5, \"filter\":{\"must\":[{\"key\":\"t\\u0061g\",\"match\":{\"value\":\"x\"}}]}, "
+        " { \"query\" : [ 0.5, -1, 1e3 ],\n \"limit\":5, "
+        "\"filter\":{\"must\":[{\"key\":\"t\\u0061g\",\"match\":{\"value\":\"x\"}}]}, "
         "\"params\":{\"exact\":true}} ");
     assert_int_equal(a.rc, 0);
-    assert_span(a.meaning.body, "{\"query\":[0.5,-1,1000.0],\"limit\":5,\"filter\":{\"must\":[{\"key\":\"tag\",\"match\":{"
-                                "\"value\":\"x\"}}]},\"params\":{\"exact\":true}}");
+    assert_span(a.meaning.body,
+                "{\"query\":[0.5,-1,1000.0],\"limit\":5,\"filter\":{\"must\":[{\"key\":\"tag\",\"match\":{"
+                "\"value\":\"x\"}}]},\"params\":{\"exact\":true}}");
     ask(&a, "PUT", "/collections/docs/points", "{\"points\":[]}");
     assert_true(span_is_none(a.meaning.body));
     assert_false(a.body_was_needed);
@@ -462,7 +466,11 @@ static void a_name_that_cannot_be_one_is_refused(void **state)
     assert_string_not_equal(ask(&a, "GET", longest, NULL), "!API_COLLECTION");
     longest[13 + 512] = 'a';
     assert_string_equal(ask(&a, "GET", longest, NULL), "!API_COLLECTION");
-    assert_string_equal(ask(&a, "GET", "/collections/a\x01""b", NULL), "!API_COLLECTION");
+    assert_string_equal(ask(&a, "GET",
+                            "/collections/a\x01"
+                            "b",
+                            NULL),
+                        "!API_COLLECTION");
     assert_string_equal(ask(&a, "GET", "/collections/..", NULL), "!API_COLLECTION");
     assert_string_equal(ask(&a, "GET", "/collections/a\\b", NULL), "!API_COLLECTION");
     asked_fini(&a);
@@ -480,7 +488,8 @@ static void facts_say_how_much_is_asked_for(void **state)
     assert_false(f->has_filter || f->by_id || f->with_vectors || f->with_payload || f->has_points);
 
     ask(&a, "POST", "/collections/docs/points/query",
-        "{\"query\":[1],\"limit\":3,\"prefetch\":[{\"query\":[1],\"limit\":10000}],\"filter\":{\"must\":[{\"key\":\"a\"}]},"
+        "{\"query\":[1],\"limit\":3,\"prefetch\":[{\"query\":[1],\"limit\":10000}],\"filter\":{\"must\":[{\"key\":"
+        "\"a\"}]},"
         "\"with_vector\":true,\"with_payload\":[\"a\"],\"shard_key\":[\"eu\",7,\"eu\"]}");
     assert_true(f->limit == 10000 && f->has_filter && f->with_vectors && f->with_payload);
     assert_int_equal(f->n_shard_keys, 2);
@@ -488,7 +497,8 @@ static void facts_say_how_much_is_asked_for(void **state)
     assert_span(f->shard_keys[1], "7");
 
     ask(&a, "POST", "/collections/docs/points/query/groups",
-        "{\"query\":[1],\"group_by\":\"a\",\"limit\":7,\"group_size\":9,\"shard_key\":{\"target\":\"x\",\"fallback\":\"y\"}}");
+        "{\"query\":[1],\"group_by\":\"a\",\"limit\":7,\"group_size\":9,\"shard_key\":{\"target\":\"x\",\"fallback\":"
+        "\"y\"}}");
     assert_true(f->limit == 63 && f->n_shard_keys == 2);
 
     ask(&a, "POST", "/collections/docs/points/query/batch",
@@ -533,7 +543,8 @@ static void a_point_id_used_as_the_query_is_a_fact(void **state)
         { "query", "{\"query\":{\"discover\":{\"target\":42,\"context\":[]}}}", true },
         { "query", "{\"query\":{\"discover\":{\"target\":[1],\"context\":{\"positive\":42,\"negative\":[1]}}}}", true },
         { "query", "{\"query\":{\"context\":[{\"positive\":[1],\"negative\":42}]}}", true },
-        { "query", "{\"query\":{\"relevance_feedback\":{\"target\":[1],\"feedback\":[{\"example\":42,\"score\":1}]}}}", true },
+        { "query", "{\"query\":{\"relevance_feedback\":{\"target\":[1],\"feedback\":[{\"example\":42,\"score\":1}]}}}",
+          true },
         { "query", "{\"query\":{\"fusion\":\"rrf\"},\"prefetch\":[{\"query\":[1]},{\"query\":42}]}", true },
         { "query", "{\"query\":{\"fusion\":\"rrf\"},\"prefetch\":[{\"query\":[1]}]}", false },
         { "query", "{\"query\":{\"order_by\":\"a\"}}", false },
@@ -563,12 +574,14 @@ static void a_change_says_what_it_touches(void **state)
     const struct gw_api_facts *f = &a.meaning.facts;
     ask(&a, "POST", "/collections/docs/points/delete", "{\"points\":[1,2]}");
     assert_true(f->by_id && f->has_points && f->points == 2 && !f->has_filter);
-    ask(&a, "POST", "/collections/docs/points/delete", "{\"filter\":{\"must\":[{\"key\":\"a\"}]},\"shard_key\":\"eu\"}");
+    ask(&a, "POST", "/collections/docs/points/delete",
+        "{\"filter\":{\"must\":[{\"key\":\"a\"}]},\"shard_key\":\"eu\"}");
     assert_true(!f->by_id && !f->has_points && f->has_filter && f->n_shard_keys == 1);
     ask(&a, "POST", "/collections/docs/points/delete", "{\"points\":[1],\"filter\":{\"must\":[{\"key\":\"a\"}]}}");
     assert_int_equal(a.rc, ERR_API_BODY);
     ask(&a, "POST", "/collections/docs/points/batch",
-        "{\"operations\":[{\"upsert\":{\"points\":[{\"id\":1},{\"id\":2}]}},{\"upsert\":{\"batch\":{\"ids\":[3],\"vectors\":[[1]]}}}]}");
+        "{\"operations\":[{\"upsert\":{\"points\":[{\"id\":1},{\"id\":2}]}},{\"upsert\":{\"batch\":{\"ids\":[3],"
+        "\"vectors\":[[1]]}}}]}");
     assert_true(f->has_points && f->points == 3);
     ask(&a, "POST", "/collections/docs/points/batch",
         "{\"operations\":[{\"delete\":{\"filter\":{\"must\":[1]}}},{\"upsert\":{\"points\":[{\"id\":1}]}}]}");
@@ -632,7 +645,10 @@ static void out_of_memory_leaves_the_meaning_alone(void **state)
     (void)state;
     struct gw_api *api = gw_api_new(gw_api_def_find(SPAN("qdrant")));
     const struct span segments[] = { SPAN("collections"), SPAN("docs"), SPAN("points"), SPAN("query") };
-    struct gw_api_request q = { .method = SPAN("POST"), .segments = segments, .n_segments = 4, .has_body = true,
+    struct gw_api_request q = { .method = SPAN("POST"),
+                                .segments = segments,
+                                .n_segments = 4,
+                                .has_body = true,
                                 .body_ready = true,
                                 .body = SPAN("{\"query\":1," LOOKUP("a") ",\"shard_key\":[\"x\",1]}") };
     size_t limit = 1;
