@@ -14,7 +14,7 @@ static const struct {
 
 enum { KNOWN = sizeof known / sizeof *known };
 
-void pol_annotation_check(const struct pol_ast_annotation *a, struct span file, struct diags *diags)
+bool pol_annotation_check(const struct pol_ast_annotation *a, struct span file, struct diags *diags)
 {
     struct span names[KNOWN], near;
 
@@ -25,17 +25,15 @@ void pol_annotation_check(const struct pol_ast_annotation *a, struct span file, 
         if (known[i].obligation)
             diag_error(diags, file, a->place.line, a->place.column,
                 "@%.*s is an obligation that this version does not enforce; remove it", SPAN_FMT(a->name));
-        else if (i == 0 && (a->value.n == 0 || a->value.n > 256))
-            diag_error(diags, file, a->place.line, a->place.column,
-                "@id is empty or longer than 256 bytes; give the policy a short name");
-        return;
+        return !known[i].obligation;
     }
     near = diag_suggest(a->name, names, KNOWN);
     if (span_is_none(near))
         diag_error(diags, file, a->place.line, a->place.column,
             "unknown annotation @%.*s; accepted are @id, @description, @owner, @advice, @reason, @ticket",
-            SPAN_FMT(a->name));
+            SPAN_FMT(span_sub(a->name, 0, 64)));
     else
         diag_error(diags, file, a->place.line, a->place.column, "unknown annotation @%.*s; did you mean @%.*s?",
-            SPAN_FMT(a->name), SPAN_FMT(near));
+            SPAN_FMT(span_sub(a->name, 0, 64)), SPAN_FMT(near));
+    return false;
 }

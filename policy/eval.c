@@ -149,9 +149,9 @@ static enum pol_outcome in(struct pol_eval *e, const struct pol_insn *i, struct 
     } else {
         // Sorted by kind first: the ends tell whether all are entities.
         if (b->n && b->items[0].kind != POL_ENTITY)
-            return wrong_type(e, i, "set of entities, an element is", &b->items[0]);
+            return failed(e, i, "expected set of entities, an element is a %s", pol_kind_name(b->items[0].kind));
         if (b->n && b->items[b->n - 1].kind != POL_ENTITY)
-            return wrong_type(e, i, "set of entities, an element is", &b->items[b->n - 1]);
+            return failed(e, i, "expected set of entities, an element is a %s", pol_kind_name(b->items[b->n - 1].kind));
         for (uint32_t k = 0; k < b->n && !yes; k++) {
             if (e->steps <= cost)
                 return POL_SPENT;

@@ -272,6 +272,16 @@ static bool scopes(struct pol_parser *p, struct pol_ast_policy *policy)
 
 // ------------------------------------------------------------------------------------------------------- policies
 
+static void skip_arguments(struct pol_parser *p)
+{
+    if (p->token.kind != TOK_LPAREN)
+        return;
+    while (p->token.kind != TOK_RPAREN && p->token.kind != TOK_SEMI && p->token.kind != TOK_END)
+        pol_parse_next(p);
+    if (p->token.kind == TOK_RPAREN)
+        pol_parse_next(p);
+}
+
 static bool annotation(struct pol_parser *p, struct pol_ast_policy *policy, struct pol_ast_annotation ***tail)
 {
     struct pol_ast_annotation *a = pol_parse_alloc(p, sizeof *a);
@@ -287,6 +297,11 @@ static bool annotation(struct pol_parser *p, struct pol_ast_policy *policy, stru
     a->name = p->token.text;
     a->value = SPAN("");
     pol_parse_next(p);
+    // Not fatal to the parse: what else is wrong with the policy is worth knowing.
+    if (p->options->strict_annotations && !pol_annotation_check(a, p->file, p->diags)) {
+        skip_arguments(p);
+        return true;
+    }
     if (p->token.kind == TOK_LPAREN) {
         pol_parse_next(p);
         a->value = pol_parse_string(p, false, NULL);
@@ -299,9 +314,10 @@ static bool annotation(struct pol_parser *p, struct pol_ast_policy *policy, stru
             return false;
         }
     }
-    // Not fatal to the parse: what else is wrong with the policy is worth knowing.
-    if (p->options->strict_annotations)
-        pol_annotation_check(a, p->file, p->diags);
+    if (p->options->strict_annotations && span_eq(a->name, SPAN("id")) && (a->value.n == 0 || a->value.n > 256)) {
+        pol_parse_fail(p, a->place, "@id is empty or longer than 256 bytes; give the policy a short name");
+        return false;
+    }
     if (++policy->n_annotations > 64) {
         pol_parse_fail(p, a->place, "more than 64 annotations; remove some");
         return false;

@@ -45,7 +45,7 @@ static inline struct pol_place pol_parse_place(const struct pol_parser *p)
     return (struct pol_place){ p->token.line, p->token.column };
 }
 
-// annotation.c: rule 37. Reports an annotation that the options do not accept.
-void pol_annotation_check(const struct pol_ast_annotation *a, struct span file, struct diags *diags);
+// annotation.c: rule 37. Whether the name is accepted under strict_annotations; reports it if not.
+bool pol_annotation_check(const struct pol_ast_annotation *a, struct span file, struct diags *diags);
 
 #endif
