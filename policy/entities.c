@@ -263,14 +263,14 @@ static bool finish(struct reader *r)
     return ok;
 }
 
-void pol_entities_read(struct pol_set *s, const struct pol_source *texts, size_t n, struct diags *diags)
+void pol_entities_read(struct pol_set *s, const struct pol_source *texts, size_t n, size_t errors_before, struct diags *diags)
 {
     struct reader r = { .set = s, .diags = diags };
 
     r.j = (struct pol_json){ .arena = &s->arena, .number = number, .ctx = &r };
     for (size_t i = 0; i < n; i++)
         text(&r, &texts[i]);
-    if (diags->errors == 0 && !finish(&r))
+    if (diags->errors == errors_before && !finish(&r))
         no_memory(&r);
     pol_vec_free(&r.drafts);
 }

@@ -198,7 +198,7 @@ static bool load(struct loader *l, const struct pol_source *policies, size_t n_p
             return false;
     if (l->diags->errors == before)
         ids_differ(l);
-    pol_entities_read(l->set, entities, n_entities, l->diags);
+    pol_entities_read(l->set, entities, n_entities, before, l->diags);
     if (l->diags->errors != before)
         return false;
     return pol_index_build(l->set) ? true : no_memory(l);

@@ -158,7 +158,7 @@ bool pol_hierarchy_close(struct pol_set *s, const struct pol_parents *parents, s
 // set when it is always false. Errors go to diags.
 bool pol_compile(struct pol_set *s, const struct pol_ast_policy *ast, struct span file, struct pol_policy *out, struct diags *diags);
 
-// entities.c: reads the entities texts into uids and facts. Errors go to diags.
-void pol_entities_read(struct pol_set *s, const struct pol_source *texts, size_t n, struct diags *diags);
+// entities.c: reads the entities texts into uids and facts. Errors go to diags; with any beyond `errors_before` the set stays unusable.
+void pol_entities_read(struct pol_set *s, const struct pol_source *texts, size_t n, size_t errors_before, struct diags *diags);
 
 #endif

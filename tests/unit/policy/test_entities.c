@@ -61,6 +61,23 @@ static void same_entity_twice_is_accepted_when_equal(void **state)
     diags_fini(&d);
 }
 
+static void complaints_of_an_earlier_load_do_not_matter(void **state)
+{
+    struct pol_source bad = { SPAN("bad"), SPAN("permit;") }, good = { SPAN("good"), SPAN("permit(principal, action, resource);") };
+    struct fixture f;
+
+    (void)state;
+    diags_init(&f.diags);
+    arena_init(&f.arena, 0);
+    assert_null(pol_set_new(&bad, 1, NULL, 0, &lax_, &f.diags));
+    f.set = pol_set_new(&good, 1, NULL, 0, &lax_, &f.diags);
+    assert_non_null(f.set);
+    fixture_again(&f);
+    ask(&f, "a", "b", "c");
+    assert_int_equal(pol_decide(&f.r, POL_MODE_GATEWAY, 0, &f.a), 0);
+    fixture_fini(&f);
+}
+
 static void deep_values_are_refused(void **state)
 {
     char text[512] = "[{\"uid\":{\"type\":\"A\",\"id\":\"a\"},\"attrs\":{\"x\":";
@@ -98,6 +115,7 @@ int main(void)
         cmocka_unit_test(faults_have_the_place_of_their_entity),
         cmocka_unit_test(cycle_is_a_load_error),
         cmocka_unit_test(same_entity_twice_is_accepted_when_equal),
+        cmocka_unit_test(complaints_of_an_earlier_load_do_not_matter),
         cmocka_unit_test(deep_values_are_refused),
         cmocka_unit_test(long_chains_of_parents_close),
     };

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Any bytes as an entities text, and as a request: loads or complains, and what loads can be asked.
+#include <stdlib.h>
+
+#include "policy/decide.h"
+#include "policy/request_json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char policies[] =
+    "permit(principal in B::\"b\", action in Action::\"g\", resource is A) when { principal has x.y && principal.x == context };"
+    "forbid(principal, action, resource) when { context.s.contains(resource.a) || A::\"a\" in [B::\"b\", principal] };";
+
+static void expect(bool ok)
+{
+    if (!ok)
+        abort();
+}
+
+static void ask(const struct pol_set *set, struct span text)
+{
+    struct pol_request r;
+    struct pol_answer a;
+    struct arena arena;
+    struct diags d;
+    struct buf json;
+
+    arena_init(&arena, 64u << 20);
+    diags_init(&d);
+    buf_init(&json, 0);
+    pol_request_init(&r, set, &arena);
+    if (!pol_request_from_json(&r, SPAN("fuzz"), text, true, &d)) {
+        expect(d.errors > 0);
+        pol_request_init(&r, set, &arena);
+        pol_request_principal(&r, SPAN("A"), SPAN("a"));
+        pol_request_action(&r, SPAN("Action"), SPAN("a"));
+        pol_request_resource(&r, SPAN("A"), SPAN("a"));
+        pol_request_parent(&r, r.principal, SPAN("B"), SPAN("b"));
+    }
+    pol_decide(&r, POL_MODE_GATEWAY, 100000, &a);
+    expect(a.allow == (a.err == 0));
+    pol_request_to_json(&r, &json);
+    buf_fini(&json);
+    diags_fini(&d);
+    arena_fini(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct pol_source p = { SPAN("policies"), SPAN("") }, e = { SPAN("fuzz"), span_of(data, size) };
+    static const struct pol_options options = { .hash_key = 1 };
+    struct pol_set *set;
+    struct diags d;
+
+    p.text = span_str(policies);
+    diags_init(&d);
+    set = pol_set_new(&p, 1, &e, 1, &options, &d);
+    expect((set != NULL) == (d.errors == 0));
+    if (!set)
+        set = pol_set_new(&p, 1, NULL, 0, &options, &d);
+    expect(set != NULL);
+    ask(set, e.text);
+    pol_set_free(set);
+    diags_fini(&d);
+    return 0;
+}
