@@ -28,7 +28,7 @@ static void json_diag(struct json_writer *w, const struct diag *d)
     json_w_end(w);
 }
 
-static int answer_json(struct gw_cli *cli, const struct gw_snapshot *s, const struct diags *diags)
+static int answer_json(struct gw_cli *cli, const struct gw_snapshot *s, bool good, const struct diags *diags)
 {
     struct buf b;
 
@@ -36,7 +36,7 @@ static int answer_json(struct gw_cli *cli, const struct gw_snapshot *s, const st
     struct json_writer w = json_writer(&b);
     json_w_object(&w);
     json_w_key(&w, SPAN("ok"));
-    json_w_bool(&w, s != NULL);
+    json_w_bool(&w, good);
     json_w_key(&w, SPAN("errors"));
     json_w_uint(&w, diags->errors);
     json_w_key(&w, SPAN("warnings"));
@@ -88,12 +88,16 @@ static int run(struct gw_cli *cli)
         return GW_EXIT_USAGE;
     diags_init(&diags);
     struct gw_snapshot *s = gw_snapshot_load(path, 1, now_ms / 1000, &diags);
-    int rc = s ? GW_EXIT_OK : GW_EXIT_NO;
+    // CRLs belong to the other generation; a gateway would start without one it cannot read, and refuse whoever needs it.
+    struct gw_revocations *r = s ? gw_revocations_load(s->config, NULL, 1, now_ms / 1000, &diags) : NULL;
+    bool good = r && diags.errors == 0;
+    gw_revocations_unref(r);
+    int rc = good ? GW_EXIT_OK : GW_EXIT_NO;
     if (cli->json) {
-        int e = answer_json(cli, s, &diags);
+        int e = answer_json(cli, s, good, &diags);
         rc = e ? e : rc;
     } else {
-        answer_text(cli, path, s, &diags);
+        answer_text(cli, path, good ? s : NULL, &diags);
     }
     gw_snapshot_unref(s);
     diags_fini(&diags);
