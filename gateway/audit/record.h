@@ -41,13 +41,14 @@ struct gw_audit_record {
     size_t accesses_n;
     // decided how
     bool allowed;
-    int err;            // 0, or the enum err it ended with: gives `code` and `reason`
-    const char *detail; // static text that says more than the reason; may be NULL
+    int err;                     // 0, or the enum err it ended with: gives `code` and `reason`
+    const char *detail;          // static text that says more than the reason; may be NULL
     const struct span *policies; // determining
     size_t policies_n;
-    struct span policy_errors;   // JSON text, or SPAN_NONE
-    struct span policy_set;      // which policies: digest or generation
-    struct span inputs; // JSON text: the list of policy requests as evaluated, in the form of policy/request_json.h; SPAN_NONE: none
+    struct span policy_errors; // JSON text, or SPAN_NONE
+    struct span policy_set;    // which policies: digest or generation
+    struct span
+        inputs; // JSON text: the list of policy requests as evaluated, in the form of policy/request_json.h; SPAN_NONE: none
     // went where
     struct span shard;
     unsigned status; // of the answer to the client; 0: none

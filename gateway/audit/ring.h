@@ -10,7 +10,7 @@
 
 struct gw_ring {
     char *data;
-    size_t cap; // a power of two
+    size_t cap;                          // a power of two
     _Alignas(64) _Atomic(uint64_t) head; // written by the producer: end of what is there
     _Alignas(64) _Atomic(uint64_t) tail; // written by the consumer: end of what is released
 };

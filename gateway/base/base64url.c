@@ -8,7 +8,8 @@ static char encode_6(unsigned v)
 {
     int c = (int)(v & 63);
 
-    return (char)(c + 'A' + (((25 - c) >> 8) & 6) - (((51 - c) >> 8) & 75) - (((61 - c) >> 8) & 13) + (((62 - c) >> 8) & 49));
+    return (char)(c + 'A' + (((25 - c) >> 8) & 6) - (((51 - c) >> 8) & 75) - (((61 - c) >> 8) & 13) +
+                  (((62 - c) >> 8) & 49));
 }
 
 // 0..63, or -1 for a character outside the alphabet.

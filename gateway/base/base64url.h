@@ -6,8 +6,8 @@
 
 #include "gateway/base/span.h"
 
-#define BASE64URL_ENCODED(n) (((n) * 4 + 2) / 3)
-#define BASE64URL_DECODED(n) ((n) * 3 / 4)
+#define BASE64URL_ENCODED(n) (((n)*4 + 2) / 3)
+#define BASE64URL_DECODED(n) ((n)*3 / 4)
 
 // Writes BASE64URL_ENCODED(in.n) characters, no NUL; returns how many.
 size_t base64url_encode(struct span in, char *out);

@@ -17,8 +17,14 @@ void buf_init(struct buf *b, size_t limit);
 // Frees the memory; usable again. buf_wipe zeroes it first (secrets).
 void buf_fini(struct buf *b);
 void buf_wipe(struct buf *b);
-static inline size_t buf_len(const struct buf *b) { return b->end - b->start; }
-static inline struct span buf_span(const struct buf *b) { return span_of(b->base ? b->base + b->start : "", b->end - b->start); }
+static inline size_t buf_len(const struct buf *b)
+{
+    return b->end - b->start;
+}
+static inline struct span buf_span(const struct buf *b)
+{
+    return span_of(b->base ? b->base + b->start : "", b->end - b->start);
+}
 // Room for at least n more bytes at the write end; NULL when out of memory or over the limit. Then buf_commit(used <= n).
 char *buf_reserve(struct buf *b, size_t n);
 void buf_commit(struct buf *b, size_t n);

@@ -77,7 +77,8 @@ bool clock_parse_duration(struct span s, int64_t *ms)
         struct span unit;
         int64_t ms;
     } units[] = {
-        { { "ms", 2 }, 1 }, { { "s", 1 }, 1000 }, { { "m", 1 }, 60000 }, { { "h", 1 }, 3600000 }, { { "d", 1 }, 86400000 },
+        { { "ms", 2 }, 1 },      { { "s", 1 }, 1000 },     { { "m", 1 }, 60000 },
+        { { "h", 1 }, 3600000 }, { { "d", 1 }, 86400000 },
     };
     size_t n = 0;
     uint64_t count;

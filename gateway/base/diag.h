@@ -10,7 +10,7 @@ struct diag {
     struct span file;      // as the person named it
     unsigned line, column; // from 1; 0: unknown, not printed
     bool warning;
-    struct span text;      // "what; what to do"
+    struct span text; // "what; what to do"
     struct diag *next;
 };
 
@@ -23,8 +23,10 @@ struct diags {
 
 void diags_init(struct diags *d);
 void diags_fini(struct diags *d);
-void diag_error(struct diags *d, struct span file, unsigned line, unsigned column, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-void diag_warning(struct diags *d, struct span file, unsigned line, unsigned column, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void diag_error(struct diags *d, struct span file, unsigned line, unsigned column, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+void diag_warning(struct diags *d, struct span file, unsigned line, unsigned column, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
 // "file:line:column: error: text"; into an arena, NUL-terminated.
 struct span diag_format(struct arena *a, const struct diag *d);
 // The candidate nearest to `word` by edit distance, if near enough to suggest (distance <= 1 + n/4); else SPAN_NONE.

@@ -2,12 +2,12 @@
 #include "gateway/base/err.h"
 
 static const struct err_info table[ERR_INDEX_COUNT] = {
-#define X(name_, status_, oauth_, code_, reason_) \
-    [ERR_INDEX_##name_] = { \
-        .name = { #name_, sizeof(#name_) - 1 }, \
-        .status = (status_), \
-        .oauth = { oauth_, sizeof(oauth_) - 1 }, \
-        .code = { code_, sizeof(code_) - 1 }, \
+#define X(name_, status_, oauth_, code_, reason_)   \
+    [ERR_INDEX_##name_] = {                         \
+        .name = { #name_, sizeof(#name_) - 1 },     \
+        .status = (status_),                        \
+        .oauth = { oauth_, sizeof(oauth_) - 1 },    \
+        .code = { code_, sizeof(code_) - 1 },       \
         .reason = { reason_, sizeof(reason_) - 1 }, \
     },
     ERR_TABLE(X)

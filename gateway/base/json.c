@@ -207,22 +207,16 @@ enum json_type json_type(json v)
     if (!v)
         return JSON_ABSENT;
     switch (unsafe_yyjson_get_type(raw(v))) {
-    case YYJSON_TYPE_NULL:
-        return JSON_NULL;
-    case YYJSON_TYPE_BOOL:
-        return JSON_BOOL;
-    case YYJSON_TYPE_STR:
-        return JSON_STRING;
-    case YYJSON_TYPE_ARR:
-        return JSON_ARRAY;
-    case YYJSON_TYPE_OBJ:
-        return JSON_OBJECT;
+    case YYJSON_TYPE_NULL: return JSON_NULL;
+    case YYJSON_TYPE_BOOL: return JSON_BOOL;
+    case YYJSON_TYPE_STR: return JSON_STRING;
+    case YYJSON_TYPE_ARR: return JSON_ARRAY;
+    case YYJSON_TYPE_OBJ: return JSON_OBJECT;
     case YYJSON_TYPE_NUM:
         if (unsafe_yyjson_is_real(raw(v)))
             return JSON_REAL;
         return unsafe_yyjson_is_uint(raw(v)) ? JSON_UINT : JSON_INT;
-    default:
-        return JSON_ABSENT;
+    default: return JSON_ABSENT;
     }
 }
 

@@ -8,22 +8,32 @@
 #include "gateway/base/buf.h"
 #include "gateway/base/span.h"
 
-struct json_doc;                  // owned by the caller, freed with json_free
+struct json_doc;                        // owned by the caller, freed with json_free
 typedef const struct json_value_ *json; // borrowed from its document; NULL = absent
 
 struct json_limits {
-    size_t bytes; // 0: 1 MiB
+    size_t bytes;   // 0: 1 MiB
     unsigned depth; // 0: 32
     bool nul_names; // member names may hold NUL: Cedar's attributes may
 };
 
 struct json_error {
-    const char *what;  // static text
-    size_t offset;     // byte offset in the text
+    const char *what;      // static text
+    size_t offset;         // byte offset in the text
     unsigned line, column; // from 1
 };
 
-enum json_type { JSON_ABSENT, JSON_NULL, JSON_BOOL, JSON_INT, JSON_UINT, JSON_REAL, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+    JSON_ABSENT,
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_INT,
+    JSON_UINT,
+    JSON_REAL,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+};
 
 // Returns the document, or NULL with `*err` filled (err may be NULL). `text` is copied as needed and may go away.
 struct json_doc *json_parse(struct span text, const struct json_limits *limits, struct json_error *err);
@@ -40,7 +50,7 @@ bool json_real(json v, double *out); // any number
 struct span json_string(json v);
 // NULL when absent or v is no object.
 json json_get(json v, struct span name);
-size_t json_count(json v); // members or elements; 0 otherwise
+size_t json_count(json v);      // members or elements; 0 otherwise
 json json_at(json v, size_t i); // O(i); iterate with json_iter instead
 
 // Objects yield name + value, arrays a SPAN_NONE name + value.
@@ -75,7 +85,7 @@ void json_w_uint(struct json_writer *w, uint64_t v);
 void json_w_bool(struct json_writer *w, bool v);
 void json_w_real(struct json_writer *w, double v);
 void json_w_null(struct json_writer *w);
-void json_w_value(struct json_writer *w, json v); // copies a parsed value
+void json_w_value(struct json_writer *w, json v);              // copies a parsed value
 void json_w_raw(struct json_writer *w, struct span json_text); // text that is already one JSON value
 
 #endif

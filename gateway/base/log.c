@@ -12,7 +12,9 @@
 
 enum { TEXT_MOST = 2048, LINE_MOST = TEXT_MOST * 2 };
 
-static const char *const level_names[] = { [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug" };
+static const char *const level_names[] = {
+    [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"
+};
 
 void log_to_stderr(void *ctx, enum log_level level, const char *line, size_t n)
 {
@@ -62,10 +64,12 @@ void log_write(struct log *l, enum log_level level, const char *fmt, ...)
     va_end(args);
     if (len < 0)
         return;
-    n = escape(span_of(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1), l->json, escaped, sizeof escaped);
+    n = escape(span_of(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1), l->json, escaped,
+               sizeof escaped);
     clock_format(clock_read().wall_ms, when);
-    len = snprintf(line, sizeof line, l->json ? "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"%.*s\"}" : "%s %s %.*s", when,
-                   level_names[level], (int)n, escaped);
+    len =
+        snprintf(line, sizeof line, l->json ? "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"%.*s\"}" : "%s %s %.*s",
+                 when, level_names[level], (int)n, escaped);
     if (len > 0)
         l->sink(l->ctx, level, line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1);
 }

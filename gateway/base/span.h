@@ -19,10 +19,22 @@ struct span {
 // For printf("%.*s", SPAN_FMT(s)); spans longer than INT_MAX never get that far, every reader bounds its input.
 #define SPAN_FMT(s) (int)(s).n, ((s).p ? (s).p : "")
 
-static inline struct span span_of(const void *p, size_t n) { return (struct span){ p, n }; }
-static inline struct span span_str(const char *s) { return (struct span){ s, s ? strlen(s) : 0 }; }
-static inline bool span_is_none(struct span s) { return s.p == NULL; }
-static inline bool span_eq(struct span a, struct span b) { return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); }
+static inline struct span span_of(const void *p, size_t n)
+{
+    return (struct span){ p, n };
+}
+static inline struct span span_str(const char *s)
+{
+    return (struct span){ s, s ? strlen(s) : 0 };
+}
+static inline bool span_is_none(struct span s)
+{
+    return s.p == NULL;
+}
+static inline bool span_eq(struct span a, struct span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
 
 // Bytes [from, to), clipped to the span.
 struct span span_sub(struct span s, size_t from, size_t to);

@@ -67,7 +67,8 @@ static void domain_must_be_known(struct checker *k, struct span name, struct gw_
     if (span_is_none(near))
         ERROR(k, at, "trust domain '%.*s' is not among trust_domains; add it there", SPAN_FMT(name));
     else
-        ERROR(k, at, "trust domain '%.*s' is not among trust_domains; did you mean '%.*s'?", SPAN_FMT(name), SPAN_FMT(near));
+        ERROR(k, at, "trust domain '%.*s' is not among trust_domains; did you mean '%.*s'?", SPAN_FMT(name),
+              SPAN_FMT(near));
 }
 
 // A workload's trust domain must have a bundle, or nothing could vouch for it.
@@ -87,11 +88,12 @@ static void trust_domains(struct checker *k)
         struct gw_config_trust_domain *d = &domains[i];
         d->bundle_is_jwks = ends_in(d->bundle.v, SPAN(".json")) || ends_in(d->bundle.v, SPAN(".jwks"));
         if (d->crl_required && d->crls.n == 0)
-            ERROR(k, d->at, "crl_required without crls refuses every certificate of '%.*s'; name its CRL files", SPAN_FMT(d->name.v));
+            ERROR(k, d->at, "crl_required without crls refuses every certificate of '%.*s'; name its CRL files",
+                  SPAN_FMT(d->name.v));
         for (size_t j = 0; j < i && is_set(d->name); j++)
             if (span_eq(domains[j].name.v, d->name.v)) {
-                ERROR(k, d->name.at, "trust domain '%.*s' is already in line %u; a bundle file may hold several CAs", SPAN_FMT(d->name.v),
-                      domains[j].name.at.line);
+                ERROR(k, d->name.at, "trust domain '%.*s' is already in line %u; a bundle file may hold several CAs",
+                      SPAN_FMT(d->name.v), domains[j].name.at.line);
                 break;
             }
     }
@@ -114,20 +116,24 @@ static void issuers(struct checker *k)
         for (size_t j = 0; j < i; j++) {
             const struct gw_config_issuer *other = &k->c->issuers[j];
             if (is_set(s->name) && span_eq(other->name.v, s->name.v))
-                ERROR(k, s->name.at, "the name '%.*s' is already in line %u; names of issuers must differ, or their roles would mix",
+                ERROR(k, s->name.at,
+                      "the name '%.*s' is already in line %u; names of issuers must differ, or their roles would mix",
                       SPAN_FMT(s->name.v), other->name.at.line);
             if (is_set(s->issuer) && span_eq(other->issuer.v, s->issuer.v))
-                ERROR(k, s->issuer.at, "the issuer '%.*s' is already in line %u; one entry describes one issuer", SPAN_FMT(s->issuer.v),
-                      other->issuer.at.line);
+                ERROR(k, s->issuer.at, "the issuer '%.*s' is already in line %u; one entry describes one issuer",
+                      SPAN_FMT(s->issuer.v), other->issuer.at.line);
         }
         if (s->binding == GW_BINDING_NONE && !s->unbound_bearer)
-            ERROR(k, s->at, "binding: none lets anyone who sees a token use it; say 'unbound_bearer: allow' if that is meant");
+            ERROR(k, s->at,
+                  "binding: none lets anyone who sees a token use it; say 'unbound_bearer: allow' if that is meant");
         if (s->binding && s->binding != GW_BINDING_NONE && s->unbound_bearer)
             ERROR(k, s->at, "unbound_bearer: allow goes with binding: none only; remove one of the two");
         if (s->workload_match == GW_WORKLOAD_UNCHECKED)
             WARNING(k, s->at, "workload_match: unchecked lets any workload use a token of '%.*s'", SPAN_FMT(s->name.v));
         else if (s->asserts.trust_domains.n == 0 && s->workload_match)
-            ERROR(k, s->at, "asserts.trust_domains is empty, so no token of '%.*s' could belong to a workload; list the trust domains",
+            ERROR(k, s->at,
+                  "asserts.trust_domains is empty, so no token of '%.*s' could belong to a workload; list the trust "
+                  "domains",
                   SPAN_FMT(s->name.v));
         for (size_t t = 0; t < s->asserts.trust_domains.n; t++)
             domain_must_be_known(k, s->asserts.trust_domains.v[t].v, s->asserts.trust_domains.v[t].at);
@@ -139,11 +145,13 @@ static void issuers(struct checker *k)
 static void shard_tls(struct checker *k, const struct gw_config_shard *s)
 {
     const struct gw_config_shard_tls *tls = &s->tls;
-    bool any = is_set(tls->ca) || is_set(tls->spiffe_id) || is_set(tls->server_name) || is_set(tls->certificate) || is_set(tls->key);
+    bool any = is_set(tls->ca) || is_set(tls->spiffe_id) || is_set(tls->server_name) || is_set(tls->certificate) ||
+               is_set(tls->key);
 
     if (!s->has_tls) {
         if (any)
-            ERROR(k, tls->at, "tls is set, but no endpoint of shard '%.*s' is https; write https:// or remove tls", SPAN_FMT(s->name.v));
+            ERROR(k, tls->at, "tls is set, but no endpoint of shard '%.*s' is https; write https:// or remove tls",
+                  SPAN_FMT(s->name.v));
         return;
     }
     if (is_set(tls->spiffe_id) && is_set(tls->server_name))
@@ -152,7 +160,9 @@ static void shard_tls(struct checker *k, const struct gw_config_shard *s)
         if (is_set(tls->spiffe_id))
             id_must_be_vouched_for(k, tls->spiffe_id);
         else
-            ERROR(k, s->at, "shard '%.*s' has https endpoints and nothing vouches for them; set tls.ca, or tls.spiffe_id of a known trust domain",
+            ERROR(k, s->at,
+                  "shard '%.*s' has https endpoints and nothing vouches for them; set tls.ca, or tls.spiffe_id of a "
+                  "known trust domain",
                   SPAN_FMT(s->name.v));
     }
     if (is_set(tls->certificate) != is_set(tls->key))
@@ -164,8 +174,16 @@ static void shard_tls(struct checker *k, const struct gw_config_shard *s)
 static void credential(struct checker *k, const struct gw_config_shard *s)
 {
     static const struct span reserved[] = {
-        { "host", 4 },       { "content-length", 14 }, { "transfer-encoding", 17 }, { "connection", 10 }, { "content-type", 12 },
-        { "keep-alive", 10 }, { "upgrade", 7 },         { "te", 2 },                 { "trailer", 7 },     { "expect", 6 },
+        { "host", 4 },
+        { "content-length", 14 },
+        { "transfer-encoding", 17 },
+        { "connection", 10 },
+        { "content-type", 12 },
+        { "keep-alive", 10 },
+        { "upgrade", 7 },
+        { "te", 2 },
+        { "trailer", 7 },
+        { "expect", 6 },
     };
     struct span header = s->credential.header.v;
 
@@ -173,10 +191,12 @@ static void credential(struct checker *k, const struct gw_config_shard *s)
         return;
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (span_eq(header, reserved[i]))
-            ERROR(k, s->credential.header.at, "'%.*s' is a field of HTTP itself and carries no credential; see docs/config.md", SPAN_FMT(header));
+            ERROR(k, s->credential.header.at,
+                  "'%.*s' is a field of HTTP itself and carries no credential; see docs/config.md", SPAN_FMT(header));
     for (size_t i = 0; i < s->endpoints_n; i++)
         if (!s->endpoints[i].tls && !is_loopback(s->endpoints[i].host))
-            WARNING(k, s->endpoints[i].at, "the credential of shard '%.*s' goes to this endpoint unencrypted; use https", SPAN_FMT(s->name.v));
+            WARNING(k, s->endpoints[i].at,
+                    "the credential of shard '%.*s' goes to this endpoint unencrypted; use https", SPAN_FMT(s->name.v));
 }
 
 static void shards(struct checker *k)
@@ -189,8 +209,8 @@ static void shards(struct checker *k)
         struct gw_config_shard *s = &all[i];
         for (size_t j = 0; j < i && is_set(s->name); j++)
             if (span_eq(all[j].name.v, s->name.v)) {
-                ERROR(k, s->name.at, "shard '%.*s' is already in line %u; equivalent endpoints go into one shard", SPAN_FMT(s->name.v),
-                      all[j].name.at.line);
+                ERROR(k, s->name.at, "shard '%.*s' is already in line %u; equivalent endpoints go into one shard",
+                      SPAN_FMT(s->name.v), all[j].name.at.line);
                 break;
             }
         for (size_t j = 0; j < s->endpoints_n; j++) {
@@ -266,7 +286,8 @@ static bool routes(struct checker *k)
         for (size_t j = 0; j < r->shards_n; j++)
             used[r->shards[j]] = true;
         if (catch_all)
-            WARNING(k, r->at, "never reached: the route in line %u matches everything; move it to the end", catch_all->at.line);
+            WARNING(k, r->at, "never reached: the route in line %u matches everything; move it to the end",
+                    catch_all->at.line);
         else if (!is_set(r->database) && !is_set(r->tenant) && !is_set(r->collection))
             catch_all = r;
     }
@@ -284,11 +305,12 @@ static void operations(struct checker *k)
     if (!k->c->operations.enabled || !is_set(*listen))
         return;
     if (!is_loopback(host_of(listen->v)))
-        WARNING(k, listen->at, "the operations listener is plain HTTP and open to whoever reaches '%.*s'", SPAN_FMT(listen->v));
+        WARNING(k, listen->at, "the operations listener is plain HTTP and open to whoever reaches '%.*s'",
+                SPAN_FMT(listen->v));
     for (size_t i = 0; i < addresses->n; i++)
         if (span_eq(addresses->v[i].v, listen->v) && !span_ends(listen->v, SPAN(":0")))
-            ERROR(k, listen->at.line ? listen->at : addresses->v[i].at, "operations and listener have the same address '%.*s'; change one",
-                  SPAN_FMT(listen->v));
+            ERROR(k, listen->at.line ? listen->at : addresses->v[i].at,
+                  "operations and listener have the same address '%.*s'; change one", SPAN_FMT(listen->v));
 }
 
 void gw_config_check(struct gw_config *c, struct diags *diags)

@@ -37,8 +37,8 @@ struct gw_config_tickets {
 
 struct gw_config_tls {
     struct gw_config_text certificate, key, key_passphrase_file; // paths; chain and key in PEM
-    bool tls12;                        // TLS 1.2 beside 1.3
-    struct gw_config_texts groups;     // in order of preference
+    bool tls12;                                                  // TLS 1.2 beside 1.3
+    struct gw_config_texts groups;                               // in order of preference
     struct gw_config_tickets tickets;
 };
 
@@ -124,7 +124,7 @@ struct gw_config_issuer {
     struct gw_config_texts required_claims;
     struct gw_config_claims claims;
     enum gw_config_workload_match workload_match;
-    bool scopeless;       // `scopes: none`: no ceiling
+    bool scopeless; // `scopes: none`: no ceiling
     const struct gw_config_scope *scopes;
     size_t scopes_n;
     struct gw_config_asserts asserts;
@@ -144,7 +144,7 @@ struct gw_config_dpop {
 };
 
 struct gw_config_policy {
-    struct gw_config_texts files; // paths: .cedar files, folders of them, or globs
+    struct gw_config_texts files;   // paths: .cedar files, folders of them, or globs
     struct gw_config_text entities; // path: JSON, or YAML when it ends in .yaml or .yml
     bool entities_is_yaml;
     uint64_t budget; // steps an evaluation
@@ -155,7 +155,7 @@ enum gw_config_api { GW_CONFIG_QDRANT = 1, GW_CONFIG_CHROMA };
 struct gw_config_endpoint {
     struct gw_config_place at;
     bool tls;
-    struct span host;      // without brackets
+    struct span host; // without brackets
     uint16_t port;
     struct span authority; // host:port for the Host field; the port left out where it is the scheme's
 };

@@ -16,11 +16,13 @@ static void unknown_action(struct gw_reader *r, const struct gw_yaml *node)
     near = diag_suggest(node->text, names, n);
     if (span_is_none(near))
         gw_config_complain(r, node,
-                           "unknown action '%.*s'; write search, read, list, meta, write, delete, create, alter, drop, export, ops, or a group: "
+                           "unknown action '%.*s'; write search, read, list, meta, write, delete, create, alter, drop, "
+                           "export, ops, or a group: "
                            "readonly, readwrite, admin",
                            SPAN_FMT(span_sub(node->text, 0, 64)));
     else
-        gw_config_complain(r, node, "unknown action '%.*s'; did you mean '%.*s'?", SPAN_FMT(span_sub(node->text, 0, 64)), SPAN_FMT(near));
+        gw_config_complain(r, node, "unknown action '%.*s'; did you mean '%.*s'?",
+                           SPAN_FMT(span_sub(node->text, 0, 64)), SPAN_FMT(near));
 }
 
 static unsigned actions(struct gw_reader *r, const struct gw_yaml *node)
@@ -30,7 +32,8 @@ static unsigned actions(struct gw_reader *r, const struct gw_yaml *node)
     if (!gw_config_read_is(r, node, GW_YAML_LIST, "a list of actions: [search, read]"))
         return 0;
     if (node->count == 0)
-        gw_config_complain(r, node, "scope '%.*s' has no action; name at least one, or remove the scope", SPAN_FMT(span_sub(node->key, 0, 64)));
+        gw_config_complain(r, node, "scope '%.*s' has no action; name at least one, or remove the scope",
+                           SPAN_FMT(span_sub(node->key, 0, 64)));
     for (const struct gw_yaml *item = node->first; item; item = item->next) {
         unsigned bits;
         if (!gw_config_read_is(r, item, GW_YAML_SCALAR, "an action's name"))
@@ -74,7 +77,8 @@ void gw_config_read_scopes(struct gw_reader *r, const struct gw_yaml *node, void
     }
     for (const struct gw_yaml *item = node->first; item; item = item->next) {
         if (!scope_holds(item->key))
-            diag_error(r->diags, r->file, item->key_line, item->key_column, "'%.*s' is not a scope; use printable characters without spaces and quotes",
+            diag_error(r->diags, r->file, item->key_line, item->key_column,
+                       "'%.*s' is not a scope; use printable characters without spaces and quotes",
                        SPAN_FMT(span_sub(item->key, 0, 64)));
         scopes[n++] = (struct gw_config_scope){ { item->key, { item->key_line, item->key_column } }, actions(r, item) };
     }
@@ -120,7 +124,8 @@ void gw_config_read_endpoints(struct gw_reader *r, const struct gw_yaml *node, v
         r->failed |= span_is_none(e->host) || span_is_none(e->authority);
         for (size_t i = 0; i < n; i++)
             if (endpoints[i].tls == e->tls && span_ieq(endpoints[i].authority, e->authority))
-                gw_config_complain(r, item, "'%.*s' is in the list already; remove one of the two", SPAN_FMT(span_sub(text.v, 0, 200)));
+                gw_config_complain(r, item, "'%.*s' is in the list already; remove one of the two",
+                                   SPAN_FMT(span_sub(text.v, 0, 200)));
         n++;
     }
     shard->endpoints = endpoints;

@@ -58,7 +58,9 @@ const char *gw_fault_host_port(struct span s)
     struct span host, port;
     uint64_t v;
 
-    return split(s, &host, &port) && port_holds(port, &v) ? NULL : "host:port is expected, such as 127.0.0.1:8443 or [::1]:8443";
+    return split(s, &host, &port) && port_holds(port, &v)
+               ? NULL
+               : "host:port is expected, such as 127.0.0.1:8443 or [::1]:8443";
 }
 
 const char *gw_fault_authority(struct span s)
@@ -73,14 +75,18 @@ const char *gw_fault_authority(struct span s)
 
 const char *gw_fault_trust_domain(struct span s)
 {
-    return pki_spiffe_trust_domain_ok(s) ? NULL : "a trust domain is expected, such as example.org: lower-case letters, digits, '.', '-', '_', no scheme";
+    return pki_spiffe_trust_domain_ok(s) ? NULL
+                                         : "a trust domain is expected, such as example.org: lower-case letters, "
+                                           "digits, '.', '-', '_', no scheme";
 }
 
 const char *gw_fault_workload_id(struct span s)
 {
     struct pki_spiffe id;
 
-    return pki_spiffe_parse_workload(s, &id, NULL) == 0 ? NULL : "a workload's SPIFFE ID is expected, such as spiffe://example.org/search";
+    return pki_spiffe_parse_workload(s, &id, NULL) == 0
+               ? NULL
+               : "a workload's SPIFFE ID is expected, such as spiffe://example.org/search";
 }
 
 const char *gw_fault_glob(struct span s)

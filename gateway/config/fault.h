@@ -5,15 +5,15 @@
 
 #include "gateway/base/arena.h"
 
-const char *gw_fault_name(struct span s);         // of an issuer or shard: it appears in policy, metrics and logs
-const char *gw_fault_host_port(struct span s);    // an address to listen on
-const char *gw_fault_authority(struct span s);    // host[:port] as clients name us
+const char *gw_fault_name(struct span s);      // of an issuer or shard: it appears in policy, metrics and logs
+const char *gw_fault_host_port(struct span s); // an address to listen on
+const char *gw_fault_authority(struct span s); // host[:port] as clients name us
 const char *gw_fault_trust_domain(struct span s);
-const char *gw_fault_workload_id(struct span s);  // a SPIFFE ID with a path
+const char *gw_fault_workload_id(struct span s); // a SPIFFE ID with a path
 const char *gw_fault_glob(struct span s);
-const char *gw_fault_field_name(struct span s);   // HTTP, lower-case
-const char *gw_fault_scheme(struct span s);       // an authentication scheme
-const char *gw_fault_host(struct span s);         // a server's name or address
+const char *gw_fault_field_name(struct span s); // HTTP, lower-case
+const char *gw_fault_scheme(struct span s);     // an authentication scheme
+const char *gw_fault_host(struct span s);       // a server's name or address
 
 // http[s]://host[:port][/] taken apart; `host` without brackets, `port` the scheme's default when absent.
 const char *gw_fault_endpoint(struct span s, bool *tls, struct span *host, uint16_t *port);

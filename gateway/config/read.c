@@ -8,7 +8,9 @@
 
 #include "gateway/base/clock.h"
 
-static const char *const kind_names[] = { [GW_YAML_SCALAR] = "a single value", [GW_YAML_LIST] = "a list", [GW_YAML_MAP] = "a map" };
+static const char *const kind_names[] = {
+    [GW_YAML_SCALAR] = "a single value", [GW_YAML_LIST] = "a list", [GW_YAML_MAP] = "a map"
+};
 
 void gw_config_complain(struct gw_reader *r, const struct gw_yaml *node, const char *fmt, ...)
 {
@@ -70,7 +72,8 @@ bool gw_config_read_text(struct gw_reader *r, const struct gw_yaml *node, struct
     return true;
 }
 
-static bool checked_text(struct gw_reader *r, const struct gw_field *f, const struct gw_yaml *node, struct gw_config_text *out)
+static bool checked_text(struct gw_reader *r, const struct gw_field *f, const struct gw_yaml *node,
+                         struct gw_config_text *out)
 {
     const char *fault;
 
@@ -78,7 +81,8 @@ static bool checked_text(struct gw_reader *r, const struct gw_field *f, const st
         return false;
     fault = f->fault ? f->fault(out->v) : NULL;
     if (fault)
-        gw_config_complain(r, node, "'%.*s' for '%.*s': %s", SPAN_FMT(span_sub(out->v, 0, 200)), SPAN_FMT(f->key), fault);
+        gw_config_complain(r, node, "'%.*s' for '%.*s': %s", SPAN_FMT(span_sub(out->v, 0, 200)), SPAN_FMT(f->key),
+                           fault);
     return !fault;
 }
 
@@ -114,14 +118,16 @@ static const struct gw_choice *choice(struct gw_reader *r, const struct gw_field
     }
     near = diag_suggest(node->text, names, f->choices_n);
     if (span_is_none(near))
-        gw_config_complain(r, node, "'%.*s' is not a value of '%.*s'; write one of: %s", SPAN_FMT(span_sub(node->text, 0, 64)), SPAN_FMT(f->key), list);
+        gw_config_complain(r, node, "'%.*s' is not a value of '%.*s'; write one of: %s",
+                           SPAN_FMT(span_sub(node->text, 0, 64)), SPAN_FMT(f->key), list);
     else
-        gw_config_complain(r, node, "'%.*s' is not a value of '%.*s'; did you mean '%.*s'?", SPAN_FMT(span_sub(node->text, 0, 64)), SPAN_FMT(f->key),
-                           SPAN_FMT(near));
+        gw_config_complain(r, node, "'%.*s' is not a value of '%.*s'; did you mean '%.*s'?",
+                           SPAN_FMT(span_sub(node->text, 0, 64)), SPAN_FMT(f->key), SPAN_FMT(near));
     return NULL;
 }
 
-static void texts(struct gw_reader *r, const struct gw_field *f, const struct gw_yaml *node, struct gw_config_texts *out)
+static void texts(struct gw_reader *r, const struct gw_field *f, const struct gw_yaml *node,
+                  struct gw_config_texts *out)
 {
     struct gw_config_text *v;
     size_t n = 0;
@@ -140,7 +146,8 @@ static void texts(struct gw_reader *r, const struct gw_field *f, const struct gw
             continue;
         for (size_t i = 0; i < n; i++)
             if (span_eq(v[i].v, v[n].v))
-                gw_config_complain(r, item, "'%.*s' is in the list already; remove one of the two", SPAN_FMT(span_sub(v[n].v, 0, 200)));
+                gw_config_complain(r, item, "'%.*s' is in the list already; remove one of the two",
+                                   SPAN_FMT(span_sub(v[n].v, 0, 200)));
         n++;
     }
     *out = (struct gw_config_texts){ v, n, place_of(node) };
@@ -179,8 +186,7 @@ static bool parse_size(struct span s, uint64_t *out)
     return span_to_u64(s, out);
 }
 
-// The largest unit that says it exactly.
-static void format_bound(enum gw_field_type type, int64_t v, char *out, size_t cap)
+void gw_config_format(enum gw_field_type type, int64_t v, char *out, size_t cap)
 {
     static const struct {
         const char *unit;
@@ -223,13 +229,15 @@ static bool number(struct gw_reader *r, const struct gw_field *f, const struct g
         ok = !node->quoted && span_to_u64(node->text, &v);
     }
     if (!ok) {
-        gw_config_complain(r, node, "'%.*s' is not a value of '%.*s'; write %s", SPAN_FMT(span_sub(node->text, 0, 64)), SPAN_FMT(f->key), what);
+        gw_config_complain(r, node, "'%.*s' is not a value of '%.*s'; write %s", SPAN_FMT(span_sub(node->text, 0, 64)),
+                           SPAN_FMT(f->key), what);
         return false;
     }
     if ((f->low || f->high) && (v < (uint64_t)f->low || v > (uint64_t)f->high)) {
-        format_bound(f->type, f->low, low, sizeof low);
-        format_bound(f->type, f->high, high, sizeof high);
-        gw_config_complain(r, node, "'%.*s' for '%.*s' is out of range; write %s to %s", SPAN_FMT(node->text), SPAN_FMT(f->key), low, high);
+        gw_config_format(f->type, f->low, low, sizeof low);
+        gw_config_format(f->type, f->high, high, sizeof high);
+        gw_config_complain(r, node, "'%.*s' for '%.*s' is out of range; write %s to %s", SPAN_FMT(node->text),
+                           SPAN_FMT(f->key), low, high);
         return false;
     }
     *out = v;
@@ -245,7 +253,8 @@ static void boolean(struct gw_reader *r, const struct gw_field *f, const struct 
     else if (!node->quoted && span_eq(node->text, SPAN("false")))
         *out = false;
     else
-        gw_config_complain(r, node, "'%.*s' is not a value of '%.*s'; write true or false", SPAN_FMT(span_sub(node->text, 0, 64)), SPAN_FMT(f->key));
+        gw_config_complain(r, node, "'%.*s' is not a value of '%.*s'; write true or false",
+                           SPAN_FMT(span_sub(node->text, 0, 64)), SPAN_FMT(f->key));
 }
 
 static void list(struct gw_reader *r, const struct gw_field *f, const struct gw_yaml *node, char *to)
@@ -272,19 +281,11 @@ static void value(struct gw_reader *r, const struct gw_field *f, const struct gw
     uint64_t v;
 
     switch (f->type) {
-    case GW_FIELD_TEXT:
-        checked_text(r, f, node, (struct gw_config_text *)(void *)(to + f->offset));
-        break;
-    case GW_FIELD_PATH:
-        path(r, f, node, (struct gw_config_text *)(void *)(to + f->offset));
-        break;
+    case GW_FIELD_TEXT: checked_text(r, f, node, (struct gw_config_text *)(void *)(to + f->offset)); break;
+    case GW_FIELD_PATH: path(r, f, node, (struct gw_config_text *)(void *)(to + f->offset)); break;
     case GW_FIELD_TEXTS:
-    case GW_FIELD_PATHS:
-        texts(r, f, node, (struct gw_config_texts *)(void *)(to + f->offset));
-        break;
-    case GW_FIELD_BOOL:
-        boolean(r, f, node, (bool *)(to + f->offset));
-        break;
+    case GW_FIELD_PATHS: texts(r, f, node, (struct gw_config_texts *)(void *)(to + f->offset)); break;
+    case GW_FIELD_BOOL: boolean(r, f, node, (bool *)(to + f->offset)); break;
     case GW_FIELD_COUNT:
     case GW_FIELD_SIZE:
     case GW_FIELD_DURATION:
@@ -303,9 +304,7 @@ static void value(struct gw_reader *r, const struct gw_field *f, const struct gw
         if ((c = choice(r, f, node)))
             *(bool *)(to + f->offset) = c->value != 0;
         break;
-    case GW_FIELD_FLAGS:
-        flags(r, f, node, (unsigned *)(void *)(to + f->offset));
-        break;
+    case GW_FIELD_FLAGS: flags(r, f, node, (unsigned *)(void *)(to + f->offset)); break;
     case GW_FIELD_MAP:
         if (gw_config_read_is(r, node, GW_YAML_MAP, "a map: 'key: value'")) {
             if (f->extra)
@@ -313,12 +312,8 @@ static void value(struct gw_reader *r, const struct gw_field *f, const struct gw
             gw_config_read(r, f->schema, node, place_of(node), to + f->offset);
         }
         break;
-    case GW_FIELD_LIST:
-        list(r, f, node, to);
-        break;
-    case GW_FIELD_CUSTOM:
-        f->custom(r, node, to + f->offset);
-        break;
+    case GW_FIELD_LIST: list(r, f, node, to); break;
+    case GW_FIELD_CUSTOM: f->custom(r, node, to + f->offset); break;
     }
 }
 
@@ -356,24 +351,27 @@ static void unknown_key(struct gw_reader *r, const struct gw_schema *schema, con
         keys[i] = schema->fields[i].key;
     near = diag_suggest(node->key, keys, schema->n);
     if (span_is_none(near))
-        diag_error(r->diags, r->file, node->key_line, node->key_column, "unknown key '%.*s'; remove it (docs/config.md lists the keys)",
+        diag_error(r->diags, r->file, node->key_line, node->key_column,
+                   "unknown key '%.*s'; remove it (docs/config.md lists the keys)",
                    SPAN_FMT(span_sub(node->key, 0, 64)));
     else
-        diag_error(r->diags, r->file, node->key_line, node->key_column, "unknown key '%.*s'; did you mean '%.*s'?", SPAN_FMT(span_sub(node->key, 0, 64)),
-                   SPAN_FMT(near));
+        diag_error(r->diags, r->file, node->key_line, node->key_column, "unknown key '%.*s'; did you mean '%.*s'?",
+                   SPAN_FMT(span_sub(node->key, 0, 64)), SPAN_FMT(near));
 }
 
 static void absent(struct gw_reader *r, const struct gw_field *f, struct gw_config_place place, char *to)
 {
     if (f->required)
-        diag_error(r->diags, r->file, place.line, place.column, "'%.*s' is missing; add it: %s", SPAN_FMT(f->key), f->doc);
+        diag_error(r->diags, r->file, place.line, place.column, "'%.*s' is missing; add it: %s", SPAN_FMT(f->key),
+                   f->doc);
     else if (f->fallback)
         fallback(r, f, to);
     else if (f->type == GW_FIELD_MAP && !f->extra)
         gw_config_read(r, f->schema, NULL, place, to + f->offset);
 }
 
-void gw_config_read(struct gw_reader *r, const struct gw_schema *schema, const struct gw_yaml *map, struct gw_config_place parent, void *to)
+void gw_config_read(struct gw_reader *r, const struct gw_schema *schema, const struct gw_yaml *map,
+                    struct gw_config_place parent, void *to)
 {
     if (schema->place != GW_NO_PLACE)
         memcpy((char *)to + schema->place, &parent, sizeof parent);

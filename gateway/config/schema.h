@@ -38,7 +38,8 @@ struct gw_field {
     enum gw_field_type type;
     bool required; // a list that is required has at least one element
     size_t offset;
-    size_t extra;         // GW_FIELD_LIST: of the count; GW_FIELD_MAP: of a bool that says the map was there (then it may be left out whole); 0: none
+    size_t
+        extra; // GW_FIELD_LIST: of the count; GW_FIELD_MAP: of a bool that says the map was there (then it may be left out whole); 0: none
     const char *fallback; // YAML; NULL: none
     int64_t low, high;    // of numbers, sizes (bytes), durations (ms); both 0: no bounds
     const struct gw_choice *choices;
@@ -53,7 +54,7 @@ struct gw_field {
 struct gw_schema {
     const struct gw_field *fields;
     size_t n;
-    size_t size; // of the struct
+    size_t size;  // of the struct
     size_t place; // offset of its struct gw_config_place, or GW_NO_PLACE
 };
 #define GW_NO_PLACE SIZE_MAX
@@ -70,11 +71,15 @@ struct gw_reader {
 
 // Reads a map into the struct at `to`, which is zeroed. `map` is NULL when the key was absent: then defaults are set and what is required is
 // complained about under `parent`.
-void gw_config_read(struct gw_reader *r, const struct gw_schema *schema, const struct gw_yaml *map, struct gw_config_place parent, void *to);
+void gw_config_read(struct gw_reader *r, const struct gw_schema *schema, const struct gw_yaml *map,
+                    struct gw_config_place parent, void *to);
 // For custom fields.
 bool gw_config_read_text(struct gw_reader *r, const struct gw_yaml *node, struct gw_config_text *out);
 bool gw_config_read_is(struct gw_reader *r, const struct gw_yaml *node, enum gw_yaml_kind kind, const char *what);
-void gw_config_complain(struct gw_reader *r, const struct gw_yaml *node, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void gw_config_complain(struct gw_reader *r, const struct gw_yaml *node, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+// A number, size or duration as a person writes it, in the largest unit that says it exactly.
+void gw_config_format(enum gw_field_type type, int64_t v, char *out, size_t cap);
 void gw_config_read_scopes(struct gw_reader *r, const struct gw_yaml *node, void *issuer);
 void gw_config_read_endpoints(struct gw_reader *r, const struct gw_yaml *node, void *shard);
 

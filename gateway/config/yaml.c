@@ -191,8 +191,9 @@ static void refuse_duplicates(struct reader *r, const struct gw_yaml *map)
     for (size_t i = 1; i < n; i++) {
         if (!span_eq(sorted[i - 1]->key, sorted[i]->key))
             continue;
-        diag_error(r->diags, r->file, sorted[i]->key_line, sorted[i]->key_column, "'%.*s' is already set in line %u; remove one of the two",
-                   SPAN_FMT(sorted[i]->key), sorted[i - 1]->key_line);
+        diag_error(r->diags, r->file, sorted[i]->key_line, sorted[i]->key_column,
+                   "'%.*s' is already set in line %u; remove one of the two", SPAN_FMT(sorted[i]->key),
+                   sorted[i - 1]->key_line);
         if (!r->error)
             r->error = ERR_CONFIG;
     }
@@ -275,9 +276,7 @@ static struct gw_yaml *value(struct reader *r, yaml_event_t *e, unsigned depth)
     bool container = false;
 
     switch (e->type) {
-    case YAML_SCALAR_EVENT:
-        node = scalar(r, e);
-        break;
+    case YAML_SCALAR_EVENT: node = scalar(r, e); break;
     case YAML_SEQUENCE_START_EVENT:
         refuse_extras(r, e, e->data.sequence_start.anchor, e->data.sequence_start.tag);
         node = new_node(r, e, GW_YAML_LIST);
@@ -334,7 +333,8 @@ static void document(struct reader *r, struct gw_yaml **root)
     }
 }
 
-int gw_yaml_parse_on(struct span text, struct span file, struct arena *arena, struct diags *diags, struct gw_yaml **root)
+int gw_yaml_parse_on(struct span text, struct span file, struct arena *arena, struct diags *diags,
+                     struct gw_yaml **root)
 {
     struct reader r = { .text = text, .file = file, .arena = arena, .diags = diags };
     struct gw_yaml *found = NULL;

@@ -31,7 +31,8 @@ struct gw_yaml {
 int gw_yaml_parse(struct span text, struct span file, struct arena *arena, struct diags *diags, struct gw_yaml **root);
 // As above, but where reading could go on after an error the tree is given all the same (`*root` set, ERR_CONFIG returned), so that more can be
 // complained about.
-int gw_yaml_parse_on(struct span text, struct span file, struct arena *arena, struct diags *diags, struct gw_yaml **root);
+int gw_yaml_parse_on(struct span text, struct span file, struct arena *arena, struct diags *diags,
+                     struct gw_yaml **root);
 // A plain (unquoted) scalar that means "no value": empty, ~ or null.
 bool gw_yaml_is_null(const struct gw_yaml *node);
 // The value of a key, or NULL.

@@ -56,6 +56,20 @@ static bool all_of(struct span s, const char *set)
     return true;
 }
 
+// "2024-1-1 10:00", "2024-01-01T10:00:00Z" and the like; a date alone is all digits and '-' and found without this.
+static bool is_date_with_time(struct span s)
+{
+    size_t month = digits(s, 0), day;
+
+    if (month != 4 || month >= s.n || s.p[month] != '-')
+        return false;
+    day = digits(s, month + 1);
+    if (day >= s.n || s.p[day] != '-')
+        return false;
+    day = digits(s, day + 1);
+    return day < s.n && (s.p[day] == 'T' || s.p[day] == 't' || s.p[day] == ' ' || s.p[day] == '\t');
+}
+
 // What some YAML reader takes for a number or a date although JSON does not: 0777, +1, 1_000, .5, 0x1f, 1:30, 2024-01-01, .inf
 static bool is_number_to_some(struct span s)
 {
@@ -66,7 +80,8 @@ static bool is_number_to_some(struct span s)
         return false;
     if (span_ieq(body, SPAN(".inf")) || span_ieq(body, SPAN(".nan")))
         return true;
-    if (body.n > 2 && body.p[0] == '0' && strchr("xXoObB", body.p[1]) && all_of(span_sub(body, 2, body.n), "0123456789abcdefABCDEF_"))
+    if (body.n > 2 && body.p[0] == '0' && strchr("xXoObB", body.p[1]) &&
+        all_of(span_sub(body, 2, body.n), "0123456789abcdefABCDEF_"))
         return true;
     if (!digit(body.p[0]) && !(body.p[0] == '.' && body.n > 1 && digit(body.p[1])))
         return false;
@@ -74,8 +89,7 @@ static bool is_number_to_some(struct span s)
         dots += body.p[i] == '.';
     if (dots <= 1 && all_of(body, "0123456789_.:eE+-"))
         return true;
-    // A date with a time behind it.
-    return body.n > 10 && digits(body, 0) == 4 && body.p[4] == '-' && strchr("Tt \t", body.p[10]);
+    return is_date_with_time(body);
 }
 
 static const char *ambiguous(struct span s)
@@ -107,7 +121,8 @@ static void scalar(struct converter *c, const struct gw_yaml *node)
     else {
         what = ambiguous(node->text);
         if (what) {
-            diag_error(c->diags, c->file, node->line, node->column, "'%.*s' is ambiguous: %s", SPAN_FMT(span_sub(node->text, 0, 64)), what);
+            diag_error(c->diags, c->file, node->line, node->column, "'%.*s' is ambiguous: %s",
+                       SPAN_FMT(span_sub(node->text, 0, 64)), what);
             c->errors++;
         }
         json_w_string(&c->json, node->text);
