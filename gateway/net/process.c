@@ -38,7 +38,7 @@ struct process {
     uint64_t look;           // fingerprint of the files that were read
     int64_t refreshed_ms;    // when the revocations were last read
     uint64_t reloads_ok, reloads_failed;
-    int64_t start_s;
+    int64_t start_s, open_ms;
     bool draining;
     char not_ready[256];
 };
@@ -309,13 +309,11 @@ static bool bind_listeners(struct process *p, int *fds) {
 
 static bool make_shared(struct process *p) {
     const struct gw_config *c = p->snapshot->config;
-    struct clock_now now = clock_read();
-    p->start_s = now.wall_ms / 1000;
     pki_nonce_keys_init(&p->nonces, c->dpop.nonce_lifetime / NONCE_BUCKETS, c->dpop.nonce_lifetime);
     struct pki_replay_options replay = {
         .entries = (size_t)c->dpop.replay.capacity,
         .share_percent = c->dpop.replay.share_percent,
-        .not_before_ms = now.wall_ms,
+        .not_before_ms = p->open_ms,
     };
     p->shared = (struct gw_shared){
         .log = &p->log,
@@ -348,12 +346,24 @@ static bool make_shared(struct process *p) {
     return rc == 0;
 }
 
+// Proofs from before the start are refused, since nobody knows which were used (checklist 16), and a proof tells its time in whole
+// seconds only. So the gateway opens on a full second: whoever meets it open can make a proof that counts.
+static void await_full_second(struct process *p) {
+    p->open_ms = (clock_read().wall_ms / 1000 + 1) * 1000;
+    for (int64_t left; (left = p->open_ms - clock_read().wall_ms) > 0;)
+        uv_sleep((unsigned)left);
+    p->start_s = p->open_ms / 1000;
+}
+
 static bool start_loops(struct process *p) {
     size_t n_addresses = p->snapshot->config->listener.addresses.n;
     int *fds = calloc(p->n_loops * n_addresses + 1, sizeof *fds);
     p->loops = calloc(p->n_loops, sizeof *p->loops);
     p->metrics = calloc(p->n_loops, sizeof *p->metrics);
-    bool ok = fds && p->loops && p->metrics && bind_listeners(p, fds) && make_shared(p);
+    bool ok = fds && p->loops && p->metrics && bind_listeners(p, fds);
+    if (ok)
+        await_full_second(p);
+    ok = ok && make_shared(p);
     for (size_t i = 0; ok && i < p->n_loops; i++) {
         p->metrics[i] = &p->loops[i].metrics;
         ok = gw_loop_init(&p->loops[i], &p->shared, (unsigned)i, p->n_loops, &fds[i * n_addresses], n_addresses, gw_snapshot_ref(p->snapshot),
