@@ -22,7 +22,7 @@ static const struct proof {
 };
 
 struct request { // spans into the DER
-    struct span info, subject, spki, attributes, algorithm, signature;
+    struct span info, subject, spki, attributes, algorithm, parameters, signature;
 };
 
 static bool take_whole(struct span *rest, int want, struct span *whole)
@@ -34,12 +34,11 @@ static bool take_whole(struct span *rest, int want, struct span *whole)
 
 static bool split(struct span der, struct request *r)
 {
-    struct span outer, info, version, algorithm, bits, parameters;
+    struct span outer, info, version, algorithm, bits;
     return pki_der_take(&der, PKI_DER_SEQUENCE, &outer) && der.n == 0 &&
            take_whole(&outer, PKI_DER_SEQUENCE, &r->info) && pki_der_take(&outer, PKI_DER_SEQUENCE, &algorithm) &&
            pki_der_take(&outer, PKI_DER_BIT_STRING, &bits) && outer.n == 0 && pki_der_bit_bytes(bits, &r->signature) &&
-           pki_der_take(&algorithm, PKI_DER_OID, &r->algorithm) &&
-           (algorithm.n == 0 || (pki_der_take(&algorithm, PKI_DER_NULL, &parameters) && algorithm.n == 0)) &&
+           pki_der_take(&algorithm, PKI_DER_OID, &r->algorithm) && (r->parameters = algorithm, true) &&
            pki_der_take(&(struct span){ r->info.p, r->info.n }, PKI_DER_SEQUENCE, &info) &&
            pki_der_take(&info, PKI_DER_INTEGER, &version) && span_eq(version, span_of("", 1)) &&
            pki_der_take(&info, PKI_DER_SEQUENCE, &r->subject) && take_whole(&info, PKI_DER_SEQUENCE, &r->spki) &&
@@ -66,6 +65,9 @@ static int verify(const struct pki_key *k, const struct request *r, const char *
             continue;
         }
         *why = "the request's signature does not verify with its own key";
+        if (r->parameters.n != 0 && !span_eq(r->parameters, SPAN("\x05\x00"))) { // absent, or NULL for RSA
+            return ERR_CERT_MALFORMED;
+        }
         if (proofs[i].alg == PKI_ALG_NONE) {
             return k->ec ? verify_ec(k, proofs[i].hash, r) : ERR_CERT_MALFORMED;
         }

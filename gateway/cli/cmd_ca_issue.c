@@ -337,8 +337,10 @@ static int run_renew_issuing(struct gw_cli *cli)
             status = cmd_ca_exit(rc) == GW_EXIT_NO ? gw_cli_no(cli, "%s", pki_ca_what(ca))
                                                    : gw_cli_usage(cli, "%s", pki_ca_what(ca));
         } else {
-            fprintf(cli->out,
-                    "a new issuing CA signs from now on; the old one's certificates stay valid until they end\n");
+            fprintf(cli->out, "%s\n",
+                    cli->json
+                        ? "{\"issuing\":\"renewed\"}"
+                        : "a new issuing CA signs from now on; the old one's certificates stay valid until they end");
         }
     }
     buf_wipe(&passphrase);

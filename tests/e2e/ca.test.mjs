@@ -163,6 +163,7 @@ test('weak keys, weak hashes and requests without proof of possession are refuse
     'rsa:1024': request('weak', '-newkey', 'rsa:1024', '-subj', '/'),
     'P-224': request('p224', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:secp224r1', '-subj', '/'),
     secp256k1: request('k1', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:secp256k1', '-subj', '/'),
+    'RSA-PSS': request('pss', '-newkey', 'rsa:2048', '-sigopt', 'rsa_padding_mode:pss', '-subj', '/'),
     'SHA-1': request('sha1', ...P256, '-sha1', '-subj', '/'),
   }
   const der = Buffer.from(fs.readFileSync(request('stolen', ...P256, '-subj', '/CN=a'), 'utf8').replace(/-----[^-]+-----|\s/g, ''), 'base64')
@@ -175,6 +176,7 @@ test('weak keys, weak hashes and requests without proof of possession are refuse
     const result = ca('sign', '--dir', at('plain'), '--csr', csr, '--spiffe-id', 'spiffe://example.org/weak')
     assert.equal(result.status, 1, what)
     assert.equal(result.out, '')
+    assert.match(result.err, /too weak|not accepted|does not verify/, what)
   }
   assert.equal(ok(ca('list', '--dir', at('plain'), '--all')), before)
 })
@@ -307,6 +309,13 @@ test('keys at rest are encrypted with AES-256, and the passphrase is needed', ()
   ok(ca(...args, '--passphrase-file', at('pass')))
   ok(run(sallyport, ['ca', 'crl', '--dir', at('locked'), '--out', at('locked.crl')], { env: { ...process.env, SALLYPORT_CA_PASSPHRASE_FILE: at('pass') } }))
   ok(verify('k-a', '-crl_check_all', '-CRLfile', at('locked.crl')))
+  // A passphrase is changed with OpenSSL, as docs/pki.md says.
+  fs.writeFileSync(at('pass-2'), 'another horse entirely\n', { mode: 0o600 })
+  ok(openssl('pkcs8', '-topk8', '-v2', 'aes-256-cbc', '-iter', '600000', '-in', at('locked', 'issuing', 'key.pem'), '-out', at('locked', 'issuing', 'new.pem'),
+    '-passin', `file:${at('pass')}`, '-passout', `file:${at('pass-2')}`))
+  fs.renameSync(at('locked', 'issuing', 'new.pem'), at('locked', 'issuing', 'key.pem'))
+  assert.equal(ca(...args, '--force', '--passphrase-file', at('pass')).status, 2)
+  ok(ca(...args, '--force', '--passphrase-file', at('pass-2')))
 })
 
 test('an existing CA is not replaced', () => {
