@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the parser makes of Cedar text: policies with their scope as data and their conditions as trees. Chains (a && b && c, a + b - c,
-// a.b.c) are one node with a list of children, so that the depth of a tree is the nesting somebody wrote, which the parser bounds. All
-// of it lives in the parser's arena.
+// What the parser makes of Cedar text: policies with their scope as data and their conditions as trees. Chains (a && b
+// && c, a + b - c, a.b.c) are one node with a list of children, so that the depth of a tree is the nesting somebody
+// wrote, which the parser bounds. All of it lives in the parser's arena.
 #ifndef SALLYPORT_POLICY_AST_H
 #define SALLYPORT_POLICY_AST_H
 

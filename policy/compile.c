@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Conditions → instructions. What depends on nothing is evaluated here and now, by the same machine that decides; what fails there is
-// left as it was written, so that it fails in the decision as Cedar has it.
+// Conditions → instructions. What depends on nothing is evaluated here and now, by the same machine that decides; what
+// fails there is left as it was written, so that it fails in the decision as Cedar has it.
 #include "policy/eval.h"
 
 enum { FOLD_STEPS = 16000000 };
@@ -74,7 +74,7 @@ static const struct pol_value *constant_since(const struct emit *e, struct mark 
     const struct pol_code *c = &e->set->code;
 
     return c->insns.n == m.insns + 1 && c->insns.at[m.insns].op == OP_CONST ? &c->consts.at[c->insns.at[m.insns].arg]
-                                                                             : NULL;
+                                                                            : NULL;
 }
 
 static void rewind_to(struct emit *e, struct mark m)
@@ -139,10 +139,8 @@ static bool yields_bool(const struct pol_node *n)
     case NODE_RELATION:
     case NODE_HAS:
     case NODE_LIKE:
-    case NODE_IS:
-        return true;
-    default:
-        return false;
+    case NODE_IS: return true;
+    default: return false;
     }
 }
 
@@ -260,7 +258,7 @@ static bool emit_unary(struct emit *e, const struct pol_node *n, enum pol_op op,
 
 // A right operand and its instruction, behind a left one that started at m and is constant or not.
 static bool join(struct emit *e, struct mark m, bool *is_constant, const struct pol_node *right, enum pol_op op,
-    struct pol_place at)
+                 struct pol_place at)
 {
     struct mark r = mark(e);
 
@@ -307,7 +305,8 @@ static bool emit_member(struct emit *e, const struct pol_node *n)
         }
         if (c->kind == NODE_GET && (arg = attribute(e, c->text, c->place)) == POL_ID_NONE)
             return false;
-        if (!insn(e, c->kind == NODE_GET ? OP_GET : op_of(c->op), arg, c->place) || (is_constant && !fold(e, m, c->place)))
+        if (!insn(e, c->kind == NODE_GET ? OP_GET : op_of(c->op), arg, c->place) ||
+            (is_constant && !fold(e, m, c->place)))
             return false;
         is_constant = is_constant && constant_since(e, m);
     }
@@ -439,40 +438,28 @@ static bool emit_node(struct emit *e, const struct pol_node *n)
     case NODE_LONG:
     case NODE_STRING:
     case NODE_ENTITY:
-    case NODE_VAR:
-        return emit_leaf(e, n);
+    case NODE_VAR: return emit_leaf(e, n);
     case NODE_SET:
-    case NODE_RECORD:
-        return emit_collection(e, n);
+    case NODE_RECORD: return emit_collection(e, n);
     case NODE_AND:
-    case NODE_OR:
-        return emit_logical(e, n);
-    case NODE_NOT:
-        return emit_unary(e, n, OP_NOT, 0);
-    case NODE_NEG:
-        return emit_unary(e, n, OP_NEG, 0);
+    case NODE_OR: return emit_logical(e, n);
+    case NODE_NOT: return emit_unary(e, n, OP_NOT, 0);
+    case NODE_NEG: return emit_unary(e, n, OP_NEG, 0);
     case NODE_RELATION:
-    case NODE_CHAIN:
-        return emit_joined(e, n);
-    case NODE_MEMBER:
-        return emit_member(e, n);
-    case NODE_IF:
-        return emit_if(e, n);
-    case NODE_HAS:
-        return emit_has(e, n);
-    case NODE_LIKE:
-        return emit_like(e, n);
-    case NODE_IS:
-        return emit_is(e, n);
+    case NODE_CHAIN: return emit_joined(e, n);
+    case NODE_MEMBER: return emit_member(e, n);
+    case NODE_IF: return emit_if(e, n);
+    case NODE_HAS: return emit_has(e, n);
+    case NODE_LIKE: return emit_like(e, n);
+    case NODE_IS: return emit_is(e, n);
     case NODE_GET:
-    case NODE_METHOD:
-        break; // handled by their parents
+    case NODE_METHOD: break; // handled by their parents
     }
     return fail(e, n->place, "an expression that the compiler does not know");
 }
 
 bool pol_compile(struct pol_set *s, const struct pol_ast_policy *ast, struct span file, struct pol_policy *out,
-    struct diags *diags)
+                 struct diags *diags)
 {
     struct emit e = { .set = s, .diags = diags, .file = file, .fold_steps = FOLD_STEPS };
     struct logical l = { OP_AND, false, POL_ID_NONE, false };
@@ -483,7 +470,7 @@ bool pol_compile(struct pol_set *s, const struct pol_ast_policy *ast, struct spa
     for (const struct pol_ast_condition *c = ast->conditions; c && !l.settled; c = c->next) {
         struct mark m = mark(&e);
         struct pol_node not = { .kind = NODE_NOT, .n = 1, .first = c->expr, .place = c->expr->place };
-        const struct pol_node *n = c->unless ? &not: c->expr;
+        const struct pol_node *n = c->unless ? &not : c->expr;
 
         if (!emit_node(&e, n) || !operand(&e, &l, m, !c->next, yields_bool(n), c->expr->place))
             return false;

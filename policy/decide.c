@@ -48,14 +48,10 @@ static bool note_failure(struct decision *d, uint32_t policy)
 static bool scope_holds(struct decision *d, const struct pol_scope *s, const struct pol_entity *e)
 {
     switch ((enum pol_scope_op)s->op) {
-    case SCOPE_ANY:
-        return true;
-    case SCOPE_EQ:
-        return e->number == s->entity;
-    case SCOPE_IN:
-        return pol_facts_in(d->request, e->number, s->entity);
-    case SCOPE_IS:
-        return pol_facts_type(d->set, d->request, e->number) == s->type;
+    case SCOPE_ANY: return true;
+    case SCOPE_EQ: return e->number == s->entity;
+    case SCOPE_IN: return pol_facts_in(d->request, e->number, s->entity);
+    case SCOPE_IS: return pol_facts_type(d->set, d->request, e->number) == s->type;
     case SCOPE_IS_IN:
         return pol_facts_type(d->set, d->request, e->number) == s->type &&
                pol_facts_in(d->request, e->number, s->entity);
@@ -155,7 +151,8 @@ static bool all(struct decision *d)
     for (uint32_t i = 0; i < d->set->n_rest; i++)
         if (!consider(d, d->set->rest[i], POL_ID_NONE))
             return false;
-    return search(d, DIM_PRINCIPAL, r->principal) && search(d, DIM_ACTION, r->action) && search(d, DIM_RESOURCE, r->resource);
+    return search(d, DIM_PRINCIPAL, r->principal) && search(d, DIM_ACTION, r->action) &&
+           search(d, DIM_RESOURCE, r->resource);
 }
 
 // ------------------------------------------------------------------------------------------------------------- answers

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The decision. As Cedar's authoriser: any satisfied forbid denies; else any satisfied permit allows; else deny. Policies whose
-// evaluation fails are skipped and reported. The gateway adds one rule (checklist 36): when a forbid could not be evaluated
-// the answer is deny. Going over the step budget, or a request that could not be built, denies whatever was found before.
+// The decision. As Cedar's authoriser: any satisfied forbid denies; else any satisfied permit allows; else deny.
+// Policies whose evaluation fails are skipped and reported. The gateway adds one rule (checklist 36): when a forbid
+// could not be evaluated the answer is deny. Going over the step budget, or a request that could not be built, denies
+// whatever was found before.
 #ifndef SALLYPORT_POLICY_DECIDE_H
 #define SALLYPORT_POLICY_DECIDE_H
 
@@ -29,12 +30,14 @@ struct pol_answer {
     uint32_t steps;                        // spent
 };
 
-// Decides. `budget` in steps (0: POL_STEPS_DEFAULT); a step is about one instruction or one compared element. Temporaries and the answer's
-// lists are in the request's arena. Returns answer->err. May be called again for the same request.
+// Decides. `budget` in steps (0: POL_STEPS_DEFAULT); a step is about one instruction or one compared element.
+// Temporaries and the answer's lists are in the request's arena. Returns answer->err. May be called again for the same
+// request.
 int pol_decide(struct pol_request *r, enum pol_mode mode, uint32_t budget, struct pol_answer *answer);
 
 // The answer's policies by name, as tests and audit want them: 0 <= i < n_determining.
-static inline struct span pol_answer_id(const struct pol_request *r, const struct pol_answer *a, size_t i) {
+static inline struct span pol_answer_id(const struct pol_request *r, const struct pol_answer *a, size_t i)
+{
     return pol_set_policy(r->set, a->determining[i])->id;
 }
 

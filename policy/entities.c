@@ -145,9 +145,9 @@ static bool members(struct reader *r, json v)
             found = found || span_eq(name, known[i]);
         near = span_sub(diag_suggest(name, known, 3), 0, 16);
         if (!found) {
-            diag_error(r->diags, r->file, r->place.line, r->place.column,
-                "unknown member '%.*s' of an entity; %s%.*s", SPAN_FMT(span_sub(name, 0, 64)),
-                span_is_none(near) ? "known are uid, attrs, parents" : "did you mean ", SPAN_FMT(near));
+            diag_error(r->diags, r->file, r->place.line, r->place.column, "unknown member '%.*s' of an entity; %s%.*s",
+                       SPAN_FMT(span_sub(name, 0, 64)),
+                       span_is_none(near) ? "known are uid, attrs, parents" : "did you mean ", SPAN_FMT(near));
             return false;
         }
     }
@@ -183,7 +183,7 @@ static bool entity(struct reader *r, json v)
         return complain(r, SPAN("'attrs' must be an object"));
     if (attrs && !pol_json_record(&r->j, attrs, &d.attrs)) {
         diag_error(r->diags, r->file, r->place.line, r->place.column, "%.*s::\"%.*s\": %.*s", SPAN_FMT(type),
-            SPAN_FMT(span_sub(id, 0, 160)), SPAN_FMT(r->j.wrong));
+                   SPAN_FMT(span_sub(id, 0, 160)), SPAN_FMT(r->j.wrong));
         return false;
     }
     if (!parents(r, json_get(v, SPAN("parents")), &d))
@@ -198,8 +198,8 @@ static bool entity(struct reader *r, json v)
         const struct draft *o = &r->drafts.at[n];
 
         diag_error(r->diags, r->file, r->place.line, r->place.column,
-            "%.*s::\"%.*s\" is defined differently at %.*s:%u; keep one", SPAN_FMT(type), SPAN_FMT(span_sub(id, 0, 160)),
-            SPAN_FMT(o->file), o->place.line);
+                   "%.*s::\"%.*s\" is defined differently at %.*s:%u; keep one", SPAN_FMT(type),
+                   SPAN_FMT(span_sub(id, 0, 160)), SPAN_FMT(o->file), o->place.line);
     }
     return true;
 }
@@ -263,7 +263,8 @@ static bool finish(struct reader *r)
     return ok;
 }
 
-void pol_entities_read(struct pol_set *s, const struct pol_source *texts, size_t n, size_t errors_before, struct diags *diags)
+void pol_entities_read(struct pol_set *s, const struct pol_source *texts, size_t n, size_t errors_before,
+                       struct diags *diags)
 {
     struct reader r = { .set = s, .diags = diags };
 

@@ -27,7 +27,8 @@ static enum pol_outcome failed(struct pol_eval *e, const struct pol_insn *i, con
     return span_is_none(e->what) ? POL_MEMORY : POL_FAILED;
 }
 
-static enum pol_outcome wrong_type(struct pol_eval *e, const struct pol_insn *i, const char *wanted, const struct pol_value *v)
+static enum pol_outcome wrong_type(struct pol_eval *e, const struct pol_insn *i, const char *wanted,
+                                   const struct pol_value *v)
 {
     return failed(e, i, "expected %s, got %s", wanted, pol_kind_name(v->kind));
 }
@@ -52,7 +53,7 @@ static struct span name_of(const struct pol_eval *e, const struct pol_insn *i)
 
 // The attribute of a record or an entity; `*v` NULL where it has none. An error for every other kind.
 static enum pol_outcome find(struct pol_eval *e, const struct pol_insn *i, const struct pol_value *top,
-    const struct pol_value **v)
+                             const struct pol_value **v)
 {
     if (top->kind == POL_RECORD) {
         *v = pol_record_get(top, name_of(e, i));
@@ -82,9 +83,9 @@ static enum pol_outcome get(struct pol_eval *e, const struct pol_insn *i, struct
         return failed(e, i, "the record has no attribute '%.*s'", SPAN_FMT(name));
     if (!pol_facts_exists(e->request, top->entity))
         return failed(e, i, "the entity %.*s::\"%.*s\" does not exist", SPAN_FMT(type_of(e, top->entity)),
-            SPAN_FMT(id_of(e, top->entity)));
+                      SPAN_FMT(id_of(e, top->entity)));
     return failed(e, i, "%.*s::\"%.*s\" has no attribute '%.*s'", SPAN_FMT(type_of(e, top->entity)),
-        SPAN_FMT(id_of(e, top->entity)), SPAN_FMT(name));
+                  SPAN_FMT(id_of(e, top->entity)), SPAN_FMT(name));
 }
 
 static enum pol_outcome has(struct pol_eval *e, const struct pol_insn *i, struct pol_value *top)
@@ -99,7 +100,8 @@ static enum pol_outcome has(struct pol_eval *e, const struct pol_insn *i, struct
 
 // ------------------------------------------------------------------------------------------------------- operators
 
-static enum pol_outcome arithmetic(struct pol_eval *e, const struct pol_insn *i, struct pol_value *a, const struct pol_value *b)
+static enum pol_outcome arithmetic(struct pol_eval *e, const struct pol_insn *i, struct pol_value *a,
+                                   const struct pol_value *b)
 {
     bool over;
 
@@ -113,7 +115,8 @@ static enum pol_outcome arithmetic(struct pol_eval *e, const struct pol_insn *i,
     return over ? failed(e, i, "integer overflow") : POL_DONE;
 }
 
-static enum pol_outcome compare(struct pol_eval *e, const struct pol_insn *i, struct pol_value *a, const struct pol_value *b)
+static enum pol_outcome compare(struct pol_eval *e, const struct pol_insn *i, struct pol_value *a,
+                                const struct pol_value *b)
 {
     bool yes;
 
@@ -121,10 +124,7 @@ static enum pol_outcome compare(struct pol_eval *e, const struct pol_insn *i, st
         return wrong_type(e, i, "long", a);
     if (b->kind != POL_LONG)
         return wrong_type(e, i, "long", b);
-    yes = i->op == OP_LT   ? a->i < b->i
-          : i->op == OP_LE ? a->i <= b->i
-          : i->op == OP_GT ? a->i > b->i
-                           : a->i >= b->i;
+    yes = i->op == OP_LT ? a->i < b->i : i->op == OP_LE ? a->i <= b->i : i->op == OP_GT ? a->i > b->i : a->i >= b->i;
     *a = pol_bool(yes);
     return POL_DONE;
 }
@@ -185,7 +185,7 @@ static bool contains_all(struct pol_eval *e, const struct pol_value *a, const st
 }
 
 static enum pol_outcome containment(struct pol_eval *e, const struct pol_insn *i, struct pol_value *a,
-    const struct pol_value *b)
+                                    const struct pol_value *b)
 {
     bool yes;
 
@@ -200,7 +200,8 @@ static enum pol_outcome containment(struct pol_eval *e, const struct pol_insn *i
     return e->steps ? POL_DONE : POL_SPENT;
 }
 
-static enum pol_outcome binary(struct pol_eval *e, const struct pol_insn *i, struct pol_value *a, const struct pol_value *b)
+static enum pol_outcome binary(struct pol_eval *e, const struct pol_insn *i, struct pol_value *a,
+                               const struct pol_value *b)
 {
     switch ((enum pol_op)i->op) {
     case OP_EQ:
@@ -210,16 +211,12 @@ static enum pol_outcome binary(struct pol_eval *e, const struct pol_insn *i, str
     case OP_LT:
     case OP_LE:
     case OP_GT:
-    case OP_GE:
-        return compare(e, i, a, b);
-    case OP_IN:
-        return in(e, i, a, b);
+    case OP_GE: return compare(e, i, a, b);
+    case OP_IN: return in(e, i, a, b);
     case OP_CONTAINS:
     case OP_CONTAINS_ALL:
-    case OP_CONTAINS_ANY:
-        return containment(e, i, a, b);
-    default:
-        return arithmetic(e, i, a, b);
+    case OP_CONTAINS_ANY: return containment(e, i, a, b);
+    default: return arithmetic(e, i, a, b);
     }
 }
 
@@ -254,8 +251,7 @@ static enum pol_outcome unary(struct pol_eval *e, const struct pol_insn *i, stru
             return wrong_type(e, i, "entity", a);
         *a = pol_bool(pol_facts_type(e->set, e->request, a->entity) == i->arg);
         return POL_DONE;
-    default:
-        return a->kind == POL_BOOL ? POL_DONE : wrong_type(e, i, "bool", a);
+    default: return a->kind == POL_BOOL ? POL_DONE : wrong_type(e, i, "bool", a);
     }
 }
 
@@ -276,7 +272,8 @@ static enum pol_outcome collect(struct pol_eval *e, const struct pol_insn *i, st
     return POL_DONE;
 }
 
-static enum pol_outcome put(struct pol_eval *e, const struct pol_insn *i, struct pol_value *into, const struct pol_value *v)
+static enum pol_outcome put(struct pol_eval *e, const struct pol_insn *i, struct pol_value *into,
+                            const struct pol_value *v)
 {
     // The room was made by collect() for this very value; nothing else points to it yet.
     if (i->op == OP_SET_ADD)
@@ -335,18 +332,10 @@ enum pol_outcome pol_eval_run(struct pol_eval *e, uint32_t from, uint32_t to, st
             return POL_SPENT;
         e->steps--;
         switch ((enum pol_op)i->op) {
-        case OP_CONST:
-            *sp++ = e->set->code.consts.at[i->arg];
-            break;
-        case OP_VAR:
-            *sp++ = variable(e->request, i->arg);
-            break;
-        case OP_GET:
-            o = get(e, i, &sp[-1]);
-            break;
-        case OP_HAS:
-            o = has(e, i, &sp[-1]);
-            break;
+        case OP_CONST: *sp++ = e->set->code.consts.at[i->arg]; break;
+        case OP_VAR: *sp++ = variable(e->request, i->arg); break;
+        case OP_GET: o = get(e, i, &sp[-1]); break;
+        case OP_HAS: o = has(e, i, &sp[-1]); break;
         case OP_HAS_STEP:
         case OP_IS_STEP:
             o = step(e, i, &sp[-1], &jump);
@@ -367,13 +356,9 @@ enum pol_outcome pol_eval_run(struct pol_eval *e, uint32_t from, uint32_t to, st
             if (!(--sp)->b)
                 pc = i->arg;
             break;
-        case OP_JUMP:
-            pc = i->arg;
-            break;
+        case OP_JUMP: pc = i->arg; break;
         case OP_SET_NEW:
-        case OP_RECORD_NEW:
-            o = collect(e, i, sp++);
-            break;
+        case OP_RECORD_NEW: o = collect(e, i, sp++); break;
         case OP_SET_ADD:
         case OP_RECORD_ADD:
             sp--;
@@ -389,9 +374,7 @@ enum pol_outcome pol_eval_run(struct pol_eval *e, uint32_t from, uint32_t to, st
         case OP_NEG:
         case OP_IS_EMPTY:
         case OP_LIKE:
-        case OP_IS:
-            o = unary(e, i, &sp[-1]);
-            break;
+        case OP_IS: o = unary(e, i, &sp[-1]); break;
         default:
             sp--;
             o = binary(e, i, &sp[-1], sp);

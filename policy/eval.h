@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The stack machine that evaluates conditions, at load (constants) and per decision. It allocates from the request's arena only, recurses
-// only into the depth of values, and stops when its steps are used up.
+// The stack machine that evaluates conditions, at load (constants) and per decision. It allocates from the request's
+// arena only, recurses only into the depth of values, and stops when its steps are used up.
 #ifndef SALLYPORT_POLICY_EVAL_H
 #define SALLYPORT_POLICY_EVAL_H
 
@@ -20,8 +20,8 @@ struct pol_eval {
     struct arena *arena;
     struct pol_value *stack; // at least set->code.stack_most + 1
     uint32_t steps;
-    bool quiet;        // no texts: the caller only wants to know whether it fails
-    struct span what;  // after POL_FAILED
+    bool quiet;       // no texts: the caller only wants to know whether it fails
+    struct span what; // after POL_FAILED
     struct pol_place at;
 };
 

@@ -80,7 +80,9 @@ const struct pol_value *pol_facts_attr(struct pol_request *r, uint32_t entity, s
         return v;
     if (!e && r->set->facts[entity].exists)
         touch(r, entity);
-    record = (struct pol_value){ .kind = POL_RECORD, .n = r->set->facts[entity].n_attrs, .fields = r->set->facts[entity].attrs };
+    record = (struct pol_value){ .kind = POL_RECORD,
+                                 .n = r->set->facts[entity].n_attrs,
+                                 .fields = r->set->facts[entity].attrs };
     return pol_record_get(&record, name);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What is known about entities during one decision: the entities texts and the request, seen as one. Numbers below the set's
-// count of uids are the set's; those from there on belong to the request. request == NULL (constants are being folded) knows the set's
-// names only.
+// What is known about entities during one decision: the entities texts and the request, seen as one. Numbers below the
+// set's count of uids are the set's; those from there on belong to the request. request == NULL (constants are being
+// folded) knows the set's names only.
 #ifndef SALLYPORT_POLICY_FACTS_H
 #define SALLYPORT_POLICY_FACTS_H
 
@@ -37,7 +37,8 @@ bool pol_request_room(struct pol_request *r, void **at, uint32_t n, uint32_t *ca
 // Sets r->context; the record is the request's.
 bool pol_request_context_is(struct pol_request *r, struct pol_value record);
 
-// A small table from hashes to indexes. get: the first index from `*at` on that may be it, or POL_ID_NONE; start with *at = hash.
+// A small table from hashes to indexes. get: the first index from `*at` on that may be it, or POL_ID_NONE; start with
+// *at = hash.
 uint32_t pol_slots_get(const struct pol_slots *s, uint32_t *at);
 // Whether there is room for n entries; if not, the caller makes a fresh table (cleared) and puts all.
 bool pol_slots_make(struct pol_request *r, struct pol_slots *s, uint32_t n, bool *fresh);
@@ -47,7 +48,10 @@ static inline uint32_t pol_number_hash(uint32_t n)
     return (n * 0x9e3779b1u) ^ (n >> 15);
 }
 
-static inline uint32_t pol_facts_number(const struct pol_entity *e) { return e->number; }
+static inline uint32_t pol_facts_number(const struct pol_entity *e)
+{
+    return e->number;
+}
 
 struct span pol_facts_type_name(const struct pol_set *s, const struct pol_request *r, uint32_t entity);
 struct span pol_facts_id(const struct pol_set *s, const struct pol_request *r, uint32_t entity);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// From parents to ancestors, once, at load: a depth-first walk with a stack of its own, each entity finished after its parents.
+// From parents to ancestors, once, at load: a depth-first walk with a stack of its own, each entity finished after its
+// parents.
 #include "policy/table.h"
 
 static void sift(uint32_t *ids, uint32_t root, uint32_t n)
@@ -98,7 +99,7 @@ static bool finish(struct walk *w, uint32_t entity)
     w->total += w->scratch.n;
     if (w->total > POL_ANCESTORS_MAX) {
         diag_error(w->diags, p->file, p->place.line, p->place.column,
-            "more than %u pairs of entity and ancestor; use fewer levels", POL_ANCESTORS_MAX);
+                   "more than %u pairs of entity and ancestor; use fewer levels", POL_ANCESTORS_MAX);
         return true;
     }
     kept = arena_array(&w->set->arena, w->scratch.n, sizeof *kept);
@@ -116,8 +117,8 @@ static void cycle(const struct walk *w, uint32_t entity)
     const struct pol_parents *p = &w->parents[entity];
 
     diag_error(w->diags, p->file, p->place.line, p->place.column,
-        "%.*s::\"%.*s\" is its own ancestor; remove one of the parents", SPAN_FMT(w->set->uids.types.at[u->type].name),
-        SPAN_FMT(span_sub(u->id, 0, 160)));
+               "%.*s::\"%.*s\" is its own ancestor; remove one of the parents",
+               SPAN_FMT(w->set->uids.types.at[u->type].name), SPAN_FMT(span_sub(u->id, 0, 160)));
 }
 
 static bool enter(struct walk *w, uint32_t entity)

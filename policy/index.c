@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Files policies under the entity of their scope that fewest other policies name. A policy that lists several actions is filed under each of them,
-// if actions are what it is filed by. decide.c makes sure that it is looked at once all the same.
+// Files policies under the entity of their scope that fewest other policies name. A policy that lists several actions
+// is filed under each of them, if actions are what it is filed by. decide.c makes sure that it is looked at once all
+// the same.
 #include "policy/table.h"
 
 static uint32_t named(const struct pol_scope *s)
@@ -63,7 +64,8 @@ static bool fill(struct pol_set *s, const uint8_t *dims)
         f->start = arena_array(&s->arena, (size_t)n + 2, sizeof *f->start);
         if (!f->start)
             return false;
-        // Counted two places up: after the sums start[e + 1] is where e begins, and moves to where e ends while filling.
+        // Counted two places up: after the sums start[e + 1] is where e begins, and moves to where e ends while
+        // filling.
         for (int pass = 0; pass < 2; pass++) {
             for (uint32_t i = 0; i < s->policies.n; i++) {
                 const uint32_t *ids;

@@ -6,12 +6,12 @@ static const struct {
     enum pol_token_kind kind;
 } punctuation[] = {
     // Two characters before their prefixes.
-    { "::", TOK_PATH },   { "==", TOK_EQ },       { "!=", TOK_NE },       { "<=", TOK_LE },    { ">=", TOK_GE },
-    { "||", TOK_OR },     { "&&", TOK_AND },      { "<", TOK_LT },        { ">", TOK_GT },     { "=", TOK_ASSIGN },
-    { "!", TOK_NOT },     { "@", TOK_AT },        { ".", TOK_DOT },       { ",", TOK_COMMA },  { ";", TOK_SEMI },
-    { ":", TOK_COLON },   { "(", TOK_LPAREN },    { ")", TOK_RPAREN },    { "{", TOK_LBRACE }, { "}", TOK_RBRACE },
-    { "[", TOK_LBRACKET },{ "]", TOK_RBRACKET },  { "+", TOK_PLUS },      { "-", TOK_MINUS },  { "*", TOK_STAR },
-    { "/", TOK_SLASH },   { "%", TOK_PERCENT },
+    { "::", TOK_PATH },    { "==", TOK_EQ },      { "!=", TOK_NE },    { "<=", TOK_LE },    { ">=", TOK_GE },
+    { "||", TOK_OR },      { "&&", TOK_AND },     { "<", TOK_LT },     { ">", TOK_GT },     { "=", TOK_ASSIGN },
+    { "!", TOK_NOT },      { "@", TOK_AT },       { ".", TOK_DOT },    { ",", TOK_COMMA },  { ";", TOK_SEMI },
+    { ":", TOK_COLON },    { "(", TOK_LPAREN },   { ")", TOK_RPAREN }, { "{", TOK_LBRACE }, { "}", TOK_RBRACE },
+    { "[", TOK_LBRACKET }, { "]", TOK_RBRACKET }, { "+", TOK_PLUS },   { "-", TOK_MINUS },  { "*", TOK_STAR },
+    { "/", TOK_SLASH },    { "%", TOK_PERCENT },
 };
 
 void pol_lexer_init(struct pol_lexer *l, struct span text)
@@ -41,7 +41,8 @@ static void step(struct pol_lexer *l, size_t n)
 // Bytes of the white space character at the cursor; Unicode's White_Space, as Cedar has it.
 static size_t blank(const struct pol_lexer *l)
 {
-    static const char wide[][4] = { "\xe1\x9a\x80", "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80" };
+    static const char wide[][4] = { "\xe1\x9a\x80", "\xe2\x80\xa8", "\xe2\x80\xa9",
+                                    "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80" };
     int c = peek(l, 0);
 
     if (c == ' ' || (c >= '\t' && c <= '\r'))
@@ -284,7 +285,8 @@ const char *pol_unescape(struct arena *a, struct span raw, bool pattern, struct 
         }
         len = escape(span_of(raw.p + i + 1, raw.n - i - 1), &c);
         if (!len)
-            return "unknown escape in a string; known are \\n \\r \\t \\\\ \\0 \\' \\\" \\xHH (up to 7F), \\u{H…} and, in patterns, \\*";
+            return "unknown escape in a string; known are \\n \\r \\t \\\\ \\0 \\' \\\" \\xHH (up to 7F), \\u{H…} and, "
+                   "in patterns, \\*";
         if (w)
             w[n] = c == '*';
         n += utf8(c, p + n);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Cedar text as tokens. Comments and white space are skipped; a string token's text is what stands between the quotes, still
-// escaped (pol_unescape). Columns count characters, not bytes.
+// Cedar text as tokens. Comments and white space are skipped; a string token's text is what stands between the quotes,
+// still escaped (pol_unescape). Columns count characters, not bytes.
 #ifndef SALLYPORT_POLICY_LEX_H
 #define SALLYPORT_POLICY_LEX_H
 
@@ -59,8 +59,9 @@ struct pol_token pol_lex(struct pol_lexer *l);
 // True when valid UTF-8 without a byte order mark; else the place of the first fault.
 bool pol_text_valid(struct span text, unsigned *line, unsigned *column);
 
-// The characters that an escaped string stands for. `pattern`: an unescaped * becomes a wildcard, \* a star. NULL, or what is wrong
-// with it (static text). In a pattern wildcards are told from stars by `wild`: an array of out->n flags, NULL when there is none.
+// The characters that an escaped string stands for. `pattern`: an unescaped * becomes a wildcard, \* a star. NULL, or
+// what is wrong with it (static text). In a pattern wildcards are told from stars by `wild`: an array of out->n flags,
+// NULL when there is none.
 const char *pol_unescape(struct arena *a, struct span raw, bool pattern, struct span *out, const bool **wild);
 
 #endif

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "policy/eval.h"
 
-// The first run is anchored at the start and the last at the end; every run between is taken at its first place, which leaves the
-// most for those behind it, so nothing is ever tried again. Bytes will do: no UTF-8 sequence starts inside another.
+// The first run is anchored at the start and the last at the end; every run between is taken at its first place, which
+// leaves the most for those behind it, so nothing is ever tried again. Bytes will do: no UTF-8 sequence starts inside
+// another.
 bool pol_like(const struct pol_pattern *p, struct span text)
 {
     struct span first = p->runs[0], last = p->runs[p->n - 1];

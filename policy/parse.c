@@ -63,7 +63,8 @@ void pol_parse_unexpected(struct pol_parser *p, const char *wanted)
         pol_parse_fail(p, pol_parse_place(p), "'=' is no operator; did you mean '=='?");
     else if (t->kind == TOK_SLOT)
         pol_parse_fail(p, pol_parse_place(p),
-            "'%.*s': templates are not supported by this version; write the entity instead", SPAN_FMT(shown));
+                       "'%.*s': templates are not supported by this version; write the entity instead",
+                       SPAN_FMT(shown));
     else
         pol_parse_fail(p, pol_parse_place(p), "expected %s, found '%.*s'", wanted, SPAN_FMT(shown));
 }
@@ -92,8 +93,9 @@ bool pol_parse_ident_ok(struct pol_parser *p)
         return false;
     }
     if (pol_name_reserved(p->token.text)) {
-        pol_parse_fail(p, pol_parse_place(p), "'%.*s' is a reserved word; use another name, or [\"%.*s\"] for an attribute",
-            SPAN_FMT(p->token.text), SPAN_FMT(p->token.text));
+        pol_parse_fail(p, pol_parse_place(p),
+                       "'%.*s' is a reserved word; use another name, or [\"%.*s\"] for an attribute",
+                       SPAN_FMT(p->token.text), SPAN_FMT(p->token.text));
         return false;
     }
     return true;
@@ -377,8 +379,8 @@ static struct pol_ast_policy *policy(struct pol_parser *p)
     return pol_parse_take(p, TOK_SEMI, "'when', 'unless' or ';'") ? a : NULL;
 }
 
-struct pol_ast_policy *pol_parse(struct arena *arena, const struct pol_source *source, const struct pol_options *options,
-    struct diags *diags)
+struct pol_ast_policy *pol_parse(struct arena *arena, const struct pol_source *source,
+                                 const struct pol_options *options, struct diags *diags)
 {
     struct pol_parser p = { .arena = arena, .diags = diags, .file = source->name, .options = options };
     struct pol_ast_policy *first = NULL, **tail = &first;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Cedar text → trees, by recursive descent of bounded depth. After an error in a policy the parser goes on behind its semicolon, so one run
-// shows the first fault of every policy.
+// Cedar text → trees, by recursive descent of bounded depth. After an error in a policy the parser goes on behind its
+// semicolon, so one run shows the first fault of every policy.
 #ifndef SALLYPORT_POLICY_PARSE_H
 #define SALLYPORT_POLICY_PARSE_H
 
@@ -21,20 +21,36 @@ struct pol_parser {
 };
 
 // Parses all of a text; the list of what parsed, in order. Errors go to `diags`; look at their count.
-struct pol_ast_policy *pol_parse(struct arena *arena, const struct pol_source *source, const struct pol_options *options,
-    struct diags *diags);
+struct pol_ast_policy *pol_parse(struct arena *arena, const struct pol_source *source,
+                                 const struct pol_options *options, struct diags *diags);
 
-// The rest is between parse.c and parse_expr.c.
+// The rest is between parse.c, parse_expr.c and parse_member.c.
 struct pol_node *pol_parse_expr(struct pol_parser *p); // NULL after an error
+struct pol_node *pol_parse_member(struct pol_parser *p);
+struct pol_node *pol_parse_number(struct pol_parser *p, bool negative);
+bool pol_parse_accessible(enum pol_token_kind kind); // starts an accessor: . [ (
+
+// A list of children under construction.
+struct pol_node_list {
+    struct pol_node *parent, *last;
+};
+struct pol_node *pol_parse_node(struct pol_parser *p, enum pol_node_kind kind, struct pol_place at);
+struct pol_node *pol_parse_add(struct pol_node_list *l, struct pol_node *child);
+// Turns `first` into the first child of a new node, where a chain continues.
+struct pol_node_list pol_parse_chain(struct pol_parser *p, enum pol_node_kind kind, struct pol_node *first,
+                                     struct pol_place at);
+
 void pol_parse_next(struct pol_parser *p);
 const struct pol_token *pol_parse_ahead(struct pol_parser *p);
 // Takes a token of this kind; else an error: "expected <what>, found …".
 bool pol_parse_take(struct pol_parser *p, enum pol_token_kind kind, const char *what);
 // Marks the policy as failed and reports, once.
-void pol_parse_fail(struct pol_parser *p, struct pol_place at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void pol_parse_fail(struct pol_parser *p, struct pol_place at, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void pol_parse_unexpected(struct pol_parser *p, const char *wanted);
 bool pol_parse_word(const struct pol_parser *p, const char *word);
-// IDENT {"::" IDENT}; the current token is the first. Stops before a "::" that no identifier follows. SPAN_NONE after an error.
+// IDENT {"::" IDENT}; the current token is the first. Stops before a "::" that no identifier follows. SPAN_NONE after
+// an error.
 struct span pol_parse_path(struct pol_parser *p);
 // A string token, unescaped; SPAN_NONE after an error.
 struct span pol_parse_string(struct pol_parser *p, bool pattern, const bool **wild);

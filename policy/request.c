@@ -113,8 +113,9 @@ static uint32_t number(struct pol_request *r, struct span type, struct span id)
     if (!pol_request_room(r, (void **)&r->locals, r->n_locals, &r->cap_locals, sizeof *r->locals) ||
         !pol_slots_make(r, &r->local_slots, r->n_locals + 1, &fresh))
         return POL_ID_NONE;
-    r->locals[r->n_locals++] =
-        (struct pol_local){ .type = type, .id = id, .hash = hash, .type_number = pol_uids_find_type(&r->set->uids, type) };
+    r->locals[r->n_locals++] = (struct pol_local){
+        .type = type, .id = id, .hash = hash, .type_number = pol_uids_find_type(&r->set->uids, type)
+    };
     for (n = fresh ? 0 : r->n_locals - 1; n < r->n_locals; n++)
         pol_slots_put(&r->local_slots, r->locals[n].hash, n);
     return base + r->n_locals - 1;
@@ -203,7 +204,8 @@ struct pol_value pol_request_ref(struct pol_request *r, struct span type, struct
 {
     uint32_t n = r->err ? POL_ID_NONE : number(r, type, id);
 
-    return n == POL_ID_NONE ? (struct pol_value){ .kind = POL_NONE } : (struct pol_value){ .kind = POL_ENTITY, .entity = n };
+    return n == POL_ID_NONE ? (struct pol_value){ .kind = POL_NONE }
+                            : (struct pol_value){ .kind = POL_ENTITY, .entity = n };
 }
 
 // ----------------------------------------------------------------------------------------------------------- records

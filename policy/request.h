@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One question to a policy set: may this principal do this action on this resource, in this context? The caller states the
-// facts it has verified – attributes and parents of the three, of further entities, and the context – into an arena; nothing
-// else is allocated. Names and strings are borrowed and must live as long as the request.
+// One question to a policy set: may this principal do this action on this resource, in this context? The caller states
+// the facts it has verified – attributes and parents of the three, of further entities, and the context – into an
+// arena; nothing else is allocated. Names and strings are borrowed and must live as long as the request.
 //
-// Facts of the request and of the entities file come together like this: an entity has the attributes of both, and where both
-// name the same attribute the request's wins, since it was verified for this request (certificate, token, API table). Parents are the
-// union of both, and `in` is transitive over both: a role named by a token has the ancestors that the file gives that role.
+// Facts of the request and of the entities file come together like this: an entity has the attributes of both, and
+// where both name the same attribute the request's wins, since it was verified for this request (certificate, token,
+// API table). Parents are the union of both, and `in` is transitive over both: a role named by a token has the
+// ancestors that the file gives that role.
 //
 // Errors stick (`err`): builders may be called without looking, pol_decide refuses a request that went wrong.
 #ifndef SALLYPORT_POLICY_REQUEST_H
@@ -16,9 +17,9 @@
 
 #define POL_REQUEST_ENTITIES_MAX 4096u // entities declared or mentioned by one request
 
-struct pol_entity;  // an entity that this request declares
-struct pol_record;  // a record under construction
-struct pol_local;   // uids the set does not know
+struct pol_entity; // an entity that this request declares
+struct pol_record; // a record under construction
+struct pol_local;  // uids the set does not know
 
 // A small hash table of indexes, in the arena.
 struct pol_slots {
@@ -29,7 +30,8 @@ struct pol_slots {
 struct pol_request {
     const struct pol_set *set;
     struct arena *arena;
-    int err;         // 0, ERR_NOMEM (arena or a bound), ERR_INTERNAL (misuse: two principals, a bad value, a repeated name, a cycle)
+    // 0, ERR_NOMEM (arena or a bound), ERR_INTERNAL (misuse: two principals, a bad value, a repeated name, a cycle)
+    int err;
     const char *why; // static text for `err`
     struct pol_entity *principal, *action, *resource;
     struct pol_record *context;
@@ -50,8 +52,9 @@ struct pol_request {
 // The set and the arena must outlive the request.
 void pol_request_init(struct pol_request *r, const struct pol_set *set, struct arena *arena);
 
-// Each declares an entity of this request, once for each of the three; declaring a uid again returns the same entity. The type is a Cedar
-// name ("Workload", "Acme::User"). NULL after an error, which pol_request_attr and pol_request_parent take quietly.
+// Each declares an entity of this request, once for each of the three; declaring a uid again returns the same entity.
+// The type is a Cedar name ("Workload", "Acme::User"). NULL after an error, which pol_request_attr and
+// pol_request_parent take quietly.
 struct pol_entity *pol_request_principal(struct pol_request *r, struct span type, struct span id);
 struct pol_entity *pol_request_action(struct pol_request *r, struct span type, struct span id);
 struct pol_entity *pol_request_resource(struct pol_request *r, struct span type, struct span id);

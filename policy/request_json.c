@@ -28,7 +28,7 @@ static bool complain(struct reading *r, const char *where, struct span what)
 // ------------------------------------------------------------------------------------------------------------- reading
 
 static bool role(struct reading *r, json v, const char *name,
-    struct pol_entity *(*declare)(struct pol_request *, struct span, struct span))
+                 struct pol_entity *(*declare)(struct pol_request *, struct span, struct span))
 {
     struct span type, id;
 
@@ -142,9 +142,10 @@ static bool members(struct reading *r, json v)
         if (found)
             continue;
         near = diag_suggest(name, known, 5);
-        diag_error(r->diags, r->file, 0, 0, "unknown member '%.*s' of a request; %s%.*s", SPAN_FMT(span_sub(name, 0, 64)),
-            span_is_none(near) ? "known are principal, action, resource, context, entities" : "did you mean ",
-            SPAN_FMT(near));
+        diag_error(r->diags, r->file, 0, 0, "unknown member '%.*s' of a request; %s%.*s",
+                   SPAN_FMT(span_sub(name, 0, 64)),
+                   span_is_none(near) ? "known are principal, action, resource, context, entities" : "did you mean ",
+                   SPAN_FMT(near));
         return false;
     }
     return true;
@@ -157,7 +158,8 @@ bool pol_request_from_value(struct pol_request *request, struct span file, json 
     r.j = (struct pol_json){ .arena = request->arena, .number = number, .ctx = &r };
     if (json_type(v) != JSON_OBJECT)
         return complain(&r, "request", SPAN("expected {\"principal\": …, \"action\": …, \"resource\": …}"));
-    if ((!lenient && !members(&r, v)) || !role(&r, json_get(v, SPAN("principal")), "principal", pol_request_principal) ||
+    if ((!lenient && !members(&r, v)) ||
+        !role(&r, json_get(v, SPAN("principal")), "principal", pol_request_principal) ||
         !role(&r, json_get(v, SPAN("action")), "action", pol_request_action) ||
         !role(&r, json_get(v, SPAN("resource")), "resource", pol_request_resource) ||
         !entities(&r, json_get(v, SPAN("entities"))) || !context(&r, json_get(v, SPAN("context"))))
@@ -165,7 +167,8 @@ bool pol_request_from_value(struct pol_request *request, struct span file, json 
     return request->err ? complain(&r, "request", span_str(request->why)) : true;
 }
 
-bool pol_request_from_json(struct pol_request *request, struct span file, struct span text, bool lenient, struct diags *diags)
+bool pol_request_from_json(struct pol_request *request, struct span file, struct span text, bool lenient,
+                           struct diags *diags)
 {
     struct json_limits limits = { .bytes = POL_TEXT_MAX, .depth = POL_VALUE_DEPTH + 8, .nul_names = true };
     struct json_error error;
@@ -186,7 +189,7 @@ bool pol_request_from_json(struct pol_request *request, struct span file, struct
 
 // Both lists are sorted by name; where both have one, the request's is written.
 static void write_attrs(struct json_writer *w, const struct pol_request *r, const struct pol_entity *e,
-    const struct pol_facts *f)
+                        const struct pol_facts *f)
 {
     uint32_t i = 0, k = 0, n = e ? e->attrs.n : 0, m = f ? f->n_attrs : 0;
 
@@ -203,7 +206,8 @@ static void write_attrs(struct json_writer *w, const struct pol_request *r, cons
     json_w_end(w);
 }
 
-static void write_entity(struct json_writer *w, const struct pol_request *r, uint32_t number, const struct pol_entity *e)
+static void write_entity(struct json_writer *w, const struct pol_request *r, uint32_t number,
+                         const struct pol_entity *e)
 {
     const struct pol_facts *f = number < r->set->uids.uids.n ? &r->set->facts[number] : NULL;
     const uint32_t *ids = e ? e->ancestors : f ? f->ancestors : NULL;

@@ -99,7 +99,7 @@ static bool policy(struct loader *l, const struct pol_ast_policy *a)
 
     if (l->set->policies.n >= POL_POLICIES_MAX) {
         diag_error(l->diags, l->file, a->place.line, a->place.column, "more than %u policies; split the policy set",
-            POL_POLICIES_MAX);
+                   POL_POLICIES_MAX);
         return false;
     }
     if (!named(l, a, &p.info) || !scope(l, &a->principal, &p.principal) || !actions(l, &a->action, &p) ||
@@ -149,8 +149,8 @@ static bool ids_differ(struct loader *l)
             const struct pol_policy_info *o = &l->set->policies.at[n].info;
 
             diag_error(l->diags, info->file, info->line, info->column,
-                "the id '%.*s' belongs to the policy at %.*s:%u already; choose another", SPAN_FMT(span_sub(info->id, 0, 160)),
-                SPAN_FMT(o->file), o->line);
+                       "the id '%.*s' belongs to the policy at %.*s:%u already; choose another",
+                       SPAN_FMT(span_sub(info->id, 0, 160)), SPAN_FMT(o->file), o->line);
             ok = false;
         }
     }
@@ -170,7 +170,8 @@ static bool bounded(const struct pol_source *a, size_t n_a, const struct pol_sou
         total = n > POL_TEXTS_MAX - total ? POL_TEXTS_MAX + 1 : total + n;
         if (total > POL_TEXTS_MAX) {
             diag_error(diags, i < n_a ? a[i].name : b[i - n_a].name, 0, 0,
-                "policies and entities are over %u MiB together; make the policy set smaller", POL_TEXTS_MAX >> 20);
+                       "policies and entities are over %u MiB together; make the policy set smaller",
+                       POL_TEXTS_MAX >> 20);
             return false;
         }
     }
@@ -186,8 +187,8 @@ static size_t weigh(const struct pol_set *s)
            s->code.patterns.cap * sizeof(struct pol_pattern) + s->policies.cap * sizeof(struct pol_policy);
 }
 
-static bool load(struct loader *l, const struct pol_source *policies, size_t n_policies, const struct pol_source *entities,
-    size_t n_entities)
+static bool load(struct loader *l, const struct pol_source *policies, size_t n_policies,
+                 const struct pol_source *entities, size_t n_entities)
 {
     size_t before = l->diags->errors;
 
@@ -205,7 +206,7 @@ static bool load(struct loader *l, const struct pol_source *policies, size_t n_p
 }
 
 struct pol_set *pol_set_new(const struct pol_source *policies, size_t n_policies, const struct pol_source *entities,
-    size_t n_entities, const struct pol_options *options, struct diags *diags)
+                            size_t n_entities, const struct pol_options *options, struct diags *diags)
 {
     struct pol_set *s = calloc(1, sizeof *s);
     struct loader l = { .set = s, .options = options, .diags = diags, .several = n_policies > 1 };

@@ -20,16 +20,17 @@ struct pol_source {
     struct span name, text;
 };
 
-#define POL_TEXT_MAX (16u << 20)     // bytes of one policy or entities text
-#define POL_TEXTS_MAX (64u << 20)    // of all together
-#define POL_DEPTH_MAX 128u           // nesting of expressions
+#define POL_TEXT_MAX (16u << 20)  // bytes of one policy or entities text
+#define POL_TEXTS_MAX (64u << 20) // of all together
+#define POL_DEPTH_MAX 128u        // nesting of expressions
 #define POL_POLICIES_MAX 1000000u
 #define POL_ENTITIES_MAX 1000000u
-#define POL_ANCESTORS_MAX 16000000u  // summed over all entities
+#define POL_ANCESTORS_MAX 16000000u // summed over all entities
 
 struct pol_options {
-    // Only annotations of the known list are accepted (id, description, owner, advice, reason, ticket); obligations that
-    // are not enforced, and names nobody knows, are errors (checklist rule 37). Off: any annotation, as Cedar has it.
+    // Only annotations of the known list are accepted (id, description, owner, advice, reason, ticket); obligations
+    // that are not enforced, and names nobody knows, are errors (checklist rule 37). Off: any annotation, as Cedar has
+    // it.
     bool strict_annotations;
     // Policies are always called policy0, policy1, ... in order of appearance, whatever @id says (Cedar's test format).
     bool ids_by_position;
@@ -57,7 +58,7 @@ struct pol_policy_info {
 // user's) may be empty lists. An entity may stand in several texts only if it is the same in all. NULL with errors in
 // `diags` (warnings may be there on success).
 struct pol_set *pol_set_new(const struct pol_source *policies, size_t n_policies, const struct pol_source *entities,
-    size_t n_entities, const struct pol_options *options, struct diags *diags);
+                            size_t n_entities, const struct pol_options *options, struct diags *diags);
 void pol_set_free(struct pol_set *s);
 
 size_t pol_set_count(const struct pol_set *s);

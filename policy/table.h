@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The inside of a compiled set, between set.c (builds), request.c (looks names up), decide.c and eval.c (read). Nothing here
-// changes once pol_set_new has returned.
+// The inside of a compiled set, between set.c (builds), request.c (looks names up), decide.c and eval.c (read). Nothing
+// here changes once pol_set_new has returned.
 //
-// A policy is its scope as data and its condition as a run of instructions for a stack machine. Policies are filed under one of the
-// entities that their scope names: a decision looks only at the files of its principal, action and resource and of their ancestors, and
-// at those policies whose scope names no entity. (Later: files by entity type; conditions split by what they depend on.)
+// A policy is its scope as data and its condition as a run of instructions for a stack machine. Policies are filed
+// under one of the entities that their scope names: a decision looks only at the files of its principal, action and
+// resource and of their ancestors, and at those policies whose scope names no entity. (Later: files by entity type;
+// conditions split by what they depend on.)
 #ifndef SALLYPORT_POLICY_TABLE_H
 #define SALLYPORT_POLICY_TABLE_H
 
@@ -12,16 +13,16 @@
 #include "policy/uid.h"
 
 enum pol_op {
-    OP_CONST,        // push consts[arg]
-    OP_VAR,          // push variable arg
-    OP_GET,          // replace the top by its attribute arg
-    OP_HAS,          // replace the top by whether it has attribute arg
-    OP_HAS_STEP,     // as GET where it has attribute arg; else replace by false and jump (the next instruction's arg)
-    OP_AND,          // the top is false: jump to arg and keep it; true: pop
-    OP_OR,           // the same for true
-    OP_BOOL,         // the top must be a boolean
-    OP_UNLESS_JUMP,  // pop a boolean; false: jump to arg
-    OP_JUMP,         // to arg
+    OP_CONST,       // push consts[arg]
+    OP_VAR,         // push variable arg
+    OP_GET,         // replace the top by its attribute arg
+    OP_HAS,         // replace the top by whether it has attribute arg
+    OP_HAS_STEP,    // as GET where it has attribute arg; else replace by false and jump (the next instruction's arg)
+    OP_AND,         // the top is false: jump to arg and keep it; true: pop
+    OP_OR,          // the same for true
+    OP_BOOL,        // the top must be a boolean
+    OP_UNLESS_JUMP, // pop a boolean; false: jump to arg
+    OP_JUMP,        // to arg
     OP_NOT,
     OP_NEG,
     OP_ADD,
@@ -38,14 +39,14 @@ enum pol_op {
     OP_CONTAINS_ALL,
     OP_CONTAINS_ANY,
     OP_IS_EMPTY,
-    OP_LIKE,         // patterns[arg]
-    OP_IS,           // type arg
-    OP_IS_STEP,      // keeps the entity if it is of type arg; else replace by false and jump (the next instruction's arg)
-    OP_SET_NEW,      // push an empty set with room for arg elements
-    OP_SET_ADD,      // pop an element into the set below it
-    OP_SET_END,      // sort and dedupe
-    OP_RECORD_NEW,   // push an empty record with room for arg fields
-    OP_RECORD_ADD,   // pop a value into the record below it, under the name arg; names come in order
+    OP_LIKE,       // patterns[arg]
+    OP_IS,         // type arg
+    OP_IS_STEP,    // keeps the entity if it is of type arg; else replace by false and jump (the next instruction's arg)
+    OP_SET_NEW,    // push an empty set with room for arg elements
+    OP_SET_ADD,    // pop an element into the set below it
+    OP_SET_END,    // sort and dedupe
+    OP_RECORD_NEW, // push an empty record with room for arg fields
+    OP_RECORD_ADD, // pop a value into the record below it, under the name arg; names come in order
 };
 
 struct pol_insn {
@@ -55,7 +56,8 @@ struct pol_insn {
     uint32_t arg;
 };
 
-// A like pattern: the literal runs between wildcards. `runs[0]` stands at the start, the last one at the end; either may be empty.
+// A like pattern: the literal runs between wildcards. `runs[0]` stands at the start, the last one at the end; either
+// may be empty.
 struct pol_pattern {
     const struct span *runs;
     uint32_t n; // wildcards + 1
@@ -83,7 +85,7 @@ struct pol_policy {
     struct pol_scope principal, resource;
     uint8_t action_op; // ANY, EQ, IN
     uint8_t effect;
-    bool never; // the condition is constantly false: filed nowhere
+    bool never;              // the condition is constantly false: filed nowhere
     const uint32_t *actions; // n_actions, ascending
     uint32_t n_actions;
     uint32_t code, code_end; // equal: no condition
@@ -145,7 +147,8 @@ uint32_t pol_ids_sort(uint32_t *ids, uint32_t n);
 // index.c: files every policy. False when out of memory.
 bool pol_index_build(struct pol_set *s);
 
-// hierarchy.c. parents[e] .. of every uid, as read; fills facts[].ancestors. A cycle, or too many ancestors, is reported.
+// hierarchy.c. parents[e] .. of every uid, as read; fills facts[].ancestors. A cycle, or too many ancestors, is
+// reported.
 struct pol_parents {
     const uint32_t *ids;
     uint32_t n;
@@ -154,11 +157,14 @@ struct pol_parents {
 };
 bool pol_hierarchy_close(struct pol_set *s, const struct pol_parents *parents, struct diags *diags);
 
-// compile.c: the condition of one policy, appended to the set's code. A condition that is always true has no code; out->never is
-// set when it is always false. Errors go to diags.
-bool pol_compile(struct pol_set *s, const struct pol_ast_policy *ast, struct span file, struct pol_policy *out, struct diags *diags);
+// compile.c: the condition of one policy, appended to the set's code. A condition that is always true has no code;
+// out->never is set when it is always false. Errors go to diags.
+bool pol_compile(struct pol_set *s, const struct pol_ast_policy *ast, struct span file, struct pol_policy *out,
+                 struct diags *diags);
 
-// entities.c: reads the entities texts into uids and facts. Errors go to diags; with any beyond `errors_before` the set stays unusable.
-void pol_entities_read(struct pol_set *s, const struct pol_source *texts, size_t n, size_t errors_before, struct diags *diags);
+// entities.c: reads the entities texts into uids and facts. Errors go to diags; with any beyond `errors_before` the set
+// stays unusable.
+void pol_entities_read(struct pol_set *s, const struct pol_source *texts, size_t n, size_t errors_before,
+                       struct diags *diags);
 
 #endif

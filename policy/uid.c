@@ -16,8 +16,8 @@ static uint64_t load(const char *p, size_t n)
     return v;
 }
 
-// Multiply and fold, eight bytes at a time. The table's keys come from the operator, a request only looks up; a request's own
-// small table is bounded. The key makes collisions unguessable where the caller drew it at random.
+// Multiply and fold, eight bytes at a time. The table's keys come from the operator, a request only looks up; a
+// request's own small table is bounded. The key makes collisions unguessable where the caller drew it at random.
 uint64_t pol_hash(uint64_t key, struct span s)
 {
     uint64_t h = key ^ 0x9e3779b97f4a7c15u;
@@ -118,7 +118,7 @@ uint32_t pol_uids_add_type(struct pol_uids *u, struct span name)
     struct span copy;
 
     if (!room(&u->type_slots, &u->n_type_slots, u->types.n, u->types.at, sizeof *u->types.at,
-            offsetof(struct pol_type, hash)))
+              offsetof(struct pol_type, hash)))
         return POL_ID_NONE;
     at = type_slot(u, name, hash);
     if (u->type_slots[at])
@@ -137,8 +137,8 @@ uint32_t pol_uids_add(struct pol_uids *u, struct span type_name, struct span id)
     struct pol_uid *e;
     struct span copy;
 
-    if (type == POL_ID_NONE || !room(&u->slots, &u->n_slots, u->uids.n, u->uids.at, sizeof *u->uids.at,
-                                   offsetof(struct pol_uid, hash)))
+    if (type == POL_ID_NONE ||
+        !room(&u->slots, &u->n_slots, u->uids.n, u->uids.at, sizeof *u->uids.at, offsetof(struct pol_uid, hash)))
         return POL_ID_NONE;
     hash = uid_hash(u, u->types.at[type].hash, id);
     at = uid_slot(u, type, id, hash);
@@ -180,8 +180,8 @@ uint32_t pol_uids_find(const struct pol_uids *u, struct span type_name, struct s
 bool pol_name_reserved(struct span ident)
 {
     static const struct span words[] = {
-        SPAN("true"), SPAN("false"), SPAN("if"),  SPAN("then"),    SPAN("else"),
-        SPAN("in"),   SPAN("like"),  SPAN("has"), SPAN("is"),      SPAN("__cedar"),
+        SPAN("true"), SPAN("false"), SPAN("if"),  SPAN("then"), SPAN("else"),
+        SPAN("in"),   SPAN("like"),  SPAN("has"), SPAN("is"),   SPAN("__cedar"),
     };
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -203,7 +203,8 @@ bool pol_name_valid(struct span name)
             if (i < name.n && (i + 1 >= name.n || name.p[++i] != ':'))
                 return false;
             start = i + 1;
-        } else if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (i > start && c >= '0' && c <= '9'))) {
+        } else if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+                     (i > start && c >= '0' && c <= '9'))) {
             return false;
         }
     }

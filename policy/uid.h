@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Names as numbers. Every entity type and every entity uid that policies or entities files mention gets a number when a set is
-// built; a request's uids are looked up by hash and from then on compared as integers.
+// Names as numbers. Every entity type and every entity uid that policies or entities files mention gets a number when a
+// set is built; a request's uids are looked up by hash and from then on compared as integers.
 #ifndef SALLYPORT_POLICY_UID_H
 #define SALLYPORT_POLICY_UID_H
 
@@ -27,7 +27,7 @@ POL_VEC(pol_type_vec, struct pol_type);
 struct pol_uids {
     struct pol_uid_vec uids;
     struct pol_type_vec types;
-    uint32_t *slots, *type_slots; // number + 1; 0: free
+    uint32_t *slots, *type_slots;   // number + 1; 0: free
     uint32_t n_slots, n_type_slots; // powers of two
     uint64_t key;
     struct arena *arena;

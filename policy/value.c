@@ -4,8 +4,8 @@
 const char *pol_kind_name(uint8_t kind)
 {
     static const char *const names[] = {
-        [POL_NONE] = "nothing",  [POL_BOOL] = "bool",     [POL_LONG] = "long",     [POL_STRING] = "string",
-        [POL_ENTITY] = "entity", [POL_SET] = "set",       [POL_RECORD] = "record",
+        [POL_NONE] = "nothing",  [POL_BOOL] = "bool", [POL_LONG] = "long",     [POL_STRING] = "string",
+        [POL_ENTITY] = "entity", [POL_SET] = "set",   [POL_RECORD] = "record",
     };
 
     return kind < sizeof names / sizeof *names ? names[kind] : "nothing";
@@ -49,12 +49,9 @@ int pol_value_cmp(const struct pol_value *a, const struct pol_value *b, uint32_t
     if (a->kind != b->kind)
         return a->kind < b->kind ? -1 : 1;
     switch (a->kind) {
-    case POL_BOOL:
-        return a->b - b->b;
-    case POL_LONG:
-        return a->i < b->i ? -1 : a->i > b->i;
-    case POL_ENTITY:
-        return a->entity < b->entity ? -1 : a->entity > b->entity;
+    case POL_BOOL: return a->b - b->b;
+    case POL_LONG: return a->i < b->i ? -1 : a->i > b->i;
+    case POL_ENTITY: return a->entity < b->entity ? -1 : a->entity > b->entity;
     case POL_STRING:
         if (!spend(steps, 1 + (a->n == b->n ? a->n / 64 : 0)))
             return 0;
@@ -70,8 +67,7 @@ int pol_value_cmp(const struct pol_value *a, const struct pol_value *b, uint32_t
                                    : cmp_fields(&a->fields[i], &b->fields[i], steps);
         }
         return c;
-    default:
-        return 0;
+    default: return 0;
     }
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The values of the Cedar language: booleans, 64-bit signed integers, strings, entity references, sets and records.
-// A value is sixteen bytes and borrows what it points to (a request's spans, an arena, the compiled set), so making one
+// The values of the Cedar language: booleans, 64-bit signed integers, strings, entity references, sets and records. A
+// value is sixteen bytes and borrows what it points to (a request's spans, an arena, the compiled set), so making one
 // costs nothing and nobody frees it. Sets are sorted and free of duplicates, records sorted by name: equality, set
-// equality and membership are then plain comparisons. Values of extension types (decimal, ipaddr, ...) do not exist yet.
+// equality and membership are then plain comparisons. Values of extension types (decimal, ipaddr, ...) do not exist
+// yet.
 //
 // Entity references are numbers of one `pol_set` and one request: make them with pol_request_ref (request.h).
 #ifndef SALLYPORT_POLICY_VALUE_H
@@ -39,15 +40,25 @@ struct pol_field {
 // Nesting of sets and records in data.
 #define POL_VALUE_DEPTH 32u
 
-static inline struct pol_value pol_bool(bool b) { return (struct pol_value){ .kind = POL_BOOL, .b = b }; }
-static inline struct pol_value pol_long(int64_t i) { return (struct pol_value){ .kind = POL_LONG, .i = i }; }
+static inline struct pol_value pol_bool(bool b)
+{
+    return (struct pol_value){ .kind = POL_BOOL, .b = b };
+}
+static inline struct pol_value pol_long(int64_t i)
+{
+    return (struct pol_value){ .kind = POL_LONG, .i = i };
+}
 // Borrows s. POL_NONE when s is absent or too long, which pol_request_* then refuses.
-static inline struct pol_value pol_string(struct span s) {
+static inline struct pol_value pol_string(struct span s)
+{
     if (span_is_none(s) || s.n > POL_STRING_MAX)
         return (struct pol_value){ .kind = POL_NONE };
     return (struct pol_value){ .kind = POL_STRING, .n = (uint32_t)s.n, .s = s.p };
 }
-static inline struct span pol_value_span(struct pol_value v) { return span_of(v.s, v.n); }
+static inline struct span pol_value_span(struct pol_value v)
+{
+    return span_of(v.s, v.n);
+}
 
 // "bool", "long", "string", "entity", "set", "record": what error texts say.
 const char *pol_kind_name(uint8_t kind);
@@ -61,9 +72,11 @@ int pol_name_cmp(struct span a, struct span b);
 const struct pol_value *pol_record_get(const struct pol_value *record, struct span name);
 // Whether the (sorted) set has the element.
 bool pol_set_has(const struct pol_value *set, const struct pol_value *v, uint32_t *steps);
-// Sorts and dedupes items[0..n) in place and returns the set over them. POL_NONE when over POL_ELEMENTS_MAX or out of steps.
+// Sorts and dedupes items[0..n) in place and returns the set over them. POL_NONE when over POL_ELEMENTS_MAX or out of
+// steps.
 struct pol_value pol_value_set(struct pol_value *items, size_t n, uint32_t *steps);
-// Sorts fields in place and returns the record over them; POL_NONE on a repeated name (`*repeated`, may be NULL, names it).
+// Sorts fields in place and returns the record over them; POL_NONE on a repeated name (`*repeated`, may be NULL, names
+// it).
 struct pol_value pol_value_record(struct pol_field *fields, size_t n, struct span *repeated);
 
 #endif

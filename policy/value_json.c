@@ -49,12 +49,14 @@ static bool uid_members(struct pol_json *j, json v, struct span *type, struct sp
         else if (span_eq(name, SPAN("id")))
             i = json_string(member);
         else
-            return wrong(j, "an entity reference has 'type' and 'id' only; remove '%.*s'", SPAN_FMT(span_sub(name, 0, 64)));
+            return wrong(j, "an entity reference has 'type' and 'id' only; remove '%.*s'",
+                         SPAN_FMT(span_sub(name, 0, 64)));
     }
     if (span_is_none(t) || span_is_none(i))
         return wrong(j, "an entity reference needs the strings 'type' and 'id'");
     if (!pol_name_valid(t))
-        return wrong(j, "'%.*s' is no entity type; a type is a name such as Role or Acme::Role", SPAN_FMT(span_sub(t, 0, 64)));
+        return wrong(j, "'%.*s' is no entity type; a type is a name such as Role or Acme::Role",
+                     SPAN_FMT(span_sub(t, 0, 64)));
     *type = copy(j, t);
     *id = copy(j, i);
     return !span_is_none(*type) && !span_is_none(*id) ? true : wrong(j, "out of memory");
@@ -180,7 +182,7 @@ static bool object_value(struct pol_json *j, json v, struct pol_value *out)
             return wrong(j, "'%.*s' stands alone in its object", SPAN_FMT(escapes[i]));
         return i == 0 ? entity_value(j, v, out)
                       : wrong(j, "'%.*s': extension types are not supported by this version; use a string or a long",
-                            SPAN_FMT(escapes[i]));
+                              SPAN_FMT(escapes[i]));
     }
     return pol_json_record(j, v, out);
 }
@@ -192,9 +194,7 @@ bool pol_json_value(struct pol_json *j, json v, struct pol_value *out)
     bool b;
 
     switch (json_type(v)) {
-    case JSON_BOOL:
-        *out = pol_bool(json_bool(v, &b) && b);
-        return true;
+    case JSON_BOOL: *out = pol_bool(json_bool(v, &b) && b); return true;
     case JSON_INT:
     case JSON_UINT:
         if (!json_i64(v, &i))
@@ -205,14 +205,10 @@ bool pol_json_value(struct pol_json *j, json v, struct pol_value *out)
         s = copy(j, json_string(v));
         *out = pol_string(s);
         return out->kind != POL_NONE ? true : wrong(j, "a string over 1 MiB, or out of memory");
-    case JSON_ARRAY:
-        return set_value(j, v, out);
-    case JSON_OBJECT:
-        return object_value(j, v, out);
-    case JSON_REAL:
-        return wrong(j, "Cedar has no fractions, and longs of 64 bits; use a smaller unit or a string");
-    default:
-        return wrong(j, "Cedar has no null; leave the attribute out");
+    case JSON_ARRAY: return set_value(j, v, out);
+    case JSON_OBJECT: return object_value(j, v, out);
+    case JSON_REAL: return wrong(j, "Cedar has no fractions, and longs of 64 bits; use a smaller unit or a string");
+    default: return wrong(j, "Cedar has no null; leave the attribute out");
     }
 }
 
@@ -231,15 +227,9 @@ void pol_json_write_uid(struct json_writer *w, const struct pol_request *r, uint
 void pol_json_write(struct json_writer *w, const struct pol_request *r, const struct pol_value *v)
 {
     switch (v->kind) {
-    case POL_BOOL:
-        json_w_bool(w, v->b);
-        break;
-    case POL_LONG:
-        json_w_int(w, v->i);
-        break;
-    case POL_STRING:
-        json_w_string(w, pol_value_span(*v));
-        break;
+    case POL_BOOL: json_w_bool(w, v->b); break;
+    case POL_LONG: json_w_int(w, v->i); break;
+    case POL_STRING: json_w_string(w, pol_value_span(*v)); break;
     case POL_ENTITY:
         json_w_object(w);
         json_w_key(w, SPAN("__entity"));
@@ -260,7 +250,6 @@ void pol_json_write(struct json_writer *w, const struct pol_request *r, const st
         }
         json_w_end(w);
         break;
-    default:
-        json_w_null(w);
+    default: json_w_null(w);
     }
 }

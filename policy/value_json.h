@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Cedar values as JSON: booleans, integers, strings, arrays (sets), objects (records), {"__entity": {"type", "id"}}. The same reader serves
-// entities texts (uids get numbers of the set) and requests (numbers of the request).
+// Cedar values as JSON: booleans, integers, strings, arrays (sets), objects (records), {"__entity": {"type", "id"}}.
+// The same reader serves entities texts (uids get numbers of the set) and requests (numbers of the request).
 #ifndef SALLYPORT_POLICY_VALUE_JSON_H
 #define SALLYPORT_POLICY_VALUE_JSON_H
 

@@ -10,13 +10,14 @@
 
 // Declares `struct NAME { TYPE *at; uint32_t n, cap; }`.
 #define POL_VEC(name, type) \
-    struct name { \
-        type *at; \
-        uint32_t n, cap; \
+    struct name {           \
+        type *at;           \
+        uint32_t n, cap;    \
     }
 
 // The next free element, or NULL when out of memory; then nothing changed.
-#define pol_vec_add(v) (pol_vec_grow_((void **)&(v)->at, &(v)->cap, (v)->n, sizeof *(v)->at) ? &(v)->at[(v)->n++] : NULL)
+#define pol_vec_add(v) \
+    (pol_vec_grow_((void **)&(v)->at, &(v)->cap, (v)->n, sizeof *(v)->at) ? &(v)->at[(v)->n++] : NULL)
 #define pol_vec_free(v) (free((v)->at), (v)->at = NULL, (v)->n = (v)->cap = 0)
 
 static inline bool pol_vec_grow_(void **at, uint32_t *cap, uint32_t n, size_t size)

@@ -8,7 +8,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char policies[] =
-    "permit(principal in B::\"b\", action in Action::\"g\", resource is A) when { principal has x.y && principal.x == context };"
+    "permit(principal in B::\"b\", action in Action::\"g\", resource is A) when { principal has x.y && principal.x == "
+    "context };"
     "forbid(principal, action, resource) when { context.s.contains(resource.a) || A::\"a\" in [B::\"b\", principal] };";
 
 static void expect(bool ok)

@@ -8,8 +8,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char entities[] =
-    "[{\"uid\":{\"type\":\"A\",\"id\":\"a\"},\"attrs\":{\"a\":1,\"b\":[\"x\",\"y\"],\"c\":{\"d\":true},\"e\":{\"__entity\":{\"type\":\"B\",\"id\":\"b\"}}},"
-    "\"parents\":[{\"type\":\"B\",\"id\":\"b\"}]},{\"uid\":{\"type\":\"B\",\"id\":\"b\"},\"attrs\":{\"a\":\"z\"},\"parents\":[{\"type\":\"C\",\"id\":\"c\"}]},"
+    "[{\"uid\":{\"type\":\"A\",\"id\":\"a\"},\"attrs\":{\"a\":1,\"b\":[\"x\",\"y\"],\"c\":{\"d\":true},\"e\":{\"__"
+    "entity\":{\"type\":\"B\",\"id\":\"b\"}}},"
+    "\"parents\":[{\"type\":\"B\",\"id\":\"b\"}]},{\"uid\":{\"type\":\"B\",\"id\":\"b\"},\"attrs\":{\"a\":\"z\"},"
+    "\"parents\":[{\"type\":\"C\",\"id\":\"c\"}]},"
     "{\"uid\":{\"type\":\"Action\",\"id\":\"a\"},\"parents\":[{\"type\":\"Action\",\"id\":\"g\"}]}]";
 
 static void expect(bool ok)

@@ -146,7 +146,8 @@ static bool replayed(struct pol_request *r, const struct pol_set *bare, const st
     ok = pol_request_to_json(r, &b) && pol_request_from_json(&again, SPAN("replay"), buf_span(&b), false, &d);
     if (ok) {
         pol_decide(&again, POL_MODE_CEDAR, 0, &b_answer);
-        ok = b_answer.allow == a->allow && b_answer.candidates == a->candidates && as_expected(&again, &b_answer, expected);
+        ok = b_answer.allow == a->allow && b_answer.candidates == a->candidates &&
+             as_expected(&again, &b_answer, expected);
     }
     if (!ok)
         print_error("replay: %.*s\n", SPAN_FMT(buf_span(&b)));
@@ -179,8 +180,8 @@ static void request(struct tally *t, const char *name, const struct pol_set *set
         if (!as_expected(&r, &a, v) || !replayed(&r, bare, &a, v)) {
             t->failed++;
             print_error("%s: %.*s: got %s, %zu reasons, %zu errors\n", name,
-                SPAN_FMT(json_string(json_get(v, SPAN("description")))), a.allow ? "allow" : "deny", a.n_determining,
-                a.n_failures);
+                        SPAN_FMT(json_string(json_get(v, SPAN("description")))), a.allow ? "allow" : "deny",
+                        a.n_determining, a.n_failures);
             for (size_t i = 0; i < a.n_failures; i++)
                 print_error("    %.*s\n", SPAN_FMT(a.failures[i].text));
         }
@@ -257,8 +258,8 @@ static void folder(struct tally *t, const char *root, const char *sub)
 
 static void report(const char *what, const struct tally *t)
 {
-    print_message("%s: %u cases, %u requests equal or not, %u failed, %u skipped (not supported by this version)\n", what,
-        t->cases, t->requests, t->failed, t->skipped);
+    print_message("%s: %u cases, %u requests equal or not, %u failed, %u skipped (not supported by this version)\n",
+                  what, t->cases, t->requests, t->failed, t->skipped);
 }
 
 static void hand_written_cases_decide_as_cedar(void **state)

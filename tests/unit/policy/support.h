@@ -26,7 +26,8 @@ struct fixture {
     struct pol_answer a;
 };
 
-static inline void fixture_try(struct fixture *f, const char *policies, const char *entities, const struct pol_options *o)
+static inline void fixture_try(struct fixture *f, const char *policies, const char *entities,
+                               const struct pol_options *o)
 {
     struct pol_source p = { SPAN("p.cedar"), span_str(policies) }, e = { SPAN("e.json"), span_str(entities) };
 
@@ -72,7 +73,8 @@ static inline const char *complaint(struct fixture *f)
 }
 
 // Loading fails, and the first complaint is exactly this.
-static inline void assert_refused(const char *policies, const char *entities, const struct pol_options *o, const char *expected)
+static inline void assert_refused(const char *policies, const char *entities, const struct pol_options *o,
+                                  const char *expected)
 {
     struct fixture f;
 

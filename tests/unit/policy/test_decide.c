@@ -9,9 +9,11 @@ static const char world[] =
     "{\"uid\":{\"type\":\"Action\",\"id\":\"readonly\"},\"parents\":[{\"type\":\"Action\",\"id\":\"readwrite\"}]},"
     "{\"uid\":{\"type\":\"User\",\"id\":\"ann\"},\"parents\":[{\"type\":\"Role\",\"id\":\"staff\"}]},"
     "{\"uid\":{\"type\":\"Role\",\"id\":\"staff\"},\"parents\":[{\"type\":\"Role\",\"id\":\"all\"}]},"
-    "{\"uid\":{\"type\":\"Doc\",\"id\":\"d\"},\"attrs\":{\"tenant\":\"acme\"},\"parents\":[{\"type\":\"Folder\",\"id\":\"f\"}]}]";
+    "{\"uid\":{\"type\":\"Doc\",\"id\":\"d\"},\"attrs\":{\"tenant\":\"acme\"},\"parents\":[{\"type\":\"Folder\",\"id\":"
+    "\"f\"}]}]";
 
-static void decide(struct fixture *f, enum pol_mode mode, const char *principal, const char *action, const char *resource)
+static void decide(struct fixture *f, enum pol_mode mode, const char *principal, const char *action,
+                   const char *resource)
 {
     fixture_again(f);
     ask(f, principal, action, resource);
@@ -23,7 +25,8 @@ static bool determined_by(const struct fixture *f, const char *ids)
     char text[256] = "";
 
     for (size_t i = 0; i < f->a.n_determining; i++)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%.*s", i ? " " : "", SPAN_FMT(pol_answer_id(&f->r, &f->a, i)));
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%.*s", i ? " " : "",
+                 SPAN_FMT(pol_answer_id(&f->r, &f->a, i)));
     if (strcmp(text, ids) != 0)
         print_error("determined by '%s'\n", text);
     return strcmp(text, ids) == 0;
@@ -47,7 +50,8 @@ static void rule36_forbid_beats_permit(void **state)
     struct fixture f;
 
     (void)state;
-    fixture_init(&f,
+    fixture_init(
+        &f,
         "permit(principal, action, resource); forbid(principal == User::\"ann\", action, resource);"
         "permit(principal == User::\"ann\", action, resource); forbid(principal, action, resource in Folder::\"f\");",
         world);
@@ -70,7 +74,8 @@ static void rule36_gateway_denies_when_a_forbid_errors(void **state)
 
     (void)state;
     fixture_init(&f,
-        "permit(principal, action, resource);\nforbid(principal, action, resource)\nwhen { context.missing };", NULL);
+                 "permit(principal, action, resource);\nforbid(principal, action, resource)\nwhen { context.missing };",
+                 NULL);
     decide(&f, POL_MODE_CEDAR, "ann", "read", "d");
     assert_true(f.a.allow);
     assert_int_equal(f.a.forbid_errors, 1);
@@ -92,10 +97,10 @@ static void erroring_permit_is_skipped_and_counted(void **state)
 
     (void)state;
     fixture_init(&f,
-        "permit(principal, action, resource) when { context.missing };"
-        "permit(principal, action, resource);"
-        "permit(principal, action, resource) when { 1 < \"\" };",
-        NULL);
+                 "permit(principal, action, resource) when { context.missing };"
+                 "permit(principal, action, resource);"
+                 "permit(principal, action, resource) when { 1 < \"\" };",
+                 NULL);
     decide(&f, POL_MODE_GATEWAY, "ann", "read", "d");
     assert_true(f.a.allow);
     assert_int_equal(f.a.permit_errors, 2);
@@ -122,9 +127,9 @@ static void budget_that_runs_out_denies(void **state)
 
     (void)state;
     fixture_init(&f,
-        "permit(principal, action, resource);"
-        "permit(principal, action, resource) when { context.a == 1 || context.a == 2 || context.a == 3 };",
-        NULL);
+                 "permit(principal, action, resource);"
+                 "permit(principal, action, resource) when { context.a == 1 || context.a == 2 || context.a == 3 };",
+                 NULL);
     for (int mode = POL_MODE_GATEWAY; mode <= POL_MODE_CEDAR; mode++) {
         fixture_again(&f);
         ask(&f, "ann", "read", "d");
@@ -162,9 +167,10 @@ static void action_groups_are_parents_of_actions(void **state)
 
     (void)state;
     fixture_init(&f,
-        "@id(\"ro\") permit(principal, action in Action::\"readonly\", resource);"
-        "@id(\"rw\") permit(principal, action in [Action::\"readwrite\", Action::\"admin\", Action::\"readonly\"], resource);",
-        world);
+                 "@id(\"ro\") permit(principal, action in Action::\"readonly\", resource);"
+                 "@id(\"rw\") permit(principal, action in [Action::\"readwrite\", Action::\"admin\", "
+                 "Action::\"readonly\"], resource);",
+                 world);
     decide(&f, POL_MODE_GATEWAY, "ann", "search", "d");
     assert_true(determined_by(&f, "ro rw"));
     decide(&f, POL_MODE_GATEWAY, "ann", "write", "d");
@@ -182,8 +188,9 @@ static void policy_listed_under_several_actions_counts_once(void **state)
 
     (void)state;
     fixture_init(&f,
-        "permit(principal, action in [Action::\"search\", Action::\"readonly\", Action::\"readwrite\"], resource) when { context.missing };",
-        world);
+                 "permit(principal, action in [Action::\"search\", Action::\"readonly\", Action::\"readwrite\"], "
+                 "resource) when { context.missing };",
+                 world);
     decide(&f, POL_MODE_CEDAR, "ann", "search", "d");
     assert_int_equal(f.a.n_failures, 1);
     assert_int_equal(f.a.candidates, 1);
@@ -193,13 +200,18 @@ static void policy_listed_under_several_actions_counts_once(void **state)
 // The same policies, each once plain and once with a condition that keeps it out of no file, over every combination of scopes.
 static void files_find_what_looking_at_every_policy_finds(void **state)
 {
-    static const char *const principals[] = { "principal", "principal == User::\"ann\"", "principal in Role::\"all\"", "principal is User",
-        "principal is User in Role::\"staff\"", "principal in Role::\"none\"", "principal is Robot" };
+    static const char *const principals[] = {
+        "principal",         "principal == User::\"ann\"",           "principal in Role::\"all\"",
+        "principal is User", "principal is User in Role::\"staff\"", "principal in Role::\"none\"",
+        "principal is Robot"
+    };
     static const char *const actions[] = { "action", "action == Action::\"search\"", "action in Action::\"readwrite\"",
-        "action in [Action::\"read\", Action::\"write\"]", "action in []" };
-    static const char *const resources[] = { "resource", "resource == Doc::\"d\"", "resource in Folder::\"f\"", "resource is Doc",
-        "resource is Doc in Folder::\"f\"" };
-    static const char *const asked[][3] = { { "ann", "search", "d" }, { "bob", "read", "e" }, { "ann", "write", "e" }, { "bob", "drop", "d" } };
+                                           "action in [Action::\"read\", Action::\"write\"]", "action in []" };
+    static const char *const resources[] = { "resource", "resource == Doc::\"d\"", "resource in Folder::\"f\"",
+                                             "resource is Doc", "resource is Doc in Folder::\"f\"" };
+    static const char *const asked[][3] = {
+        { "ann", "search", "d" }, { "bob", "read", "e" }, { "ann", "write", "e" }, { "bob", "drop", "d" }
+    };
     size_t n = 0;
     char *text = calloc(1, 65536), *end = text;
     struct fixture f, one;
@@ -218,7 +230,8 @@ static void files_find_what_looking_at_every_policy_finds(void **state)
         for (size_t i = 0; i < n; i++) {
             char single[512];
 
-            snprintf(single, sizeof single, "permit(%s, %s, %s);", principals[i / 25], actions[i / 5 % 5], resources[i % 5]);
+            snprintf(single, sizeof single, "permit(%s, %s, %s);", principals[i / 25], actions[i / 5 % 5],
+                     resources[i % 5]);
             fixture_init(&one, single, world);
             decide(&one, POL_MODE_GATEWAY, asked[q][0], asked[q][1], asked[q][2]);
             if (one.a.allow) {
@@ -242,7 +255,8 @@ static void only_candidates_cost_steps(void **state)
 
     (void)state;
     for (int i = 0; i < 5000; i++)
-        end += sprintf(end, "permit(principal == User::\"u%d\", action, resource) when { resource.tenant == \"acme\" };\n", i);
+        end += sprintf(
+            end, "permit(principal == User::\"u%d\", action, resource) when { resource.tenant == \"acme\" };\n", i);
     fixture_init(&f, text, world);
     decide(&f, POL_MODE_GATEWAY, "u4321", "read", "d");
     assert_true(f.a.allow);

@@ -22,32 +22,42 @@ static void faults_have_the_place_of_their_entity(void **state)
     (void)state;
     assert_entities_refused("{}", "e.json:1:1: error: expected a list of entities");
     assert_entities_refused("[1]", "e.json:1:2: error: expected an entity");
-    assert_entities_refused("[" E("A", "a\\\"]", "") ",\n\n  {\"uid\":1}]", "e.json:3:3: error: expected an entity reference");
-    assert_entities_refused("[\n " E("A", "é", "") ", " E("in", "b", "") "]", "e.json:2:33: error: 'in' is no entity type");
-    assert_entities_refused("[" E("A", "a", ",\"parent\":[]") "]", "e.json:1:2: error: unknown member 'parent' of an entity; did you mean parents");
-    assert_entities_refused("[" E("A", "a", ",\"tags\":{\"x\":1}") "]", "e.json:1:2: error: tags are not supported by this version");
+    assert_entities_refused("[" E("A", "a\\\"]", "") ",\n\n  {\"uid\":1}]",
+                            "e.json:3:3: error: expected an entity reference");
+    assert_entities_refused("[\n " E("A", "é", "") ", " E("in", "b", "") "]",
+                            "e.json:2:33: error: 'in' is no entity type");
+    assert_entities_refused("[" E("A", "a", ",\"parent\":[]") "]",
+                            "e.json:1:2: error: unknown member 'parent' of an entity; did you mean parents");
+    assert_entities_refused("[" E("A", "a", ",\"tags\":{\"x\":1}") "]",
+                            "e.json:1:2: error: tags are not supported by this version");
     assert_entities_refused("[" E("A", "a", ",\"attrs\":{\"x\":{\"y\":[1,null]}}") "]",
-        "e.json:1:2: error: A::\"a\": at .x.y[1]: Cedar has no null; leave the attribute out");
-    assert_entities_refused("[" E("A", "a", ",\"attrs\":{\"x\":{\"__extn\":{\"fn\":\"ip\",\"arg\":\"1.1.1.1\"}}}") "]",
+                            "e.json:1:2: error: A::\"a\": at .x.y[1]: Cedar has no null; leave the attribute out");
+    assert_entities_refused(
+        "[" E("A", "a", ",\"attrs\":{\"x\":{\"__extn\":{\"fn\":\"ip\",\"arg\":\"1.1.1.1\"}}}") "]",
         "e.json:1:2: error: A::\"a\": at .x: '__extn': extension types are not supported by this version");
-    assert_entities_refused("[" E("A", "a", ",\"attrs\":{\"x\":{\"__entity\":{\"type\":\"B\",\"id\":\"b\"},\"y\":1}}") "]",
+    assert_entities_refused(
+        "[" E("A", "a", ",\"attrs\":{\"x\":{\"__entity\":{\"type\":\"B\",\"id\":\"b\"},\"y\":1}}") "]",
         "e.json:1:2: error: A::\"a\": at .x: '__entity' stands alone in its object");
-    assert_entities_refused("[" E("A", "a", ",\"attrs\":{\"x\":1,\"x\":2}") "]", "e.json:1:46: error: not valid JSON: duplicate member");
-    assert_entities_refused("[" E("A", "a", "") ",\n" E("A", "a", ",\"attrs\":{\"x\":1}") "]", "e.json:2:1: error: A::\"a\" is defined differently at e.json:1; keep one");
+    assert_entities_refused("[" E("A", "a", ",\"attrs\":{\"x\":1,\"x\":2}") "]",
+                            "e.json:1:46: error: not valid JSON: duplicate member");
+    assert_entities_refused("[" E("A", "a", "") ",\n" E("A", "a", ",\"attrs\":{\"x\":1}") "]",
+                            "e.json:2:1: error: A::\"a\" is defined differently at e.json:1; keep one");
 }
 
 static void cycle_is_a_load_error(void **state)
 {
     (void)state;
-    assert_entities_refused("[" E("A", "a", PARENT("A", "a")) "]", "e.json:1:2: error: A::\"a\" is its own ancestor; remove one of the parents");
-    assert_entities_refused("[" E("A", "a", PARENT("A", "b")) ",\n" E("A", "b", PARENT("A", "c")) ",\n" E("A", "c", PARENT("A", "a")) "]",
+    assert_entities_refused("[" E("A", "a", PARENT("A", "a")) "]",
+                            "e.json:1:2: error: A::\"a\" is its own ancestor; remove one of the parents");
+    assert_entities_refused(
+        "[" E("A", "a", PARENT("A", "b")) ",\n" E("A", "b", PARENT("A", "c")) ",\n" E("A", "c", PARENT("A", "a")) "]",
         "e.json:2:1: error: A::\"b\" is its own ancestor; remove one of the parents");
 }
 
 static void same_entity_twice_is_accepted_when_equal(void **state)
 {
     struct pol_source two[] = { { SPAN("built-in"), SPAN("[" E("A", "a", PARENT("B", "b")) "]") },
-        { SPAN("user"), SPAN("[" E("A", "a", PARENT("B", "b")) "," E("B", "b", "") "]") } };
+                                { SPAN("user"), SPAN("[" E("A", "a", PARENT("B", "b")) "," E("B", "b", "") "]") } };
     struct pol_set *s;
     struct diags d;
 
@@ -63,7 +73,8 @@ static void same_entity_twice_is_accepted_when_equal(void **state)
 
 static void complaints_of_an_earlier_load_do_not_matter(void **state)
 {
-    struct pol_source bad = { SPAN("bad"), SPAN("permit;") }, good = { SPAN("good"), SPAN("permit(principal, action, resource);") };
+    struct pol_source bad = { SPAN("bad"), SPAN("permit;") },
+                      good = { SPAN("good"), SPAN("permit(principal, action, resource);") };
     struct fixture f;
 
     (void)state;
@@ -100,9 +111,12 @@ static void long_chains_of_parents_close(void **state)
     (void)state;
     end += sprintf(end, "[");
     for (int i = 0; i < N; i++)
-        end += sprintf(end, "%s{\"uid\":{\"type\":\"A\",\"id\":\"%d\"},\"parents\":[{\"type\":\"A\",\"id\":\"%d\"}]}", i ? "," : "", i, i + 1);
+        end += sprintf(end, "%s{\"uid\":{\"type\":\"A\",\"id\":\"%d\"},\"parents\":[{\"type\":\"A\",\"id\":\"%d\"}]}",
+                       i ? "," : "", i, i + 1);
     sprintf(end, "]");
-    fixture_init(&f, "permit(principal, action, resource) when { A::\"0\" in A::\"2000\" && !(A::\"2000\" in A::\"0\") };", text);
+    fixture_init(&f,
+                 "permit(principal, action, resource) when { A::\"0\" in A::\"2000\" && !(A::\"2000\" in A::\"0\") };",
+                 text);
     ask(&f, "a", "b", "c");
     assert_int_equal(pol_decide(&f.r, POL_MODE_GATEWAY, 0, &f.a), 0);
     fixture_fini(&f);

@@ -3,7 +3,8 @@
 #include "tests/unit/policy/support.h"
 
 static const char entities[] =
-    "[{\"uid\":{\"type\":\"User\",\"id\":\"ann\"},\"attrs\":{\"level\":5,\"team\":{\"__entity\":{\"type\":\"Team\",\"id\":\"red\"}},"
+    "[{\"uid\":{\"type\":\"User\",\"id\":\"ann\"},\"attrs\":{\"level\":5,\"team\":{\"__entity\":{\"type\":\"Team\","
+    "\"id\":\"red\"}},"
     "\"tags\":[\"a\",\"b\",\"a\"],\"addr\":{\"city\":{\"zip\":\"1000\"}},\"odd name\":true},"
     "\"parents\":[{\"type\":\"Team\",\"id\":\"red\"}]},"
     "{\"uid\":{\"type\":\"Team\",\"id\":\"red\"},\"attrs\":{},\"parents\":[{\"type\":\"Org\",\"id\":\"acme\"}]}]";

@@ -19,7 +19,8 @@ static void whole_grammar_loads(void **state)
         "// nothing\n",
         ANY ";",
         "forbid(principal, action, resource,);",
-        "@id(\"a\") @flag @note(\"\") permit(principal == A::B::User::\"x\", action == Action::\"r\", resource in Doc::\"d\");",
+        "@id(\"a\") @flag @note(\"\") permit(principal == A::B::User::\"x\", action == Action::\"r\", resource in "
+        "Doc::\"d\");",
         "permit(principal is User, action in Action::\"g\", resource is N::Doc in Fold::\"f\");",
         "permit(principal in G::\"g\", action in [N::Action::\"a\", Action::\"b\",], resource == D::\"d\");",
         "permit(principal, action in [], resource);",
@@ -40,33 +41,53 @@ static void complaints_have_place_and_advice(void **state)
     static const struct {
         const char *text, *complaint;
     } rows[] = {
-        { "permit(principal, action, resource)", "p.cedar:1:36: error: the text ends where 'when', 'unless' or ';' is due; complete the policy" },
-        { "\n  allow(principal, action, resource);", "p.cedar:2:3: error: expected 'permit' or 'forbid', found 'allow'" },
+        { "permit(principal, action, resource)",
+          "p.cedar:1:36: error: the text ends where 'when', 'unless' or ';' is due; complete the policy" },
+        { "\n  allow(principal, action, resource);",
+          "p.cedar:2:3: error: expected 'permit' or 'forbid', found 'allow'" },
         { "permit(action, principal, resource);", "p.cedar:1:8: error: expected 'principal', found 'action'" },
-        { "permit(principal = User::\"a\", action, resource);", "p.cedar:1:18: error: '=' is no operator; did you mean '=='?" },
-        { "permit(principal == ?principal, action, resource);", "p.cedar:1:21: error: '?principal': templates are not supported by this version; write the entity instead" },
-        { "permit(principal in [A::\"a\"], action, resource);", "p.cedar:1:21: error: only 'action in' takes a list; use a when clause or a group" },
-        { "permit(principal is A == B::\"x\", action, resource);", "p.cedar:1:23: error: 'is' with '=='; use '==' alone, it names the type already" },
-        { "permit(principal in B::\"x\" is A, action, resource);", "p.cedar:1:28: error: 'is' stands before 'in': 'principal is Type in Entity'" },
-        { "permit(principal, action is A, resource);", "p.cedar:1:26: error: 'action is' does not exist; use '==' or 'in'" },
-        { "permit(principal, action == User::\"r\", resource);", "p.cedar:1:26: error: User is no action type; actions are Action::\"…\"" },
+        { "permit(principal = User::\"a\", action, resource);",
+          "p.cedar:1:18: error: '=' is no operator; did you mean '=='?" },
+        { "permit(principal == ?principal, action, resource);",
+          "p.cedar:1:21: error: '?principal': templates are not supported by this version; write the entity instead" },
+        { "permit(principal in [A::\"a\"], action, resource);",
+          "p.cedar:1:21: error: only 'action in' takes a list; use a when clause or a group" },
+        { "permit(principal is A == B::\"x\", action, resource);",
+          "p.cedar:1:23: error: 'is' with '=='; use '==' alone, it names the type already" },
+        { "permit(principal in B::\"x\" is A, action, resource);",
+          "p.cedar:1:28: error: 'is' stands before 'in': 'principal is Type in Entity'" },
+        { "permit(principal, action is A, resource);",
+          "p.cedar:1:26: error: 'action is' does not exist; use '==' or 'in'" },
+        { "permit(principal, action == User::\"r\", resource);",
+          "p.cedar:1:26: error: User is no action type; actions are Action::\"…\"" },
         { ANY " when { };", "p.cedar:1:44: error: an empty condition; write one, or leave the clause out" },
         { ANY " when { principl.a };", "p.cedar:1:44: error: unknown name 'principl'; did you mean 'principal'?" },
-        { ANY " when { xyzzy };", "p.cedar:1:44: error: unknown name 'xyzzy'; known are principal, action, resource, context, and entities such as Role::\"x\"" },
+        { ANY " when { xyzzy };", "p.cedar:1:44: error: unknown name 'xyzzy'; known are principal, action, resource, "
+                                  "context, and entities such as Role::\"x\"" },
         { ANY " when { 1 < 2 < 3 };", "p.cedar:1:50: error: two comparisons in a row; put parentheses around one" },
-        { ANY " when { context has a == true };", "p.cedar:1:58: error: two comparisons in a row; put parentheses around one" },
+        { ANY " when { context has a == true };",
+          "p.cedar:1:58: error: two comparisons in a row; put parentheses around one" },
         { ANY " when { !!!!!true };", "p.cedar:1:48: error: more than four '!' in a row; remove pairs" },
-        { ANY " when { 9223372036854775808 == 0 };", "p.cedar:1:44: error: 9223372036854775808 does not fit in 64 bits; longs go up to 9223372036854775807" },
+        { ANY " when { 9223372036854775808 == 0 };",
+          "p.cedar:1:44: error: 9223372036854775808 does not fit in 64 bits; longs go up to 9223372036854775807" },
         { ANY " when { 4 / 2 == 2 };", "p.cedar:1:46: error: Cedar has no '/'; compare multiples instead" },
-        { ANY " when { [1].contain(1) };", "p.cedar:1:48: error: there is no method 'contain'; did you mean 'contains'?" },
+        { ANY " when { [1].contain(1) };",
+          "p.cedar:1:48: error: there is no method 'contain'; did you mean 'contains'?" },
         { ANY " when { [1].contains(1, 2) };", "p.cedar:1:48: error: contains() takes one argument" },
-        { ANY " when { principal.getTag(\"x\") == 1 };", "p.cedar:1:54: error: getTag() is not supported by this version; remove it" },
-        { ANY " when { ip(\"1.2.3.4\") == 1 };", "p.cedar:1:44: error: ip(): extension types are not supported by this version; compare strings or longs" },
+        { ANY " when { principal.getTag(\"x\") == 1 };",
+          "p.cedar:1:54: error: getTag() is not supported by this version; remove it" },
+        { ANY " when { ip(\"1.2.3.4\") == 1 };",
+          "p.cedar:1:44: error: ip(): extension types are not supported by this version; compare strings or longs" },
         { ANY " when { foo(1) };", "p.cedar:1:44: error: there is no function 'foo'" },
-        { ANY " when { context.if };", "p.cedar:1:52: error: 'if' is a reserved word; use another name, or [\"if\"] for an attribute" },
-        { ANY " when { \"\\q\" == \"\" };", "p.cedar:1:44: error: unknown escape in a string; known are \\n \\r \\t \\\\ \\0 \\' \\\" \\xHH (up to 7F), \\u{H…} and, in patterns, \\*" },
-        { ANY " when { \"\\*\" == \"\" };", "p.cedar:1:44: error: unknown escape in a string; known are \\n \\r \\t \\\\ \\0 \\' \\\" \\xHH (up to 7F), \\u{H…} and, in patterns, \\*" },
-        { ANY " when { \"\\u{d800}\" == \"\" };", "p.cedar:1:44: error: unknown escape in a string; known are \\n \\r \\t \\\\ \\0 \\' \\\" \\xHH (up to 7F), \\u{H…} and, in patterns, \\*" },
+        { ANY " when { context.if };",
+          "p.cedar:1:52: error: 'if' is a reserved word; use another name, or [\"if\"] for an attribute" },
+        { ANY " when { \"\\q\" == \"\" };", "p.cedar:1:44: error: unknown escape in a string; known are \\n \\r \\t "
+                                            "\\\\ \\0 \\' \\\" \\xHH (up to 7F), \\u{H…} and, in patterns, \\*" },
+        { ANY " when { \"\\*\" == \"\" };", "p.cedar:1:44: error: unknown escape in a string; known are \\n \\r \\t "
+                                            "\\\\ \\0 \\' \\\" \\xHH (up to 7F), \\u{H…} and, in patterns, \\*" },
+        { ANY " when { \"\\u{d800}\" == \"\" };",
+          "p.cedar:1:44: error: unknown escape in a string; known are \\n \\r \\t \\\\ \\0 \\' \\\" \\xHH (up to 7F), "
+          "\\u{H…} and, in patterns, \\*" },
         { ANY " when { \"abc };", "p.cedar:1:44: error: a string that is not closed; put a '\"' at its end" },
         { ANY " when { {a: 1, \"a\": 2} == 1 };", "p.cedar:1:51: error: the record has 'a' twice; keep one" },
         { ANY " when { é };", "p.cedar:1:44: error: expected an expression, found 'é'" },
@@ -85,7 +106,8 @@ static void every_faulty_policy_is_shown_in_one_run(void **state)
     struct fixture f;
 
     (void)state;
-    fixture_try(&f, "permit(x);\n" ANY ";\nforbid(principal, action, resource) when { y };\n@oops permit;", NULL, &strict_);
+    fixture_try(&f, "permit(x);\n" ANY ";\nforbid(principal, action, resource) when { y };\n@oops permit;", NULL,
+                &strict_);
     assert_null(f.set);
     assert_int_equal(f.diags.errors, 4);
     assert_int_equal(f.diags.first->line, 1);
@@ -100,22 +122,32 @@ static void rule37_obligations_and_unknown_annotations_are_load_errors(void **st
     static const struct {
         const char *text, *complaint;
     } rows[] = {
-        { "@filter(\"tenant\", \"x\") " ANY ";", "p.cedar:1:1: error: @filter is an obligation that this version does not enforce; remove it" },
-        { "@filter(\"tenant\") " ANY ";", "p.cedar:1:1: error: @filter is an obligation that this version does not enforce; remove it" },
-        { ANY "; @limit(\"1/min\") " ANY ";", "p.cedar:1:38: error: @limit is an obligation that this version does not enforce; remove it" },
-        { "@audit(\"full\") " ANY ";", "p.cedar:1:1: error: @audit is an obligation that this version does not enforce; remove it" },
-        { "@mode(\"shadow\") " ANY ";", "p.cedar:1:1: error: @mode is an obligation that this version does not enforce; remove it" },
+        { "@filter(\"tenant\", \"x\") " ANY ";",
+          "p.cedar:1:1: error: @filter is an obligation that this version does not enforce; remove it" },
+        { "@filter(\"tenant\") " ANY ";",
+          "p.cedar:1:1: error: @filter is an obligation that this version does not enforce; remove it" },
+        { ANY "; @limit(\"1/min\") " ANY ";",
+          "p.cedar:1:38: error: @limit is an obligation that this version does not enforce; remove it" },
+        { "@audit(\"full\") " ANY ";",
+          "p.cedar:1:1: error: @audit is an obligation that this version does not enforce; remove it" },
+        { "@mode(\"shadow\") " ANY ";",
+          "p.cedar:1:1: error: @mode is an obligation that this version does not enforce; remove it" },
         { "@fliter(\"x\") " ANY ";", "p.cedar:1:1: error: unknown annotation @fliter; did you mean @filter?" },
-        { "@descripton(\"x\") " ANY ";", "p.cedar:1:1: error: unknown annotation @descripton; did you mean @description?" },
-        { "@zzzzzzzz " ANY ";", "p.cedar:1:1: error: unknown annotation @zzzzzzzz; accepted are @id, @description, @owner, @advice, @reason, @ticket" },
-        { "@id(\"\") " ANY ";", "p.cedar:1:1: error: @id is empty or longer than 256 bytes; give the policy a short name" },
+        { "@descripton(\"x\") " ANY ";",
+          "p.cedar:1:1: error: unknown annotation @descripton; did you mean @description?" },
+        { "@zzzzzzzz " ANY ";", "p.cedar:1:1: error: unknown annotation @zzzzzzzz; accepted are @id, @description, "
+                                "@owner, @advice, @reason, @ticket" },
+        { "@id(\"\") " ANY ";",
+          "p.cedar:1:1: error: @id is empty or longer than 256 bytes; give the policy a short name" },
     };
     struct fixture f;
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         assert_refused(rows[i].text, NULL, &strict_, rows[i].complaint);
-    fixture_try(&f, "@id(\"a\") @description(\"d\") @owner(\"o\") @advice(\"x\") @reason(\"r\") @ticket(\"t\") " ANY ";", NULL, &strict_);
+    fixture_try(&f,
+                "@id(\"a\") @description(\"d\") @owner(\"o\") @advice(\"x\") @reason(\"r\") @ticket(\"t\") " ANY ";",
+                NULL, &strict_);
     assert_non_null(f.set);
     fixture_fini(&f);
 }
@@ -186,14 +218,17 @@ static void set_of_100000_elements_is_refused_clearly(void **state)
     (void)state;
     fixture_try(&f, text, NULL, &lax_);
     assert_null(f.set);
-    assert_string_equal(complaint(&f), "p.cedar:1:44: error: a set of more than 65536 elements; put the data into entities");
+    assert_string_equal(complaint(&f),
+                        "p.cedar:1:44: error: a set of more than 65536 elements; put the data into entities");
     fixture_fini(&f);
     free(text);
 }
 
 static void policies_of_one_mebibyte_load(void **state)
 {
-    char *text = repeat("", "permit(principal == User::\"a\", action == Action::\"r\", resource) when { context.x == \"abc\" };\n", 12000, "");
+    char *text = repeat(
+        "", "permit(principal == User::\"a\", action == Action::\"r\", resource) when { context.x == \"abc\" };\n",
+        12000, "");
     struct fixture f;
 
     (void)state;
@@ -217,7 +252,7 @@ static void policies_are_named(void **state)
 {
     static const struct pol_options position = { .ids_by_position = true };
     struct pol_source two[] = { { SPAN("a.cedar"), SPAN("@id(\"first\") " ANY ";" ANY ";") },
-        { SPAN("b.cedar"), SPAN("@owner(\"x\")\n " ANY ";") } };
+                                { SPAN("b.cedar"), SPAN("@owner(\"x\")\n " ANY ";") } };
     struct pol_set *s;
     struct diags d;
 
@@ -239,7 +274,7 @@ static void policies_are_named(void **state)
     pol_set_free(s);
     diags_fini(&d);
     assert_refused("@id(\"x\") " ANY ";\n@id(\"x\") " ANY ";", NULL, &strict_,
-        "p.cedar:2:10: error: the id 'x' belongs to the policy at p.cedar:1 already; choose another");
+                   "p.cedar:2:10: error: the id 'x' belongs to the policy at p.cedar:1 already; choose another");
 }
 
 int main(void)

@@ -2,11 +2,13 @@
 // What a request brings, and how it comes together with the entities file.
 #include "tests/unit/policy/support.h"
 
-static const char file[] =
-    "[{\"uid\":{\"type\":\"Role\",\"id\":\"idp/reader\"},\"attrs\":{\"rank\":3},\"parents\":[{\"type\":\"Role\",\"id\":\"staff\"}]},"
-    "{\"uid\":{\"type\":\"User\",\"id\":\"ann\"},\"attrs\":{\"level\":1,\"team\":\"red\",\"boss\":{\"__entity\":{\"type\":\"User\",\"id\":\"bob\"}}},"
-    "\"parents\":[{\"type\":\"Group\",\"id\":\"g\"}]},"
-    "{\"uid\":{\"type\":\"User\",\"id\":\"bob\"},\"attrs\":{\"level\":9},\"parents\":[{\"type\":\"Role\",\"id\":\"idp/reader\"}]}]";
+static const char file[] = "[{\"uid\":{\"type\":\"Role\",\"id\":\"idp/"
+                           "reader\"},\"attrs\":{\"rank\":3},\"parents\":[{\"type\":\"Role\",\"id\":\"staff\"}]},"
+                           "{\"uid\":{\"type\":\"User\",\"id\":\"ann\"},\"attrs\":{\"level\":1,\"team\":\"red\","
+                           "\"boss\":{\"__entity\":{\"type\":\"User\",\"id\":\"bob\"}}},"
+                           "\"parents\":[{\"type\":\"Group\",\"id\":\"g\"}]},"
+                           "{\"uid\":{\"type\":\"User\",\"id\":\"bob\"},\"attrs\":{\"level\":9},\"parents\":[{\"type\":"
+                           "\"Role\",\"id\":\"idp/reader\"}]}]";
 
 static bool holds(struct fixture *f)
 {
@@ -20,7 +22,8 @@ static void roles_of_a_token_have_the_ancestors_that_the_file_gives_them(void **
     struct fixture f;
 
     (void)state;
-    fixture_init(&f, "permit(principal in Role::\"staff\", action, resource) when { principal in Role::\"idp/reader\" };", file);
+    fixture_init(
+        &f, "permit(principal in Role::\"staff\", action, resource) when { principal in Role::\"idp/reader\" };", file);
     p = pol_request_principal(&f.r, SPAN("Workload"), SPAN("spiffe://x/y"));
     pol_request_parent(&f.r, p, SPAN("Role"), SPAN("idp/unknown"));
     pol_request_parent(&f.r, p, SPAN("Role"), SPAN("idp/reader"));
@@ -43,7 +46,9 @@ static void parents_given_by_the_request_reach_through_the_file(void **state)
 
     (void)state;
     fixture_init(&f,
-        "permit(principal in Top::\"t\", action, resource) when { principal.boss in Top::\"t\" && User::\"bob\" in Mid::\"m\" };", file);
+                 "permit(principal in Top::\"t\", action, resource) when { principal.boss in Top::\"t\" && "
+                 "User::\"bob\" in Mid::\"m\" };",
+                 file);
     ask(&f, "ann", "read", "d");
     e = pol_request_entity(&f.r, SPAN("Role"), SPAN("staff"));
     pol_request_parent(&f.r, e, SPAN("Mid"), SPAN("m"));
@@ -62,7 +67,8 @@ static void verified_attribute_beats_the_file(void **state)
     struct fixture f;
 
     (void)state;
-    fixture_init(&f, "permit(principal, action, resource) when { principal.level == 7 && principal.team == \"red\" };", file);
+    fixture_init(&f, "permit(principal, action, resource) when { principal.level == 7 && principal.team == \"red\" };",
+                 file);
     p = pol_request_principal(&f.r, SPAN("User"), SPAN("ann"));
     pol_request_attr(&f.r, p, SPAN("level"), pol_long(7));
     pol_request_action(&f.r, SPAN("Action"), SPAN("read"));
@@ -79,9 +85,10 @@ static void context_nests_records_and_sets(void **state)
 
     (void)state;
     fixture_init(&f,
-        "permit(principal, action, resource) when { context.token.scopes == [\"a\", \"b\"] && context.token.iss like \"https://*\" &&"
-        "context has token.exp && context.who == principal && context.ids.contains(Doc::\"d\") };",
-        file);
+                 "permit(principal, action, resource) when { context.token.scopes == [\"a\", \"b\"] && "
+                 "context.token.iss like \"https://*\" &&"
+                 "context has token.exp && context.who == principal && context.ids.contains(Doc::\"d\") };",
+                 file);
     ask(&f, "zoe", "read", "d");
     token = pol_record_new(&f.r);
     pol_record_put(&f.r, token, SPAN("scopes"), pol_request_strings(&f.r, scopes, 3));
@@ -89,7 +96,9 @@ static void context_nests_records_and_sets(void **state)
     pol_record_put(&f.r, token, SPAN("exp"), pol_long(5));
     pol_request_context(&f.r, SPAN("token"), pol_record_value(token));
     pol_request_context(&f.r, SPAN("who"), pol_request_ref(&f.r, SPAN("User"), SPAN("zoe")));
-    pol_request_context(&f.r, SPAN("ids"), pol_request_set(&f.r, (struct pol_value[]){ pol_request_ref(&f.r, SPAN("Doc"), SPAN("d")) }, 1));
+    pol_request_context(
+        &f.r, SPAN("ids"),
+        pol_request_set(&f.r, (struct pol_value[]){ pol_request_ref(&f.r, SPAN("Doc"), SPAN("d")) }, 1));
     assert_true(holds(&f));
     fixture_fini(&f);
 }
@@ -188,8 +197,12 @@ static void request_as_json(void **state)
     struct fixture f;
 
     (void)state;
-    fixture_init(&f, "permit(principal == N::User::\"a\\\"b\", action, resource) when { context.ref in Role::\"staff\" && principal.x };", file);
-    assert_true(from_json(&f,
+    fixture_init(&f,
+                 "permit(principal == N::User::\"a\\\"b\", action, resource) when { context.ref in Role::\"staff\" && "
+                 "principal.x };",
+                 file);
+    assert_true(from_json(
+        &f,
         "{\"principal\":\"N::User::\\\"a\\\\\\\"b\\\"\",\"action\":{\"type\":\"Action\",\"id\":\"read\"},"
         "\"resource\":{\"__entity\":{\"type\":\"Doc\",\"id\":\"d\"}},"
         "\"context\":{\"ref\":{\"__entity\":{\"type\":\"User\",\"id\":\"bob\"}}},"
@@ -206,17 +219,23 @@ static void faulty_json_requests_are_refused(void **state)
         { "{", "r.json:1:2: error: not valid JSON: " },
         { "[]", "r.json: error: request: expected {\"principal\": …, \"action\": …, \"resource\": …}" },
         { "{\"principle\":1}", "r.json: error: unknown member 'principle' of a request; did you mean principal" },
-        { "{\"principal\":\"User\",\"action\":\"\",\"resource\":\"\"}", "r.json: error: principal: 'User' is no entity; write Type::\\\"id\\\"" },
+        { "{\"principal\":\"User\",\"action\":\"\",\"resource\":\"\"}",
+          "r.json: error: principal: 'User' is no entity; write Type::\\\"id\\\"" },
         { "{\"principal\":\"U::\\\"a\\\"\"}", "r.json: error: action: is missing;" },
-        { "{\"principal\":\"U::\\\"a\\\"\",\"action\":\"Action::\\\"a\\\"\",\"resource\":\"in::\\\"a\\\"\"}", "r.json: error: resource: 'in::\"a\"' is no entity" },
-        { "{\"principal\":\"U::\\\"a\\\"\",\"action\":\"Action::\\\"a\\\"\",\"resource\":\"D::\\\"a\\\"\",\"context\":{\"a\":[{\"b\":null}]}}",
-            "r.json: error: context: at .a[0].b: Cedar has no null; leave the attribute out" },
-        { "{\"principal\":\"U::\\\"a\\\"\",\"action\":\"Action::\\\"a\\\"\",\"resource\":\"D::\\\"a\\\"\",\"context\":{\"a\":1.5}}",
-            "r.json: error: context: at .a: Cedar has no fractions" },
-        { "{\"principal\":\"U::\\\"a\\\"\",\"action\":\"Action::\\\"a\\\"\",\"resource\":\"D::\\\"a\\\"\",\"context\":{\"a\":9223372036854775808}}",
-            "r.json: error: context: at .a: a number that does not fit in 64 bits" },
-        { "{\"principal\":\"U::\\\"a\\\"\",\"action\":\"Action::\\\"a\\\"\",\"resource\":\"D::\\\"a\\\"\",\"context\":{\"a\":{\"__extn\":{\"fn\":\"ip\",\"arg\":\"1\"}}}}",
-            "r.json: error: context: at .a: '__extn': extension types are not supported by this version" },
+        { "{\"principal\":\"U::\\\"a\\\"\",\"action\":\"Action::\\\"a\\\"\",\"resource\":\"in::\\\"a\\\"\"}",
+          "r.json: error: resource: 'in::\"a\"' is no entity" },
+        { "{\"principal\":\"U::\\\"a\\\"\",\"action\":\"Action::\\\"a\\\"\",\"resource\":\"D::\\\"a\\\"\",\"context\":{"
+          "\"a\":[{\"b\":null}]}}",
+          "r.json: error: context: at .a[0].b: Cedar has no null; leave the attribute out" },
+        { "{\"principal\":\"U::\\\"a\\\"\",\"action\":\"Action::\\\"a\\\"\",\"resource\":\"D::\\\"a\\\"\",\"context\":{"
+          "\"a\":1.5}}",
+          "r.json: error: context: at .a: Cedar has no fractions" },
+        { "{\"principal\":\"U::\\\"a\\\"\",\"action\":\"Action::\\\"a\\\"\",\"resource\":\"D::\\\"a\\\"\",\"context\":{"
+          "\"a\":9223372036854775808}}",
+          "r.json: error: context: at .a: a number that does not fit in 64 bits" },
+        { "{\"principal\":\"U::\\\"a\\\"\",\"action\":\"Action::\\\"a\\\"\",\"resource\":\"D::\\\"a\\\"\",\"context\":{"
+          "\"a\":{\"__extn\":{\"fn\":\"ip\",\"arg\":\"1\"}}}}",
+          "r.json: error: context: at .a: '__extn': extension types are not supported by this version" },
     };
 
     (void)state;
@@ -252,15 +271,18 @@ static void audit_json_decides_the_same_without_the_file(void **state)
     buf_init(&b, 0);
     assert_true(pol_request_to_json(&f.r, &b));
     assert_true(buf_byte(&b, '\0'));
-    assert_string_equal(b.base,
+    assert_string_equal(
+        b.base,
         "{\"principal\":{\"type\":\"User\",\"id\":\"ann\"},\"action\":{\"type\":\"Action\",\"id\":\"read\"},"
         "\"resource\":{\"type\":\"Doc\",\"id\":\"d\"},\"context\":{\"n\":1},\"entities\":["
-        "{\"uid\":{\"type\":\"User\",\"id\":\"ann\"},\"attrs\":{\"boss\":{\"__entity\":{\"type\":\"User\",\"id\":\"bob\"}},\"team\":\"red\",\"level\":2},"
+        "{\"uid\":{\"type\":\"User\",\"id\":\"ann\"},\"attrs\":{\"boss\":{\"__entity\":{\"type\":\"User\",\"id\":"
+        "\"bob\"}},\"team\":\"red\",\"level\":2},"
         "\"parents\":[{\"type\":\"Role\",\"id\":\"staff\"},{\"type\":\"Group\",\"id\":\"g\"}]},"
         "{\"uid\":{\"type\":\"Action\",\"id\":\"read\"},\"attrs\":{},\"parents\":[]},"
         "{\"uid\":{\"type\":\"Doc\",\"id\":\"d\"},\"attrs\":{},\"parents\":[]},"
         "{\"uid\":{\"type\":\"Group\",\"id\":\"g\"},\"attrs\":{},\"parents\":[{\"type\":\"Role\",\"id\":\"staff\"}]},"
-        "{\"uid\":{\"type\":\"User\",\"id\":\"bob\"},\"attrs\":{\"level\":9},\"parents\":[{\"type\":\"Role\",\"id\":\"staff\"},{\"type\":\"Role\",\"id\":\"idp/reader\"}]}]}");
+        "{\"uid\":{\"type\":\"User\",\"id\":\"bob\"},\"attrs\":{\"level\":9},\"parents\":[{\"type\":\"Role\",\"id\":"
+        "\"staff\"},{\"type\":\"Role\",\"id\":\"idp/reader\"}]}]}");
     fixture_init(&again, policies, NULL);
     assert_true(pol_request_from_json(&again.r, SPAN("audit"), span_str(b.base), false, &again.diags));
     assert_true(holds(&again));
