@@ -244,6 +244,18 @@ static void rest(struct gw_audit *a, enum sleep how, int64_t ms)
     (void)!read(a->wake, &count, sizeof count);
 }
 
+// In batch mode records gather for an interval, or until a ring is half full.
+static void linger(struct gw_audit *a)
+{
+    int64_t now = clock_read().mono_ms, due = now + a->interval_ms;
+
+    for (; now < due && !anything(a, true); now = clock_read().mono_ms) {
+        if (atomic_load(&a->stop) || atomic_load(&a->reopen))
+            return;
+        rest(a, UNTIL_HALF_FULL, due - now);
+    }
+}
+
 static void *writer(void *ctx)
 {
     struct gw_audit *a = ctx;
@@ -257,10 +269,10 @@ static void *writer(void *ctx)
             break;
         if (!pending && !reopen) {
             rest(a, UNTIL_ANY, -1);
-            if (!a->sync_request && anything(a, false))
-                rest(a, UNTIL_HALF_FULL, a->interval_ms);
             continue;
         }
+        if (!a->sync_request && !reopen)
+            linger(a);
         if (pending)
             e = batch(a);
         if (reopen)
