@@ -39,6 +39,8 @@ static int take_apart(struct gw_cli *cli, struct span token, struct parts *p)
 
     if (rc == ERR_TOKEN_ENCRYPTED)
         return gw_cli_usage(cli, "the token is encrypted (JWE): only its recipient can read it");
+    if (rc != 0 && span_ends(token, SPAN(".")))
+        return gw_cli_usage(cli, "not a signed JWT: nothing stands after the last dot");
     if (rc != 0)
         return gw_cli_usage(cli, "not a JWT: a token is three base64url segments with a dot between");
     rc = decode_object(cli, jws.header, "header", &p->header);
@@ -46,9 +48,9 @@ static int take_apart(struct gw_cli *cli, struct span token, struct parts *p)
         rc = decode_object(cli, jws.payload, "payload", &p->claims);
     if (rc != 0)
         return rc;
-    if (jws.signature.n > 0 && pki_jws_decode(jws.signature, &cli->arena, &signature) != 0)
+    if (pki_jws_decode(jws.signature, &cli->arena, &signature) != 0)
         return gw_cli_usage(cli, "the signature is not base64url");
-    p->signature = jws.signature.n > 0 ? signature.n : 0;
+    p->signature = signature.n;
     return 0;
 }
 
@@ -148,10 +150,7 @@ static void print_text(struct gw_cli *cli, const struct parts *p, int64_t now_ms
             gw_cli_style(cli, GW_STYLE_WARN), gw_cli_style(cli, GW_STYLE_PLAIN));
     print_object(cli, "header", json_root(p->header), now_ms);
     print_object(cli, "claims", claims, now_ms);
-    if (p->signature == 0)
-        fprintf(cli->out, "not signed\n");
-    else
-        fprintf(cli->out, "signature of %zu bytes, not verified\n", p->signature);
+    fprintf(cli->out, "signature of %zu bytes, not verified\n", p->signature);
     print_binding(cli, claims);
     print_expiry(cli, claims, now_ms);
 }

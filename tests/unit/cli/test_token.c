@@ -390,8 +390,8 @@ static void a_token_cannot_move_the_cursor(void **state)
 static void what_is_no_token_is_unreadable(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "abc",       "a.b",       "a.b.c",         "e30.W10.AA",
-                                       "e30.e30.A", "a.b.c.d.e", "e30=.e30.AAAA", "@missing" };
+    static const char *const bad[] = { "abc",       "a.b",           "a.b.c",    "e30.W10.AA", "e30.e30.A",
+                                       "a.b.c.d.e", "e30=.e30.AAAA", "e30.e30.", "@missing" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         cmd_expect(2, "token inspect %s", bad[i]);
         assert_string_equal("", cmd.out);
