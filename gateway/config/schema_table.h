@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// How the rows of the tables are written: for schema*.c only.
+#ifndef SALLYPORT_CONFIG_SCHEMA_TABLE_H
+#define SALLYPORT_CONFIG_SCHEMA_TABLE_H
+
+#include <assert.h>
+
+#include "gateway/config/fault.h"
+#include "gateway/config/schema.h"
+
+// Enumerations are stored through int.
+static_assert(sizeof(enum gw_config_binding) == sizeof(int) && sizeof(enum log_level) == sizeof(int), "enum size");
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+#define DAY ((int64_t)24 * HOUR)
+#define KIB ((int64_t)1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+#define NAME(text)            \
+    {                         \
+        text, sizeof text - 1 \
+    }
+#define CHOICES(array) .choices = (array), .choices_n = COUNT_OF(array)
+#define AT(type_, member) .offset = offsetof(struct type_, member)
+#define PART(table, type_)                                                                          \
+    {                                                                                               \
+        .fields = (table), .n = COUNT_OF(table), .size = sizeof(struct type_), .place = GW_NO_PLACE \
+    }
+#define PLACED(table, type_)                                                                                       \
+    {                                                                                                              \
+        .fields = (table), .n = COUNT_OF(table), .size = sizeof(struct type_), .place = offsetof(struct type_, at) \
+    }
+
+extern const struct gw_schema gw_config_trust_domain_schema;
+extern const struct gw_schema gw_config_identity_schema;
+extern const struct gw_schema gw_config_issuer_schema;
+extern const struct gw_schema gw_config_dpop_schema;
+extern const struct gw_schema gw_config_shard_schema;
+extern const struct gw_schema gw_config_route_schema;
+
+#endif
