@@ -199,7 +199,7 @@ static bool is_json_type(struct span type)
 
 static int inspect_body(struct gw_api_build *b)
 {
-    const struct json_limits limits = { .bytes = b->request->body.n + 1, .depth = 64 };
+    const struct json_limits limits = { .bytes = b->request->body.n + 1, .depth = 64, .raw_numbers = true };
     struct json_error error;
     struct json_doc *doc = json_parse(b->request->body, &limits, &error);
     if (!doc)

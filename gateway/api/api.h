@@ -8,7 +8,8 @@
 //   2. If it says GW_API_NEED_BODY, the caller buffers the body (it bounds the bytes: 413) and calls again with it.
 //   3. Every authorisation must be allowed, or none is (rule 38). A collection may still be a UUID: gateway/api/resolve.h
 //      turns it into a name first.
-//   4. What is forwarded is `method`, `target` and `body` of the meaning where they are set, else what the client sent.
+//   4. What is forwarded is `method`, `target` and `body` of the meaning where they are set, else what the client sent. With
+//      `body` goes one Content-Type, application/json, and its own length, whatever the client's fields were.
 //
 // Bodies that decide an authorisation are parsed under bounds with no tolerance, since the server's reading of them must be
 // ours: JSON objects only (the Rust servers' deserialiser also takes a struct as an array of its fields, in which a

@@ -197,7 +197,7 @@ int gw_api_list_merge(const struct gw_api_meaning *meaning, const struct gw_api_
         // The tenant is not there: this shard has nothing of it.
         if (answers[i].status == 404)
             continue;
-        const struct json_limits limits = { .bytes = answers[i].body.n + 1, .depth = 64 };
+        const struct json_limits limits = { .bytes = answers[i].body.n + 1, .depth = 64, .raw_numbers = true };
         if (answers[i].status == 200)
             m.docs[i] = json_parse(answers[i].body, &limits, NULL);
         json list = m.docs[i] ? entries_of(m.shape, json_root(m.docs[i])) : NULL;

@@ -9,6 +9,7 @@
 // database) in that time, however many ask. Bounded by scopes and entries; the least recently used scope leaves first. A
 // scope that alone is larger than its share is marked, and a UUID not found in it is refused as overload rather than called absent.
 //
+// Shards are numbered as in the placement: a configuration that numbers them otherwise starts with an empty map.
 // One object a loop, no locks, no I/O: `now_ms` is monotonic time; the caller sends the listing requests.
 #ifndef SALLYPORT_API_NAME_MAP_H
 #define SALLYPORT_API_NAME_MAP_H

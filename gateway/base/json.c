@@ -55,6 +55,8 @@ static bool depth_holds(struct span text, unsigned most, size_t *where)
 
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
+        if (!in_string && c < '[' && c != '"') // most of a vector
+            continue;
         if (in_string) {
             if (c == '\\')
                 i++;
@@ -174,7 +176,8 @@ struct json_doc *json_parse(struct span text, const struct json_limits *limits, 
         memcpy(doc->text, text.p, text.n);
     memset(doc->text + text.n, 0, YYJSON_PADDING_SIZE);
     doc->n = text.n;
-    doc->parsed = yyjson_read_opts(doc->text, text.n, YYJSON_READ_INSITU, NULL, &failed);
+    yyjson_read_flag flags = YYJSON_READ_INSITU | (limits && limits->raw_numbers ? YYJSON_READ_NUMBER_AS_RAW : 0);
+    doc->parsed = yyjson_read_opts(doc->text, text.n, flags, NULL, &failed);
     if (!doc->parsed) {
         complain(err, text, failed.pos, failed.msg ? failed.msg : "not JSON");
         free(doc);
@@ -202,8 +205,19 @@ json json_root(const struct json_doc *doc)
     return doc ? wrapped(yyjson_doc_get_root(doc->parsed)) : NULL;
 }
 
+// The number itself, converted into `*as` when it was kept as text. NULL when it is larger than a double.
+static yyjson_val *number_of(json v, yyjson_val *as)
+{
+    if (!unsafe_yyjson_is_raw(raw(v)))
+        return raw(v);
+    // It was checked as a number when it was read; what follows it in the text ends it.
+    return yyjson_read_number(unsafe_yyjson_get_raw(raw(v)), as, YYJSON_READ_NOFLAG, NULL, NULL) ? as : NULL;
+}
+
 enum json_type json_type(json v)
 {
+    yyjson_val as = { 0 }, *number;
+
     if (!v)
         return JSON_ABSENT;
     switch (unsafe_yyjson_get_type(raw(v))) {
@@ -213,9 +227,11 @@ enum json_type json_type(json v)
     case YYJSON_TYPE_ARR: return JSON_ARRAY;
     case YYJSON_TYPE_OBJ: return JSON_OBJECT;
     case YYJSON_TYPE_NUM:
-        if (unsafe_yyjson_is_real(raw(v)))
+    case YYJSON_TYPE_RAW:
+        number = number_of(v, &as);
+        if (!number || unsafe_yyjson_is_real(number))
             return JSON_REAL;
-        return unsafe_yyjson_is_uint(raw(v)) ? JSON_UINT : JSON_INT;
+        return unsafe_yyjson_is_uint(number) ? JSON_UINT : JSON_INT;
     default: return JSON_ABSENT;
     }
 }
@@ -231,25 +247,33 @@ bool json_bool(json v, bool *out)
 bool json_i64(json v, int64_t *out)
 {
     enum json_type type = json_type(v);
+    yyjson_val as = { 0 };
 
-    if (type != JSON_INT && (type != JSON_UINT || unsafe_yyjson_get_uint(raw(v)) > INT64_MAX))
+    if (type != JSON_INT && type != JSON_UINT)
         return false;
-    *out = unsafe_yyjson_get_sint(raw(v));
+    yyjson_val *number = number_of(v, &as);
+    if (type == JSON_UINT && unsafe_yyjson_get_uint(number) > INT64_MAX)
+        return false;
+    *out = unsafe_yyjson_get_sint(number);
     return true;
 }
 
 bool json_real(json v, double *out)
 {
     enum json_type type = json_type(v);
+    yyjson_val as = { 0 };
 
-    if (type == JSON_REAL)
-        *out = unsafe_yyjson_get_real(raw(v));
-    else if (type == JSON_UINT)
-        *out = (double)unsafe_yyjson_get_uint(raw(v));
-    else if (type == JSON_INT)
-        *out = (double)unsafe_yyjson_get_sint(raw(v));
-    else
+    if (type != JSON_REAL && type != JSON_UINT && type != JSON_INT)
         return false;
+    yyjson_val *number = number_of(v, &as);
+    if (!number)
+        return false;
+    if (type == JSON_REAL)
+        *out = unsafe_yyjson_get_real(number);
+    else if (type == JSON_UINT)
+        *out = (double)unsafe_yyjson_get_uint(number);
+    else
+        *out = (double)unsafe_yyjson_get_sint(number);
     return true;
 }
 

@@ -15,6 +15,9 @@ struct json_limits {
     size_t bytes;   // 0: 1 MiB
     unsigned depth; // 0: 32
     bool nul_names; // member names may hold NUL: Cedar's attributes may
+    // Numbers stay text until somebody asks: json_write gives them back digit by digit, and a vector costs no conversions. One too large
+    // for a double is then JSON_REAL without a value instead of an error.
+    bool raw_numbers;
 };
 
 struct json_error {

@@ -422,9 +422,8 @@ static void the_body_that_goes_on_is_the_one_that_was_read(void **state)
         "\"filter\":{\"must\":[{\"key\":\"t\\u0061g\",\"match\":{\"value\":\"x\"}}]}, "
         "\"params\":{\"exact\":true}} ");
     assert_int_equal(a.rc, 0);
-    assert_span(a.meaning.body,
-                "{\"query\":[0.5,-1,1000.0],\"limit\":5,\"filter\":{\"must\":[{\"key\":\"tag\",\"match\":{"
-                "\"value\":\"x\"}}]},\"params\":{\"exact\":true}}");
+    assert_span(a.meaning.body, "{\"query\":[0.5,-1,1e3],\"limit\":5,\"filter\":{\"must\":[{\"key\":\"tag\",\"match\":{"
+                                "\"value\":\"x\"}}]},\"params\":{\"exact\":true}}");
     ask(&a, "PUT", "/collections/docs/points", "{\"points\":[]}");
     assert_true(span_is_none(a.meaning.body));
     assert_false(a.body_was_needed);

@@ -301,6 +301,44 @@ static void writer_that_nests_too_deeply_fails(void **state)
     buf_fini(&b);
 }
 
+static void numbers_kept_as_text_come_back_digit_by_digit(void **state)
+{
+    static const char text[] = "[0.10,-0,1E5,18446744073709551615,-9223372036854775808,1e999,7,"
+                               "0.1000000000000000055511151231257827,123456789012345678901234567890,true]";
+    static const enum json_type types[] = { JSON_REAL, JSON_INT,  JSON_REAL, JSON_UINT, JSON_INT,
+                                            JSON_REAL, JSON_UINT, JSON_REAL, JSON_REAL, JSON_BOOL };
+    static const char *const bad[] = { "01",       "1.", ".5",    "+1",  "1e",  "0x1", "NaN",
+                                       "Infinity", "-",  "[1 2]", "1,2", "--1", "1-" };
+    const struct json_limits limits = { .raw_numbers = true };
+    struct json_doc *doc = json_parse(span_str(text), &limits, NULL);
+    struct buf b;
+    int64_t n;
+    double d;
+
+    (void)state;
+    assert_non_null(doc);
+    buf_init(&b, 0);
+    assert_true(json_write(&b, json_root(doc)));
+    assert_true(span_eq(buf_span(&b), span_str(text)));
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        assert_int_equal(json_type(json_at(json_root(doc), i)), types[i]);
+    assert_true(json_i64(json_at(json_root(doc), 4), &n) && n == INT64_MIN);
+    assert_true(json_i64(json_at(json_root(doc), 6), &n) && n == 7);
+    assert_false(json_i64(json_at(json_root(doc), 0), &n));
+    assert_false(json_i64(json_at(json_root(doc), 3), &n));
+    assert_true(json_real(json_at(json_root(doc), 0), &d) && d == 0.1);
+    assert_true(json_real(json_at(json_root(doc), 3), &d) && d == 18446744073709551615.0);
+    assert_false(json_real(json_at(json_root(doc), 5), &d));
+    assert_true(span_is_none(json_string(json_at(json_root(doc), 6))));
+    json_free(doc);
+    doc = json_parse(SPAN("42"), &limits, NULL);
+    assert_true(json_i64(json_root(doc), &n) && n == 42);
+    json_free(doc);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_null(json_parse(span_str(bad[i]), &limits, NULL));
+    buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +352,7 @@ int main(void)
         cmocka_unit_test(nul_in_a_member_name_is_refused_and_in_a_string_kept),
         cmocka_unit_test(what_is_not_json_is_refused),
         cmocka_unit_test(numbers_have_their_types),
+        cmocka_unit_test(numbers_kept_as_text_come_back_digit_by_digit),
         cmocka_unit_test(members_and_elements_are_visited_in_order),
         cmocka_unit_test(written_text_is_the_parsed_one),
         cmocka_unit_test(writer_makes_valid_json_of_any_bytes),
