@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "pki/digest.h"
+#include "pki/token_cache.h"
+
+#define T INT64_C(1700000000)
+
+static const struct pki_issuer issuer = { .skew_s = 5 };
+
+// The cache looks at sha256, exp, issuer, bytes and refs only.
+static struct pki_token *token(int number, size_t bytes)
+{
+    struct pki_token *t = calloc(1, sizeof *t);
+    char text[32];
+    snprintf(text, sizeof text, "%d", number);
+    pki_sha256(span_str(text), t->sha256);
+    *t = (struct pki_token){ .issuer = &issuer, .exp = T + 100, .bytes = bytes, .refs = 1, .sha256 = { 0 } };
+    pki_sha256(span_str(text), t->sha256);
+    return t;
+}
+
+static bool put(struct pki_token_cache *c, int number, const char *workload)
+{
+    struct pki_token *t = token(number, 1000);
+    bool kept = pki_token_cache_put(c, t, span_str(workload), 1);
+    pki_token_unref(t);
+    return kept;
+}
+
+static bool there(struct pki_token_cache *c, int number)
+{
+    struct pki_token *t = token(number, 0), *got = pki_token_cache_get(c, t->sha256, 1, T);
+    pki_token_unref(t);
+    pki_token_unref(got);
+    return got != NULL;
+}
+
+static void token_is_remembered_under_its_generation_only(void **state)
+{
+    (void)state;
+    struct pki_token_cache *c = pki_token_cache_new(100, 1 << 20, 0);
+    assert_false(there(c, 1));
+    assert_true(put(c, 1, "w"));
+    assert_true(there(c, 1));
+    assert_true(put(c, 1, "w")); // again
+    assert_int_equal(pki_token_cache_count(c), 1);
+    struct pki_token *t = token(1, 0);
+    assert_null(pki_token_cache_get(c, t->sha256, 2, T)); // another snapshot
+    assert_int_equal(pki_token_cache_count(c), 0);
+    assert_false(there(c, 1));
+    pki_token_unref(t);
+    pki_token_cache_free(c);
+}
+
+static void expired_token_is_dropped(void **state)
+{
+    (void)state;
+    struct pki_token_cache *c = pki_token_cache_new(100, 1 << 20, 0);
+    struct pki_token *t = token(1, 0);
+    put(c, 1, "w");
+    pki_token_unref(pki_token_cache_get(c, t->sha256, 1, T + 104)); // inside the skew
+    assert_int_equal(pki_token_cache_count(c), 1);
+    assert_null(pki_token_cache_get(c, t->sha256, 1, T + 105));
+    assert_int_equal(pki_token_cache_count(c), 0);
+    assert_int_equal(pki_token_cache_bytes(c), 0);
+    pki_token_unref(t);
+    pki_token_cache_free(c);
+}
+
+static void token_in_use_outlives_its_entry(void **state)
+{
+    (void)state;
+    struct pki_token_cache *c = pki_token_cache_new(1, 1 << 20, 0);
+    put(c, 1, "w");
+    struct pki_token *t = token(1, 0), *held = pki_token_cache_get(c, t->sha256, 1, T);
+    assert_non_null(held);
+    put(c, 2, "w");
+    assert_false(there(c, 1));
+    assert_int_equal(held->exp, T + 100);
+    pki_token_unref(held);
+    pki_token_unref(t);
+    pki_token_cache_free(c);
+}
+
+static void one_workload_cannot_push_out_the_others(void **state)
+{
+    (void)state;
+    struct pki_token_cache *c = pki_token_cache_new(200, 1 << 20, 50);
+    for (int i = 0; i < 40; i++)
+        assert_true(put(c, i, "modest"));
+    for (int i = 1000; i < 11000; i++) {
+        assert_true(put(c, i, "greedy"));
+        assert_true(pki_token_cache_count(c) <= 90);
+    }
+    for (int i = 0; i < 40; i++)
+        assert_true(there(c, i));
+    for (int i = 10950; i < 11000; i++) // its own newest are there
+        assert_true(there(c, i));
+    assert_false(there(c, 10949));
+    pki_token_cache_free(c);
+}
+
+static void full_cache_drops_the_least_recently_used(void **state)
+{
+    (void)state;
+    struct pki_token_cache *c = pki_token_cache_new(10, 1 << 20, 10);
+    char workload[8];
+    for (int i = 0; i < 10; i++) {
+        snprintf(workload, sizeof workload, "w%d", i);
+        put(c, i, workload);
+    }
+    assert_true(there(c, 0)); // now the newest
+    put(c, 10, "w");
+    assert_int_equal(pki_token_cache_count(c), 10);
+    assert_true(there(c, 0));
+    assert_false(there(c, 1));
+    pki_token_cache_free(c);
+}
+
+static void bytes_are_bounded(void **state)
+{
+    (void)state;
+    struct pki_token_cache *c = pki_token_cache_new(1000, 5000, 1000);
+    for (int i = 0; i < 100; i++) {
+        put(c, i, i % 2 ? "a" : "b");
+        assert_true(pki_token_cache_bytes(c) <= 5000);
+    }
+    assert_true(there(c, 99));
+    struct pki_token *big = token(1000, 6000);
+    assert_false(pki_token_cache_put(c, big, SPAN("a"), 1));
+    assert_true(there(c, 99)); // nothing was pushed out for it
+    pki_token_unref(big);
+    pki_token_cache_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(token_is_remembered_under_its_generation_only),
+        cmocka_unit_test(expired_token_is_dropped),
+        cmocka_unit_test(token_in_use_outlives_its_entry),
+        cmocka_unit_test(one_workload_cannot_push_out_the_others),
+        cmocka_unit_test(full_cache_drops_the_least_recently_used),
+        cmocka_unit_test(bytes_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
