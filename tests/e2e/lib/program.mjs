@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Other programs: run to their end, or started and ended with the test.
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { sallyport } from './files.mjs'
+
+export function run(program, args, options = {}) {
+  const result = spawnSync(program, args, { encoding: 'utf8', ...options })
+  if (result.error) throw result.error
+  return { status: result.status, out: result.stdout, err: result.stderr }
+}
+
+// Runs a program that has to succeed; returns what it printed.
+export function must(program, args, options) {
+  const result = run(program, args, options)
+  assert.equal(result.status, 0, `${program} ${args.join(' ')}\n${result.out}${result.err}`)
+  return result.out
+}
+
+export const command = (...args) => must(sallyport, args)
+
+const running = new Set()
+process.on('exit', () => { for (const p of running) p.child.kill('SIGKILL') })
+
+// A program in the background. Its output is kept in `log`, and shown by dumpLogs.
+export function start(name, program, args, options = {}) {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
+  const self = { name, child, pid: child.pid, log: '', code: undefined, signal: undefined }
+  running.add(self)
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => { self.log += text })
+  self.ended = new Promise(resolve => {
+    child.on('close', (code, signal) => {
+      Object.assign(self, { code, signal, over: true })
+      running.delete(self)
+      resolve(self)
+    })
+  })
+  self.kill = signal => child.kill(signal)
+  // SIGTERM, and SIGKILL for what does not end.
+  self.stop = async (ms = 8000) => {
+    if (self.over) return self
+    child.kill('SIGTERM')
+    const timer = setTimeout(() => child.kill('SIGKILL'), ms)
+    await self.ended
+    clearTimeout(timer)
+    return self
+  }
+  return self
+}
+
+// What the programs of this file said, for the person who reads a failure.
+export function dumpLogs(t, ...programs) {
+  if (t.passed !== false) return
+  for (const p of programs) if (p) console.error(`--- ${p.name} (${p.over ? `ended ${p.code ?? p.signal}` : `pid ${p.pid}`})\n${p.log.slice(-20000)}`)
+}
