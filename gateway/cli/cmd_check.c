@@ -88,7 +88,7 @@ static int run(struct gw_cli *cli)
         return GW_EXIT_USAGE;
     diags_init(&diags);
     struct gw_snapshot *s = gw_snapshot_load(path, 1, now_ms / 1000, &diags);
-    // CRLs belong to the other generation; a gateway would start without one it cannot read, and refuse whoever needs it.
+    // CRLs belong to the other generation; a gateway starts only with both.
     struct gw_revocations *r = s ? gw_revocations_load(s->config, NULL, 1, now_ms / 1000, &diags) : NULL;
     bool good = r && diags.errors == 0;
     gw_revocations_unref(r);
