@@ -145,7 +145,7 @@ static void every_kind_of_key_signs_a_token_that_verifies(void **state)
 static void the_token_says_what_was_asked_for(void **state)
 {
     (void)state;
-    int64_t iat, exp;
+    int64_t iat = 0, exp = 0;
     keys();
     cmd_expect(0, MINT
                "--dpop-key client/key.pem --client-id app --scope 'read write' --ttl 90s --role a --role b --group g "
