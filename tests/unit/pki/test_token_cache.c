@@ -110,7 +110,7 @@ static void full_cache_drops_the_least_recently_used(void **state)
 {
     (void)state;
     struct pki_token_cache *c = pki_token_cache_new(10, 1 << 20, 10);
-    char workload[8];
+    char workload[16];
     for (int i = 0; i < 10; i++) {
         snprintf(workload, sizeof workload, "w%d", i);
         put(c, i, workload);
