@@ -5,7 +5,7 @@
 #include "pki/digest.h"
 
 #define MAX_EXTENSIONS 32
-#define MAX_NAMES 64 // of each kind: SANs, permitted and excluded subtrees
+#define MAX_NAMES 512 // of each kind: SANs, permitted and excluded subtrees
 
 static const struct span oid_ec = SPAN("\x2a\x86\x48\xce\x3d\x02\x01");          // 1.2.840.10045.2.1
 static const struct span oid_rsa = SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"); // 1.2.840.113549.1.1.1
@@ -182,25 +182,31 @@ static bool parse_general_name(struct parse *p, struct span *rest, struct pki_ge
     return true;
 }
 
-static bool push_name(struct parse *p, struct pki_general_name **list, size_t *n, struct pki_general_name name)
+// Room for as many names as `list` has elements.
+static bool make_room(struct parse *p, struct span list, struct pki_general_name **names)
 {
-    if (*n == MAX_NAMES)
-        return malformed(p, "too many names in one extension");
-    if (!*list) {
-        *list = arena_array(p->arena, MAX_NAMES, sizeof **list);
-        if (!*list)
-            return fail(p, ERR_NOMEM, "out of memory");
+    size_t n = 0;
+    int tag;
+    struct span content;
+    while (list.n) {
+        if (!pki_der_next(&list, &tag, &content, NULL))
+            return malformed(p, "a list of names does not parse");
+        n++;
     }
-    (*list)[(*n)++] = name;
-    return true;
+    if (n == 0 || n > MAX_NAMES)
+        return malformed(p, n ? "too many names in one extension" : "a list of names is empty");
+    *names = arena_array(p->arena, n, sizeof **names);
+    return *names ? true : fail(p, ERR_NOMEM, "out of memory");
 }
 
 static bool ext_san(struct parse *p, struct span v, bool critical)
 {
     (void)critical;
     struct span names;
-    if (!pki_der_take(&v, PKI_DER_SEQUENCE, &names) || v.n != 0 || names.n == 0)
+    if (!pki_der_take(&v, PKI_DER_SEQUENCE, &names) || v.n != 0)
         return malformed(p, "the subject alternative names do not parse");
+    if (!make_room(p, names, &p->c->names))
+        return false;
     while (names.n) {
         struct pki_general_name name;
         if (!parse_general_name(p, &names, &name))
@@ -210,8 +216,7 @@ static bool ext_san(struct parse *p, struct span v, bool critical)
         if ((name.type == PKI_NAME_DNS || name.type == PKI_NAME_URI || name.type == PKI_NAME_EMAIL) &&
             name.value.n == 0)
             return malformed(p, "a subject alternative name is empty");
-        if (!push_name(p, &p->c->names, &p->c->names_n, name))
-            return false;
+        p->c->names[p->c->names_n++] = name;
     }
     return true;
 }
@@ -285,6 +290,8 @@ static bool ext_extended_usage(struct parse *p, struct span v, bool critical)
 
 static bool parse_subtrees(struct parse *p, struct span trees, struct pki_general_name **list, size_t *n)
 {
+    if (!make_room(p, trees, list))
+        return false;
     while (trees.n) {
         struct span tree;
         struct pki_general_name name;
@@ -292,8 +299,7 @@ static bool parse_subtrees(struct parse *p, struct span trees, struct pki_genera
             return malformed(p, "the name constraints do not parse");
         if (tree.n != 0) // minimum is 0 by default and maximum absent (RFC 5280 §4.2.1.10)
             return malformed(p, "a name constraint has a minimum or maximum");
-        if (!push_name(p, list, n, name))
-            return false;
+        (*list)[(*n)++] = name;
     }
     return true;
 }
@@ -307,11 +313,11 @@ static bool ext_name_constraints(struct parse *p, struct span v, bool critical)
     if (pki_der_peek(seq, PKI_DER_CONTEXT_CONSTRUCTED(0)) &&
         (!pki_der_take(&seq, PKI_DER_CONTEXT_CONSTRUCTED(0), &trees) ||
          !parse_subtrees(p, trees, &p->c->permitted, &p->c->permitted_n)))
-        return malformed(p, "the name constraints do not parse");
+        return p->error ? false : malformed(p, "the name constraints do not parse");
     if (pki_der_peek(seq, PKI_DER_CONTEXT_CONSTRUCTED(1)) &&
         (!pki_der_take(&seq, PKI_DER_CONTEXT_CONSTRUCTED(1), &trees) ||
          !parse_subtrees(p, trees, &p->c->excluded, &p->c->excluded_n)))
-        return malformed(p, "the name constraints do not parse");
+        return p->error ? false : malformed(p, "the name constraints do not parse");
     if (seq.n != 0)
         return malformed(p, "the name constraints do not parse");
     return true;
