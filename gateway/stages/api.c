@@ -4,8 +4,10 @@
 #include "gateway/stages/pipeline.h"
 
 static int match(struct gw_exchange *x) {
+    // HEAD is GET without the body of the answer (RFC 9110 §9.3.2); who may have the one may have the other.
+    enum gw_method method = x->request.method == GW_METHOD_HEAD ? GW_METHOD_GET : x->request.method;
     struct gw_api_request request = {
-        .method = gw_method_name(x->request.method),
+        .method = gw_method_name(method),
         .segments = x->to.segments,
         .n_segments = x->to.n_segments,
         .query = x->to.query,
