@@ -11,6 +11,7 @@ export class Upstream {
     const self = new Upstream()
     self.requests = []     // { method, path, headers: [[name, value]…], get(name), body: Buffer, connection }
     self.connections = 0   // accepted, ever
+    self.bytes = 0         // received, ever
     self.sockets = new Set()
     self.answer = undefined // (request, socket) → text or Buffer of a whole answer; undefined: it was written to the socket, or comes later
     const serve = socket => self.serve(socket)
@@ -26,13 +27,22 @@ export class Upstream {
 
   serve(socket) {
     const connection = ++this.connections
-    let held = Buffer.alloc(0)
+    let pieces = []
+    let have = 0
+    let need = 0 // bytes of which it is known that they belong to the request; before they are there nobody needs to look
     this.sockets.add(socket)
-    socket.on('close', () => this.sockets.delete(socket)).on('error', () => {})
+    socket.on('close', () => { this.sockets.delete(socket); this.closed = (this.closed ?? 0) + 1 }).on('error', () => {})
     socket.on('data', data => {
-      held = Buffer.concat([held, data])
       this.onBytes?.(data, socket)
+      this.bytes += data.length
+      pieces.push(data)
+      have += data.length
+      if (have < need) return
+      let held = Buffer.concat(pieces)
       for (let found; (found = parse(held)); held = held.subarray(found.length)) this.take(found, socket, connection)
+      pieces = [held]
+      have = held.length
+      need = expected(held)
     })
   }
 
@@ -56,6 +66,13 @@ export class Upstream {
 export function json(text, { status = '200 OK', headers = '' } = {}) {
   const body = typeof text === 'string' ? text : JSON.stringify(text)
   return `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`
+}
+
+// The length of a request whose head is here and says it; else 0.
+function expected(bytes) {
+  const end = bytes.indexOf('\r\n\r\n')
+  const length = end < 0 ? null : bytes.subarray(0, end).toString('latin1').match(/^content-length: *(\d+)/im)
+  return length ? end + 4 + Number(length[1]) : 0
 }
 
 // The first whole request, or nothing yet.
