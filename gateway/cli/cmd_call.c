@@ -110,7 +110,8 @@ static struct span read_pem(struct call *c, const char *option, bool *failed)
 static int read_tls(struct call *c, int64_t now_s)
 {
     struct gw_cli *cli = c->cli;
-    const char *spiffe_id = gw_cli_get(cli, "spiffe-id"), *name = gw_cli_get(cli, "server-name"), *key = gw_cli_get(cli, "key");
+    const char *spiffe_id = gw_cli_get(cli, "spiffe-id"), *name = gw_cli_get(cli, "server-name"),
+               *key = gw_cli_get(cli, "key");
     if (spiffe_id && name)
         return gw_cli_usage(cli, "--spiffe-id and --server-name exclude each other");
     struct pki_spiffe id = { 0 };
@@ -164,8 +165,8 @@ static int make_proof(struct call *c, struct buf *out)
 {
     uint8_t ath[PKI_SHA256];
     pki_sha256(c->token, ath);
-    return pki_dpop_make(c->dpop_key, PKI_ALG_NONE, gw_method_name(c->method), c->uri, span_is_none(c->token) ? NULL : ath, c->nonce,
-                         clock_read().wall_ms / 1000, out);
+    return pki_dpop_make(c->dpop_key, PKI_ALG_NONE, gw_method_name(c->method), c->uri,
+                         span_is_none(c->token) ? NULL : ath, c->nonce, clock_read().wall_ms / 1000, out);
 }
 
 static bool add_header(struct call *c, struct gw_head *h, const char *text)
@@ -220,7 +221,11 @@ static int write_request(struct call *c, struct buf *out)
     if (rc == 0 && !span_is_none(c->body) && !buf_append(out, c->body))
         rc = ERR_NOMEM;
     buf_wipe(&field);
-    return rc == 0 ? 0 : gw_cli_usage(cli, "the request cannot be written: is there a space or control character in the URL or a header?");
+    return rc == 0
+               ? 0
+               : gw_cli_usage(
+                     cli,
+                     "the request cannot be written: is there a space or control character in the URL or a header?");
 }
 
 static void on_head(void *ctx, const struct gw_response *r)
@@ -283,12 +288,14 @@ static int send_once(struct call *c)
                 e.connect_ms = e.idle_ms = timeout;
             int err = gw_errand_run(&e, &what);
             if (err != 0)
-                rc = gw_cli_no(c->cli, "%s:%u: %.*s%s%s", c->host, (unsigned)c->port,
-                               SPAN_FMT(err == ERR_SHARD_TLS       ? SPAN("the gateway's TLS identity did not verify, or it refused our certificate")
-                                        : err == ERR_SHARD_CONNECT ? SPAN("cannot be connected to")
-                                        : err == ERR_SHARD_TIMEOUT ? SPAN("no answer in time")
-                                                                   : SPAN("the answer was not whole")),
-                               what ? ": " : "", what ? what : "");
+                rc = gw_cli_no(
+                    c->cli, "%s:%u: %.*s%s%s", c->host, (unsigned)c->port,
+                    SPAN_FMT(err == ERR_SHARD_TLS
+                                 ? SPAN("the gateway's TLS identity did not verify, or it refused our certificate")
+                             : err == ERR_SHARD_CONNECT ? SPAN("cannot be connected to")
+                             : err == ERR_SHARD_TIMEOUT ? SPAN("no answer in time")
+                                                        : SPAN("the answer was not whole")),
+                    what ? ": " : "", what ? what : "");
         }
     }
     buf_wipe(&request);
@@ -362,7 +369,8 @@ const struct gw_cli_command gw_cmd_call = {
     .args = "URL",
     .min_args = 1,
     .max_args = 1,
-    .about = "Sends one request to a gateway and prints the answer's body. A gateway that demands a nonce is answered with one. A token on the command line "
+    .about = "Sends one request to a gateway and prints the answer's body. A gateway that demands a nonce is answered "
+             "with one. A token on the command line "
              "can be read by every user of the machine: prefer @FILE.\n\n"
              "Exit status: 0 for an answer below 400, 1 for a refusal or no answer, 2 for bad usage.",
     .options = options,

@@ -2,7 +2,8 @@
 #include "gateway/cli/cli.h"
 #include "gateway/net/process.h"
 
-static int run(struct gw_cli *cli) {
+static int run(struct gw_cli *cli)
+{
     return gw_process_run(&(struct gw_process_options){ .config = gw_cli_get(cli, "config") });
 }
 
@@ -15,8 +16,10 @@ const struct gw_cli_command gw_cmd_run = {
     .name = "run",
     .summary = "the gateway",
     .about = "Runs in the foreground and logs to standard error.\n\n"
-             "Signals: SIGHUP reloads configuration, policies, entities, keys, bundles and CRLs (changed files are noticed within a second without it); a "
-             "configuration with an error is refused and the old one stays, but revocations, CRLs and removals apply all the same. SIGUSR1 opens the audit file "
+             "Signals: SIGHUP reloads configuration, policies, entities, keys, bundles and CRLs (changed files are "
+             "noticed within a second without it); a "
+             "configuration with an error is refused and the old one stays, but revocations, CRLs and removals apply "
+             "all the same. SIGUSR1 opens the audit file "
              "anew. SIGTERM and SIGINT drain: no new connections, present requests end; a second one ends at once.",
     .options = options,
     .run = run,

@@ -18,7 +18,8 @@ struct texts {
     size_t n, cap;
 };
 
-static bool texts_add(struct texts *t, struct span name, struct span text) {
+static bool texts_add(struct texts *t, struct span name, struct span text)
+{
     if (t->n == t->cap) {
         size_t cap = t->cap ? t->cap * 2 : 16;
         struct pol_source *v = realloc(t->v, cap * sizeof *v);
@@ -32,14 +33,18 @@ static bool texts_add(struct texts *t, struct span name, struct span text) {
     return !t->arena.failed;
 }
 
-static bool read_text(const struct gw_config *c, struct gw_config_place at, const char *path, struct buf *out, struct diags *diags) {
+static bool read_text(const struct gw_config *c, struct gw_config_place at, const char *path, struct buf *out,
+                      struct diags *diags)
+{
     int rc = file_read(path, POL_TEXT_MAX, out);
     if (rc != 0)
         gw_config_error(c, at, diags, "%s: %s", path, strerror(-rc));
     return rc == 0;
 }
 
-static void add_policy(const struct gw_config *c, const struct gw_config_text *entry, const char *path, struct texts *t, struct diags *diags) {
+static void add_policy(const struct gw_config *c, const struct gw_config_text *entry, const char *path, struct texts *t,
+                       struct diags *diags)
+{
     struct buf text;
     buf_init(&text, 0);
     if (read_text(c, entry->at, path, &text, diags) && !texts_add(t, span_str(path), buf_span(&text)))
@@ -47,8 +52,9 @@ static void add_policy(const struct gw_config *c, const struct gw_config_text *e
     buf_fini(&text);
 }
 
-static void add_policies(const struct gw_config *c, const struct gw_config_text *entry, gw_on_file on_file, void *ctx, struct texts *t,
-                         struct diags *diags) {
+static void add_policies(const struct gw_config *c, const struct gw_config_text *entry, gw_on_file on_file, void *ctx,
+                         struct texts *t, struct diags *diags)
+{
     struct stat st;
     char pattern[4096];
     bool folder = stat(entry->v.p, &st) == 0 && S_ISDIR(st.st_mode);
@@ -61,7 +67,8 @@ static void add_policies(const struct gw_config *c, const struct gw_config_text 
     glob_t found = { 0 };
     int rc = glob(pattern, 0, NULL, &found); // sorted
     if (rc == GLOB_NOMATCH)
-        gw_config_error(c, entry->at, diags, folder ? "%s: no .cedar file in this folder" : "%s: no such file", entry->v.p);
+        gw_config_error(c, entry->at, diags, folder ? "%s: no .cedar file in this folder" : "%s: no such file",
+                        entry->v.p);
     else if (rc != 0)
         gw_config_error(c, entry->at, diags, "%s: cannot be listed", entry->v.p);
     for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++) {
@@ -72,7 +79,8 @@ static void add_policies(const struct gw_config *c, const struct gw_config_text 
 }
 
 // The actions and their groups, as entities: `action in Action::"readonly"` then means what docs/policy.md says.
-static bool add_actions(struct texts *t) {
+static bool add_actions(struct texts *t)
+{
     struct buf out;
     buf_init(&out, 0);
     struct json_writer w = json_writer(&out);
@@ -114,7 +122,8 @@ static bool add_actions(struct texts *t) {
     return ok;
 }
 
-static void add_entities(const struct gw_config *c, gw_on_file on_file, void *ctx, struct texts *t, struct diags *diags) {
+static void add_entities(const struct gw_config *c, gw_on_file on_file, void *ctx, struct texts *t, struct diags *diags)
+{
     const struct gw_config_text *entry = &c->policy.entities;
     if (span_is_none(entry->v))
         return;
@@ -131,7 +140,8 @@ static void add_entities(const struct gw_config *c, gw_on_file on_file, void *ct
     buf_fini(&converted);
 }
 
-struct pol_set *gw_policy_files_load(const struct gw_config *c, gw_on_file on_file, void *ctx, struct diags *diags) {
+struct pol_set *gw_policy_files_load(const struct gw_config *c, gw_on_file on_file, void *ctx, struct diags *diags)
+{
     struct texts policies = { 0 }, entities = { 0 };
     struct pol_options options = { .strict_annotations = true };
     struct pol_set *set = NULL;

@@ -24,25 +24,30 @@ struct load {
 };
 
 // Takes one text for what it is; negative when it cannot be used.
-typedef int (*take_text)(struct load *l, const void *what, const struct gw_config_text *path, struct span text, int64_t read_s, struct diags *diags);
+typedef int (*take_text)(struct load *l, const void *what, const struct gw_config_text *path, struct span text,
+                         int64_t read_s, struct diags *diags);
 
-static bool keep(struct load *l, struct span path, struct span text, int64_t read_s) {
+static bool keep(struct load *l, struct span path, struct span text, int64_t read_s)
+{
     struct gw_revocation_text *t = arena_alloc(&l->out->arena, sizeof *t);
     if (!t)
         return false;
-    *t = (struct gw_revocation_text){ arena_dup(&l->out->arena, path), arena_dup(&l->out->arena, text), read_s, l->out->texts };
+    *t = (struct gw_revocation_text){ arena_dup(&l->out->arena, path), arena_dup(&l->out->arena, text), read_s,
+                                      l->out->texts };
     l->out->texts = t;
     return true;
 }
 
-static const struct gw_revocation_text *last_good(const struct load *l, struct span path) {
+static const struct gw_revocation_text *last_good(const struct load *l, struct span path)
+{
     for (const struct gw_revocation_text *t = l->previous ? l->previous->texts : NULL; t; t = t->next)
         if (span_eq(t->path, path))
             return t;
     return NULL;
 }
 
-static void load_text(struct load *l, const struct gw_config_text *path, take_text take, const void *what) {
+static void load_text(struct load *l, const struct gw_config_text *path, take_text take, const void *what)
+{
     struct buf text;
     buf_init(&text, 0);
     int rc = file_read(path->v.p, REVOCATION_MAX, &text);
@@ -63,19 +68,25 @@ static void load_text(struct load *l, const struct gw_config_text *path, take_te
     buf_fini(&text);
 }
 
-static int take_crl(struct load *l, const void *what, const struct gw_config_text *path, struct span text, int64_t read_s, struct diags *diags) {
+static int take_crl(struct load *l, const void *what, const struct gw_config_text *path, struct span text,
+                    int64_t read_s, struct diags *diags)
+{
     const struct gw_config_trust_domain *d = what;
     (void)read_s;
     return pki_revocation_add_crl(l->out->certificates, d->name.v, text, path->v, diags);
 }
 
-static int take_bundle(struct load *l, const void *what, const struct gw_config_text *path, struct span text, int64_t read_s, struct diags *diags) {
+static int take_bundle(struct load *l, const void *what, const struct gw_config_text *path, struct span text,
+                       int64_t read_s, struct diags *diags)
+{
     const struct gw_config_trust_domain *d = what;
     (void)read_s;
     return pki_revocation_keep_cas(l->out->certificates, d->name.v, text, path->v, diags);
 }
 
-static int take_keys(struct load *l, const void *what, const struct gw_config_text *path, struct span text, int64_t read_s, struct diags *diags) {
+static int take_keys(struct load *l, const void *what, const struct gw_config_text *path, struct span text,
+                     int64_t read_s, struct diags *diags)
+{
     const struct gw_config_issuer *i = what;
     // A set that is well formed and empty takes every key away; it is no configuration, but it is a revocation.
     struct json_doc *doc = json_parse(text, NULL, NULL);
@@ -88,15 +99,17 @@ static int take_keys(struct load *l, const void *what, const struct gw_config_te
     return rc;
 }
 
-static void revocations_free(struct gw_revocations *r) {
+static void revocations_free(struct gw_revocations *r)
+{
     pki_revocation_free(r->certificates);
     pki_key_view_free(r->keys);
     arena_fini(&r->arena);
     free(r);
 }
 
-struct gw_revocations *gw_revocations_load(const struct gw_config *config, const struct gw_revocations *previous, uint64_t generation, int64_t now_s,
-                                           struct diags *diags) {
+struct gw_revocations *gw_revocations_load(const struct gw_config *config, const struct gw_revocations *previous,
+                                           uint64_t generation, int64_t now_s, struct diags *diags)
+{
     struct gw_revocations *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
@@ -122,12 +135,14 @@ struct gw_revocations *gw_revocations_load(const struct gw_config *config, const
     return r;
 }
 
-struct gw_revocations *gw_revocations_ref(struct gw_revocations *r) {
+struct gw_revocations *gw_revocations_ref(struct gw_revocations *r)
+{
     atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     return r;
 }
 
-void gw_revocations_unref(struct gw_revocations *r) {
+void gw_revocations_unref(struct gw_revocations *r)
+{
     if (r && atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1)
         revocations_free(r);
 }

@@ -19,7 +19,8 @@ static const struct span scheme = { "https", 5 };
 
 // ---------------------------------------------------------------------------------------------------------- files
 
-static void on_file(void *ctx, const char *path) {
+static void on_file(void *ctx, const char *path)
+{
     struct gw_snapshot *s = ctx;
     struct span copy = arena_dup(&s->arena, span_str(path));
     if (s->n_files < FILES_MAX && !span_is_none(copy))
@@ -27,7 +28,8 @@ static void on_file(void *ctx, const char *path) {
 }
 
 // The content of a file the configuration names, in the snapshot's arena; SPAN_NONE when the key is absent, or after a complaint.
-static struct span read_file(struct gw_snapshot *s, const struct gw_config_text *path, size_t max, struct diags *diags) {
+static struct span read_file(struct gw_snapshot *s, const struct gw_config_text *path, size_t max, struct diags *diags)
+{
     if (span_is_none(path->v))
         return SPAN_NONE;
     struct buf content;
@@ -44,7 +46,8 @@ static struct span read_file(struct gw_snapshot *s, const struct gw_config_text 
 }
 
 // A secret on one line: the newline that editors add is not part of it.
-static struct span read_secret(struct gw_snapshot *s, const struct gw_config_text *path, struct diags *diags) {
+static struct span read_secret(struct gw_snapshot *s, const struct gw_config_text *path, struct diags *diags)
+{
     struct span secret = read_file(s, path, SECRET_MAX, diags);
     while (secret.n > 0 && (secret.p[secret.n - 1] == '\n' || secret.p[secret.n - 1] == '\r'))
         secret.n--;
@@ -55,7 +58,8 @@ static struct span read_secret(struct gw_snapshot *s, const struct gw_config_tex
 
 // ---------------------------------------------------------------------------------------------------------- trust
 
-static void load_trust(struct gw_snapshot *s, struct diags *diags) {
+static void load_trust(struct gw_snapshot *s, struct diags *diags)
+{
     const struct gw_config *c = s->config;
     s->trust = pki_trust_new();
     for (size_t i = 0; s->trust && i < c->trust_domains_n; i++) {
@@ -77,12 +81,14 @@ static void load_trust(struct gw_snapshot *s, struct diags *diags) {
         return;
     }
     for (size_t i = 0; i < c->identities_n; i++)
-        rules[i] = (struct pki_identity_rule){ c->identities[i].dns.v, c->identities[i].subject.v, c->identities[i].spiffe_id.v };
+        rules[i] = (struct pki_identity_rule){ c->identities[i].dns.v, c->identities[i].subject.v,
+                                               c->identities[i].spiffe_id.v };
     *map = (struct pki_identity_map){ rules, c->identities_n };
     s->verify = (struct pki_verify_options){ .purpose = PKI_PURPOSE_CLIENT, .map = map };
 }
 
-static void load_listener(struct gw_snapshot *s, int64_t now_s, struct diags *diags) {
+static void load_listener(struct gw_snapshot *s, int64_t now_s, struct diags *diags)
+{
     const struct gw_config *c = s->config;
     const struct gw_config_listener *l = &c->listener;
     s->cert_pem = read_file(s, &l->tls.certificate, PEM_MAX, diags);
@@ -110,8 +116,10 @@ static void load_listener(struct gw_snapshot *s, int64_t now_s, struct diags *di
     struct span *authorities = arena_array(&s->arena, l->authorities.n + 1, sizeof *authorities);
     for (size_t i = 0; authorities && i < l->authorities.n; i++)
         if (gw_authority_normalise(l->authorities.v[i].v, scheme, &s->arena, &authorities[i]) != 0)
-            gw_config_error(c, l->authorities.v[i].at, diags, "'%.*s' is not host or host:port", SPAN_FMT(l->authorities.v[i].v));
-    s->target = (struct gw_target_options){ .scheme = scheme, .authorities = authorities, .n_authorities = l->authorities.n };
+            gw_config_error(c, l->authorities.v[i].at, diags, "'%.*s' is not host or host:port",
+                            SPAN_FMT(l->authorities.v[i].v));
+    s->target =
+        (struct gw_target_options){ .scheme = scheme, .authorities = authorities, .n_authorities = l->authorities.n };
     s->request_limits = s->response_limits = gw_h1_default_limits;
     s->request_limits.line = (size_t)l->limits.request_line;
     s->request_limits.header_bytes = (size_t)l->limits.header_bytes;
@@ -122,17 +130,22 @@ static void load_listener(struct gw_snapshot *s, int64_t now_s, struct diags *di
 
 // -------------------------------------------------------------------------------------------------------- issuers
 
-static struct pki_names names(struct gw_snapshot *s, const struct gw_config_texts *texts) {
+static struct pki_names names(struct gw_snapshot *s, const struct gw_config_texts *texts)
+{
     struct span *at = arena_array(&s->arena, texts->n + 1, sizeof *at);
     for (size_t i = 0; at && i < texts->n; i++)
         at[i] = texts->v[i].v;
     return (struct pki_names){ at, at ? texts->n : 0 };
 }
 
-static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i, int64_t now_s, struct diags *diags) {
+static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i, int64_t now_s, struct diags *diags)
+{
     static const enum pki_binding bindings[] = {
-        [GW_BINDING_DPOP] = PKI_BIND_DPOP,     [GW_BINDING_CERTIFICATE] = PKI_BIND_CERTIFICATE,  [GW_BINDING_BOTH] = PKI_BIND_BOTH,
-        [GW_BINDING_EITHER] = PKI_BIND_EITHER, [GW_BINDING_NONE] = PKI_BIND_UNBOUND_ALLOWED,
+        [GW_BINDING_DPOP] = PKI_BIND_DPOP,
+        [GW_BINDING_CERTIFICATE] = PKI_BIND_CERTIFICATE,
+        [GW_BINDING_BOTH] = PKI_BIND_BOTH,
+        [GW_BINDING_EITHER] = PKI_BIND_EITHER,
+        [GW_BINDING_NONE] = PKI_BIND_UNBOUND_ALLOWED,
     };
     static const enum pki_workload_match matches[] = {
         [GW_WORKLOAD_EXACT] = PKI_WORKLOAD_EXACT,
@@ -157,7 +170,8 @@ static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i,
         .max_age_s = i->max_age / 1000,
         .skew_s = i->leeway / 1000,
         .required = names(s, &i->required_claims),
-        .claims = { i->claims.roles.v, i->claims.groups.v, i->claims.tenant.v, i->claims.workload.v, i->claims.scope.v },
+        .claims = { i->claims.roles.v, i->claims.groups.v, i->claims.tenant.v, i->claims.workload.v,
+                    i->claims.scope.v },
         .workload_match = matches[i->workload_match],
         .scopes = scopes,
         .scopes_n = i->scopes_n,
@@ -175,11 +189,14 @@ static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i,
         return;
     }
     // A token with cnf.jkt needs the DPoP scheme; one that is bound to the certificate only, or to nothing, comes as Bearer.
-    s->accepts_dpop = s->accepts_dpop || i->binding == GW_BINDING_DPOP || i->binding == GW_BINDING_BOTH || i->binding == GW_BINDING_EITHER;
-    s->accepts_bearer = s->accepts_bearer || i->binding == GW_BINDING_CERTIFICATE || i->binding == GW_BINDING_EITHER || i->binding == GW_BINDING_NONE;
+    s->accepts_dpop = s->accepts_dpop || i->binding == GW_BINDING_DPOP || i->binding == GW_BINDING_BOTH ||
+                      i->binding == GW_BINDING_EITHER;
+    s->accepts_bearer = s->accepts_bearer || i->binding == GW_BINDING_CERTIFICATE || i->binding == GW_BINDING_EITHER ||
+                        i->binding == GW_BINDING_NONE;
 }
 
-static void load_issuers(struct gw_snapshot *s, int64_t now_s, struct diags *diags) {
+static void load_issuers(struct gw_snapshot *s, int64_t now_s, struct diags *diags)
+{
     const struct gw_config *c = s->config;
     s->issuers = pki_issuers_new();
     for (size_t i = 0; s->issuers && i < c->issuers_n; i++)
@@ -192,12 +209,15 @@ static void load_issuers(struct gw_snapshot *s, int64_t now_s, struct diags *dia
     };
     for (enum pki_alg a = PKI_ALG_NONE + 1; a < PKI_ALG_COUNT; a++)
         if (c->dpop.algorithms & PKI_ALG_BIT(a))
-            s->algs = span_is_none(s->algs) ? pki_alg_name(a) : arena_printf(&s->arena, "%.*s %.*s", SPAN_FMT(s->algs), SPAN_FMT(pki_alg_name(a)));
+            s->algs = span_is_none(s->algs)
+                          ? pki_alg_name(a)
+                          : arena_printf(&s->arena, "%.*s %.*s", SPAN_FMT(s->algs), SPAN_FMT(pki_alg_name(a)));
 }
 
 // --------------------------------------------------------------------------------------------------------- shards
 
-static void load_shard_tls(struct gw_snapshot *s, struct gw_shard *shard, int64_t now_s, struct diags *diags) {
+static void load_shard_tls(struct gw_snapshot *s, struct gw_shard *shard, int64_t now_s, struct diags *diags)
+{
     const struct gw_config_shard_tls *t = &shard->config->tls;
     shard->cert_pem = read_file(s, &t->certificate, PEM_MAX, diags);
     shard->key_pem = read_file(s, &t->key, SECRET_MAX, diags);
@@ -213,7 +233,8 @@ static void load_shard_tls(struct gw_snapshot *s, struct gw_shard *shard, int64_
         gw_tls_context_unref(gw_tls_context_client(&config, now_s, diags));
     if (span_is_none(t->ca.v)) {
         if (span_is_none(t->spiffe_id.v))
-            gw_config_error(s->config, t->at, diags, "an https endpoint known by name needs `ca`; say which file vouches for it");
+            gw_config_error(s->config, t->at, diags,
+                            "an https endpoint known by name needs `ca`; say which file vouches for it");
         return;
     }
     struct span ca = read_file(s, &t->ca, PEM_MAX, diags);
@@ -227,7 +248,8 @@ static void load_shard_tls(struct gw_snapshot *s, struct gw_shard *shard, int64_
     pki_trust_add_pem(shard->trust, domain, ca, t->ca.v, diags);
 }
 
-static void load_shard(struct gw_snapshot *s, size_t i, int64_t now_s, struct diags *diags) {
+static void load_shard(struct gw_snapshot *s, size_t i, int64_t now_s, struct diags *diags)
+{
     struct gw_shard *shard = &s->shards[i];
     const struct gw_config_shard *config = &s->config->shards[i];
     shard->config = config;
@@ -245,18 +267,21 @@ static void load_shard(struct gw_snapshot *s, size_t i, int64_t now_s, struct di
     if (config->has_credential) {
         struct span secret = read_secret(s, &config->credential.file, diags);
         shard->credential_name = config->credential.header.v;
-        shard->credential = span_is_none(config->credential.scheme.v)
-                                ? secret
-                                : arena_printf(&s->arena, "%.*s %.*s", SPAN_FMT(config->credential.scheme.v), SPAN_FMT(secret));
+        shard->credential =
+            span_is_none(config->credential.scheme.v)
+                ? secret
+                : arena_printf(&s->arena, "%.*s %.*s", SPAN_FMT(config->credential.scheme.v), SPAN_FMT(secret));
         if (!span_is_none(secret) && !gw_is_field_value(shard->credential))
-            gw_config_error(s->config, config->credential.file.at, diags, "%.*s: not a secret that fits into a header field", SPAN_FMT(config->credential.file.v));
+            gw_config_error(s->config, config->credential.file.at, diags,
+                            "%.*s: not a secret that fits into a header field", SPAN_FMT(config->credential.file.v));
     }
     if (config->has_tls)
         load_shard_tls(s, shard, now_s, diags);
 }
 
 // The shards of one API, numbered from 0 as its placement knows them, and the routes that lead to them.
-static bool serve_api(struct gw_snapshot *s, enum gw_config_api api, struct span name) {
+static bool serve_api(struct gw_snapshot *s, enum gw_config_api api, struct span name)
+{
     const struct gw_config *c = s->config;
     struct gw_served_api *served = &s->apis[s->n_apis];
     unsigned *local = arena_array(&s->arena, c->shards_n + 1, sizeof *local);
@@ -286,7 +311,8 @@ static bool serve_api(struct gw_snapshot *s, enum gw_config_api api, struct span
             return false;
         for (size_t k = 0; k < r->shards_n; k++)
             shards[k] = local[r->shards[k]];
-        rules[n_rules++] = (struct gw_placement_rule){ r->database.v, r->tenant.v, r->collection.v, shards, r->shards_n };
+        rules[n_rules++] =
+            (struct gw_placement_rule){ r->database.v, r->tenant.v, r->collection.v, shards, r->shards_n };
     }
     served->api = gw_api_new(gw_api_def_find(name));
     served->placement = (struct gw_placement){ .names = shard_names, .n_names = n, .rules = rules, .n_rules = n_rules };
@@ -295,7 +321,8 @@ static bool serve_api(struct gw_snapshot *s, enum gw_config_api api, struct span
     return served->api != NULL;
 }
 
-static void load_shards(struct gw_snapshot *s, int64_t now_s, struct diags *diags) {
+static void load_shards(struct gw_snapshot *s, int64_t now_s, struct diags *diags)
+{
     const struct gw_config *c = s->config;
     s->shards = arena_array(&s->arena, c->shards_n + 1, sizeof *s->shards);
     s->apis = arena_array(&s->arena, 2, sizeof *s->apis);
@@ -310,7 +337,8 @@ static void load_shards(struct gw_snapshot *s, int64_t now_s, struct diags *diag
 
 // ------------------------------------------------------------------------------------------------------- lifetime
 
-static void snapshot_free(struct gw_snapshot *s) {
+static void snapshot_free(struct gw_snapshot *s)
+{
     pki_trust_free(s->trust);
     pki_issuers_free(s->issuers);
     pol_set_free(s->policies);
@@ -329,7 +357,8 @@ static void snapshot_free(struct gw_snapshot *s) {
     free(s);
 }
 
-struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int64_t now_s, struct diags *diags) {
+struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int64_t now_s, struct diags *diags)
+{
     struct gw_config *config;
     if (gw_config_load(path, &config, diags) != 0)
         return NULL;
@@ -361,12 +390,14 @@ struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int6
     return NULL;
 }
 
-struct gw_snapshot *gw_snapshot_ref(struct gw_snapshot *s) {
+struct gw_snapshot *gw_snapshot_ref(struct gw_snapshot *s)
+{
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
     return s;
 }
 
-void gw_snapshot_unref(struct gw_snapshot *s) {
+void gw_snapshot_unref(struct gw_snapshot *s)
+{
     if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
         snapshot_free(s);
 }

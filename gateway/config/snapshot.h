@@ -91,8 +91,8 @@ struct gw_revocations {
 // Reads the CRL, bundle and JWKS files that `config` names, as they are now. A file that cannot be read or used is complained about in `diags`, and
 // counts as it was in `previous` (NULL at the start), with the age it then has: its clock runs on towards max_stale. NULL only when out of
 // memory.
-struct gw_revocations *gw_revocations_load(const struct gw_config *config, const struct gw_revocations *previous, uint64_t generation, int64_t now_s,
-                                           struct diags *diags);
+struct gw_revocations *gw_revocations_load(const struct gw_config *config, const struct gw_revocations *previous,
+                                           uint64_t generation, int64_t now_s, struct diags *diags);
 struct gw_revocations *gw_revocations_ref(struct gw_revocations *r);
 void gw_revocations_unref(struct gw_revocations *r);
 

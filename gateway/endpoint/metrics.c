@@ -15,13 +15,15 @@ static const struct {
 static const int64_t bounds_us[GW_DURATION_BUCKETS] = { 50,    100,   250,    500,    1000,   2500,    5000,
                                                         10000, 25000, 100000, 250000, 500000, 1000000, 10000000 };
 
-void gw_count_refused(struct gw_metrics *m, int err) {
+void gw_count_refused(struct gw_metrics *m, int err)
+{
     int index = -1 - err;
     if (index >= 0 && index < ERR_INDEX_COUNT)
         gw_count_(&m->refused[index], 1);
 }
 
-void gw_count_duration(struct gw_metrics *m, int64_t us) {
+void gw_count_duration(struct gw_metrics *m, int64_t us)
+{
     size_t i = 0;
     while (i < GW_DURATION_BUCKETS && us > bounds_us[i])
         i++;
@@ -29,36 +31,44 @@ void gw_count_duration(struct gw_metrics *m, int64_t us) {
     gw_count_(&m->duration_sum_us, us > 0 ? (uint64_t)us : 0);
 }
 
-static uint64_t get(_Atomic uint64_t *v) {
+static uint64_t get(_Atomic uint64_t *v)
+{
     return atomic_load_explicit(v, memory_order_relaxed);
 }
 
-static void head(struct buf *out, const char *metric, const char *type, const char *help) {
+static void head(struct buf *out, const char *metric, const char *type, const char *help)
+{
     buf_printf(out, "# HELP sallyport_%s %s\n# TYPE sallyport_%s %s\n", metric, help, metric, type);
 }
 
-static void gauge(struct buf *out, const char *metric, const char *type, const char *help, int64_t v) {
+static void gauge(struct buf *out, const char *metric, const char *type, const char *help, int64_t v)
+{
     head(out, metric, type, help);
     buf_printf(out, "sallyport_%s %" PRId64 "\n", metric, v);
 }
 
-static void write_durations(struct buf *out, struct gw_metrics *const *loops, size_t n) {
+static void write_durations(struct buf *out, struct gw_metrics *const *loops, size_t n)
+{
     head(out, "request_duration_seconds", "histogram", "From the end of the request's head to the end of the answer.");
     uint64_t count = 0, sum = 0;
     for (size_t b = 0; b <= GW_DURATION_BUCKETS; b++) {
         for (size_t i = 0; i < n; i++)
             count += get(&loops[i]->duration[b]);
         if (b < GW_DURATION_BUCKETS)
-            buf_printf(out, "sallyport_request_duration_seconds_bucket{le=\"%g\"} %" PRIu64 "\n", (double)bounds_us[b] / 1e6, count);
+            buf_printf(out, "sallyport_request_duration_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
+                       (double)bounds_us[b] / 1e6, count);
         else
             buf_printf(out, "sallyport_request_duration_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", count);
     }
     for (size_t i = 0; i < n; i++)
         sum += get(&loops[i]->duration_sum_us);
-    buf_printf(out, "sallyport_request_duration_seconds_sum %.6f\nsallyport_request_duration_seconds_count %" PRIu64 "\n", (double)sum / 1e6, count);
+    buf_printf(out,
+               "sallyport_request_duration_seconds_sum %.6f\nsallyport_request_duration_seconds_count %" PRIu64 "\n",
+               (double)sum / 1e6, count);
 }
 
-void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n, const struct gw_metrics_state *state) {
+void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n, const struct gw_metrics_state *state)
+{
     const char *last = "";
     for (size_t m = 0; m < GW_METRIC_COUNT; m++) {
         if (strcmp(last, rows[m].metric) != 0)
@@ -67,7 +77,8 @@ void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n
         uint64_t sum = 0;
         for (size_t i = 0; i < n; i++)
             sum += get(&loops[i]->value[m]);
-        buf_printf(out, "sallyport_%s%s%s%s %" PRIu64 "\n", rows[m].metric, *rows[m].label ? "{" : "", rows[m].label, *rows[m].label ? "}" : "", sum);
+        buf_printf(out, "sallyport_%s%s%s%s %" PRIu64 "\n", rows[m].metric, *rows[m].label ? "{" : "", rows[m].label,
+                   *rows[m].label ? "}" : "", sum);
     }
     head(out, "refusals_total", "counter", "Refused requests and handshakes by reason.");
     for (int e = 0; e < ERR_INDEX_COUNT; e++) {
@@ -75,19 +86,27 @@ void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n
         for (size_t i = 0; i < n; i++)
             sum += get(&loops[i]->refused[e]);
         if (sum > 0)
-            buf_printf(out, "sallyport_refusals_total{reason=\"%.*s\"} %" PRIu64 "\n", SPAN_FMT(err_info(-1 - e)->name), sum);
+            buf_printf(out, "sallyport_refusals_total{reason=\"%.*s\"} %" PRIu64 "\n", SPAN_FMT(err_info(-1 - e)->name),
+                       sum);
     }
     write_durations(out, loops, n);
     gauge(out, "loops", "gauge", "Event loops.", (int64_t)n);
-    gauge(out, "configuration_generation", "gauge", "Generation of the configuration in force.", (int64_t)state->configuration_generation);
-    gauge(out, "revocation_generation", "gauge", "Generation of the revocations in force.", (int64_t)state->revocation_generation);
+    gauge(out, "configuration_generation", "gauge", "Generation of the configuration in force.",
+          (int64_t)state->configuration_generation);
+    gauge(out, "revocation_generation", "gauge", "Generation of the revocations in force.",
+          (int64_t)state->revocation_generation);
     head(out, "reloads_total", "counter", "Reloads by result.");
-    buf_printf(out, "sallyport_reloads_total{result=\"ok\"} %" PRIu64 "\nsallyport_reloads_total{result=\"refused\"} %" PRIu64 "\n", state->reloads_ok,
-               state->reloads_failed);
+    buf_printf(out,
+               "sallyport_reloads_total{result=\"ok\"} %" PRIu64
+               "\nsallyport_reloads_total{result=\"refused\"} %" PRIu64 "\n",
+               state->reloads_ok, state->reloads_failed);
     gauge(out, "replay_entries", "gauge", "Proofs remembered by the replay store.", (int64_t)state->replay_entries);
-    gauge(out, "replay_capacity", "gauge", "Proofs the replay store can remember; full, it refuses.", (int64_t)state->replay_capacity);
-    gauge(out, "audit_dropped_total", "counter", "Audit records dropped because the writer could not keep up.", (int64_t)state->audit_dropped);
-    gauge(out, "certificate_expiry_timestamp_seconds", "gauge", "When the gateway's own certificate expires.", state->certificate_expires_s);
+    gauge(out, "replay_capacity", "gauge", "Proofs the replay store can remember; full, it refuses.",
+          (int64_t)state->replay_capacity);
+    gauge(out, "audit_dropped_total", "counter", "Audit records dropped because the writer could not keep up.",
+          (int64_t)state->audit_dropped);
+    gauge(out, "certificate_expiry_timestamp_seconds", "gauge", "When the gateway's own certificate expires.",
+          state->certificate_expires_s);
     gauge(out, "start_time_seconds", "gauge", "When the process started.", state->start_s);
     gauge(out, "ready", "gauge", "1 while /readyz answers 200.", state->ready);
 }

@@ -47,11 +47,18 @@ struct gw_metrics {
 };
 
 // By the owning loop only.
-static inline void gw_count_(_Atomic uint64_t *v, uint64_t by) {
+static inline void gw_count_(_Atomic uint64_t *v, uint64_t by)
+{
     __atomic_store_n((uint64_t *)v, __atomic_load_n((uint64_t *)v, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
 }
-static inline void gw_count(struct gw_metrics *m, enum gw_metric which, uint64_t by) { gw_count_(&m->value[which], by); }
-static inline void gw_count_down(struct gw_metrics *m, enum gw_metric which) { gw_count_(&m->value[which], UINT64_MAX); }
+static inline void gw_count(struct gw_metrics *m, enum gw_metric which, uint64_t by)
+{
+    gw_count_(&m->value[which], by);
+}
+static inline void gw_count_down(struct gw_metrics *m, enum gw_metric which)
+{
+    gw_count_(&m->value[which], UINT64_MAX);
+}
 // `err` is negative (gateway/base/err.h).
 void gw_count_refused(struct gw_metrics *m, int err);
 void gw_count_duration(struct gw_metrics *m, int64_t us);

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/endpoint/operations.h"
 
-static void answer(struct buf *out, const char *status, const char *type, struct span body, bool head_only) {
-    buf_printf(out, "HTTP/1.1 %s\r\ncontent-type: %s\r\ncontent-length: %zu\r\ncache-control: no-store\r\nconnection: close\r\n\r\n", status, type, body.n);
+static void answer(struct buf *out, const char *status, const char *type, struct span body, bool head_only)
+{
+    buf_printf(out,
+               "HTTP/1.1 %s\r\ncontent-type: %s\r\ncontent-length: %zu\r\ncache-control: no-store\r\nconnection: "
+               "close\r\n\r\n",
+               status, type, body.n);
     if (!head_only)
         buf_append(out, body);
 }
 
-void gw_operations_answer(struct buf *out, struct span method, struct span path, const struct gw_operations_state *state) {
+void gw_operations_answer(struct buf *out, struct span method, struct span path,
+                          const struct gw_operations_state *state)
+{
     static const char text[] = "text/plain; charset=utf-8";
     bool head_only = span_eq(method, SPAN("HEAD"));
     if (!head_only && !span_eq(method, SPAN("GET"))) {

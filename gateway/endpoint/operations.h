@@ -14,6 +14,7 @@ struct gw_operations_state {
 };
 
 // Appends a whole HTTP/1.1 answer. `path` without the query.
-void gw_operations_answer(struct buf *out, struct span method, struct span path, const struct gw_operations_state *state);
+void gw_operations_answer(struct buf *out, struct span method, struct span path,
+                          const struct gw_operations_state *state);
 
 #endif

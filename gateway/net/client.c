@@ -15,13 +15,15 @@
 // A body must come at this rate on average, beyond the configured time.
 #define BODY_BYTES_PER_MS 1
 
-static int64_t now_ms(const struct gw_client *c) {
+static int64_t now_ms(const struct gw_client *c)
+{
     return c->core->now.mono_ms;
 }
 
 // -------------------------------------------------------------------------------------------------------- sending
 
-static void flush_tls(struct gw_client *c) {
+static void flush_tls(struct gw_client *c)
+{
     struct span out = gw_tls_output(&c->tls);
     if (out.n == 0)
         return;
@@ -30,7 +32,8 @@ static void flush_tls(struct gw_client *c) {
     gw_tls_sent(&c->tls, out.n);
 }
 
-static void flush(struct gw_client *c) {
+static void flush(struct gw_client *c)
+{
     if (c->flow)
         gw_flow_flush(c->flow);
     while (!c->hold && buf_len(&c->out) > 0 && !c->socket.closing) {
@@ -44,7 +47,8 @@ static void flush(struct gw_client *c) {
     flush_tls(c);
 }
 
-void gw_client_send(struct gw_client *c, struct span bytes) {
+void gw_client_send(struct gw_client *c, struct span bytes)
+{
     // What was queued before goes first; what is added now stays until the end of the wake-up, so that the last
     // piece of an answer is still here when the answer is recorded.
     if (!c->hold && buf_len(&c->out) >= OUT_HIGH)
@@ -53,13 +57,15 @@ void gw_client_send(struct gw_client *c, struct span bytes) {
         gw_client_cut(c);
 }
 
-bool gw_client_congested(const struct gw_client *c) {
+bool gw_client_congested(const struct gw_client *c)
+{
     return c->socket.congested;
 }
 
 // -------------------------------------------------------------------------------------------------------- closing
 
-static void close_socket(struct gw_client *c) {
+static void close_socket(struct gw_client *c)
+{
     if (c->socket.closing)
         return;
     if (c->flow) {
@@ -71,13 +77,15 @@ static void close_socket(struct gw_client *c) {
     gw_socket_close(&c->socket);
 }
 
-void gw_client_cut(struct gw_client *c) {
+void gw_client_cut(struct gw_client *c)
+{
     close_socket(c);
 }
 
 // Everything due was sent: close_notify, FIN, and then reading until the client has closed too, since a reset would take away what is
 // still on its way.
-static void linger(struct gw_client *c) {
+static void linger(struct gw_client *c)
+{
     if (c->lingering || c->socket.closing)
         return;
     c->lingering = true;
@@ -94,7 +102,8 @@ static void linger(struct gw_client *c) {
     gw_deadline_set(&c->core->wheel, &c->deadline, now_ms(c) + LINGER_MS);
 }
 
-static void handshake_failed(struct gw_client *c, int err, const char *detail) {
+static void handshake_failed(struct gw_client *c, int err, const char *detail)
+{
     struct gw_core *core = c->core;
     gw_count(core->metrics, GW_METRIC_HANDSHAKE_REFUSED, 1);
     gw_count_refused(core->metrics, err);
@@ -112,7 +121,8 @@ static void handshake_failed(struct gw_client *c, int err, const char *detail) {
     gw_deadline_set(&core->wheel, &c->deadline, now_ms(c) + LINGER_MS);
 }
 
-void gw_client_done(struct gw_client *c, bool close) {
+void gw_client_done(struct gw_client *c, bool close)
+{
     struct gw_flow *f = c->flow;
     c->flow = NULL;
     c->hold = false;
@@ -120,14 +130,16 @@ void gw_client_done(struct gw_client *c, bool close) {
     c->last = c->last || close;
 }
 
-void gw_client_drain(struct gw_client *c) {
+void gw_client_drain(struct gw_client *c)
+{
     c->last = true;
     gw_client_resume(c);
 }
 
 // ------------------------------------------------------------------------------------------------------- deadlines
 
-static void arm(struct gw_client *c) {
+static void arm(struct gw_client *c)
+{
     if (c->socket.closing || c->lingering)
         return;
     const struct gw_config_timeouts *t = &c->timeouts;
@@ -150,7 +162,8 @@ static void arm(struct gw_client *c) {
         gw_deadline_set(&c->core->wheel, &c->deadline, due);
 }
 
-static void on_due(struct gw_deadline *d) {
+static void on_due(struct gw_deadline *d)
+{
     struct gw_client *c = (struct gw_client *)((char *)d - offsetof(struct gw_client, deadline));
     if (c->lingering || c->socket.congested) {
         close_socket(c);
@@ -173,13 +186,15 @@ static void on_due(struct gw_deadline *d) {
 
 // -------------------------------------------------------------------------------------------------------- taking
 
-static bool takes(const struct gw_client *c) {
+static bool takes(const struct gw_client *c)
+{
     if (c->socket.closing || c->lingering || c->socket.congested)
         return false;
     return c->flow ? gw_flow_takes(c->flow) : !c->last;
 }
 
-static bool begin(struct gw_client *c) {
+static bool begin(struct gw_client *c)
+{
     c->flow = gw_flow_new(c);
     if (!c->flow) {
         close_socket(c);
@@ -191,7 +206,8 @@ static bool begin(struct gw_client *c) {
 }
 
 // Takes as much of `in` as can be taken now. Returns how much.
-static size_t take(struct gw_client *c, struct span in) {
+static size_t take(struct gw_client *c, struct span in)
+{
     size_t used = 0;
     while (takes(c)) {
         if (!c->flow && (used == in.n || !begin(c)))
@@ -209,21 +225,16 @@ static size_t take(struct gw_client *c, struct span in) {
                 gw_h1_feed(&c->h1, SPAN(""), &n);
             gw_flow_head(c->flow);
             break;
-        case GW_H1_BODY:
-            gw_flow_body(c->flow, c->h1.body);
-            break;
-        case GW_H1_END:
-            gw_flow_end(c->flow);
-            break;
-        default:
-            gw_flow_bad(c->flow, c->h1.error, c->h1.what);
-            return used;
+        case GW_H1_BODY: gw_flow_body(c->flow, c->h1.body); break;
+        case GW_H1_END: gw_flow_end(c->flow); break;
+        default: gw_flow_bad(c->flow, c->h1.error, c->h1.what); return used;
         }
     }
     return used;
 }
 
-static void pump(struct gw_client *c, struct span in) {
+static void pump(struct gw_client *c, struct span in)
+{
     if (c->pumping) { // a callback below us asked; the loop above it goes on by itself
         if (in.n > 0 && !buf_append(&c->held, in))
             close_socket(c);
@@ -234,7 +245,8 @@ static void pump(struct gw_client *c, struct span in) {
         if (in.n > 0 && !buf_append(&c->held, in))
             close_socket(c);
         size_t used;
-        while (!c->socket.closing && buf_len(&c->held) > 0 && takes(c) && (used = take(c, buf_span(&c->held))) > 0 && !c->lingering)
+        while (!c->socket.closing && buf_len(&c->held) > 0 && takes(c) && (used = take(c, buf_span(&c->held))) > 0 &&
+               !c->lingering)
             buf_consume(&c->held, used);
         buf_release(&c->held);
     } else {
@@ -246,7 +258,8 @@ static void pump(struct gw_client *c, struct span in) {
 }
 
 // The end of every wake-up: what was produced goes out, and what can happen next is looked at once.
-static void settle(struct gw_client *c) {
+static void settle(struct gw_client *c)
+{
     if (c->socket.closing || c->pumping)
         return;
     flush(c);
@@ -272,7 +285,8 @@ static void settle(struct gw_client *c) {
     arm(c);
 }
 
-void gw_client_resume(struct gw_client *c) {
+void gw_client_resume(struct gw_client *c)
+{
     if (c->socket.closing || c->pumping)
         return;
     if (c->tls.state == GW_TLS_OPEN || c->tls.state == GW_TLS_PEER_CLOSED)
@@ -282,12 +296,14 @@ void gw_client_resume(struct gw_client *c) {
 
 // ------------------------------------------------------------------------------------------------------- the socket
 
-static void opened(struct gw_client *c) {
+static void opened(struct gw_client *c)
+{
     gw_count(c->core->metrics, c->tls.facts.resumed ? GW_METRIC_HANDSHAKE_RESUMED : GW_METRIC_HANDSHAKE_FULL, 1);
 }
 
 // The client closed: after a whole request it may still wait for the answer, in the middle of one it is gone.
-static void input_ended(struct gw_client *c) {
+static void input_ended(struct gw_client *c)
+{
     c->ended = true;
     if (c->lingering) {
         close_socket(c);
@@ -296,7 +312,8 @@ static void input_ended(struct gw_client *c) {
     settle(c);
 }
 
-static void on_bytes(struct gw_socket *s, struct span in) {
+static void on_bytes(struct gw_socket *s, struct span in)
+{
     struct gw_client *c = s->owner;
     if (c->lingering)
         return;
@@ -324,7 +341,8 @@ static void on_bytes(struct gw_socket *s, struct span in) {
         settle(c);
 }
 
-static void on_end(struct gw_socket *s) {
+static void on_end(struct gw_socket *s)
+{
     struct gw_client *c = s->owner;
     if (c->tls.state == GW_TLS_HANDSHAKE && !c->lingering) {
         if (c->fed) // a port scan that sent nothing is not worth a record
@@ -339,12 +357,14 @@ static void on_end(struct gw_socket *s) {
         input_ended(c);
 }
 
-static void on_error(struct gw_socket *s, int why) {
+static void on_error(struct gw_socket *s, int why)
+{
     (void)why;
     close_socket(s->owner);
 }
 
-static void on_drained(struct gw_socket *s) {
+static void on_drained(struct gw_socket *s)
+{
     struct gw_client *c = s->owner;
     if (c->lingering)
         return;
@@ -353,7 +373,8 @@ static void on_drained(struct gw_socket *s) {
     gw_client_resume(c);
 }
 
-static void on_closed(struct gw_socket *s) {
+static void on_closed(struct gw_socket *s)
+{
     struct gw_client *c = s->owner;
     struct gw_core *core = c->core;
     if (c->prev)
@@ -372,7 +393,8 @@ static void on_closed(struct gw_socket *s) {
         core->on_idle(core);
 }
 
-struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ctx) {
+struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ctx)
+{
     const struct gw_config_listener *listener = &core->view->snapshot->config->listener;
     struct gw_client *c = calloc(1, sizeof *c);
     if (!c)
@@ -381,7 +403,12 @@ struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ct
     c->limits = core->view->snapshot->request_limits;
     c->timeouts = listener->timeouts;
     c->deadline.on_due = on_due;
-    c->socket = (struct gw_socket){ .owner = c, .on_bytes = on_bytes, .on_end = on_end, .on_error = on_error, .on_drained = on_drained, .on_closed = on_closed };
+    c->socket = (struct gw_socket){ .owner = c,
+                                    .on_bytes = on_bytes,
+                                    .on_end = on_end,
+                                    .on_error = on_error,
+                                    .on_drained = on_drained,
+                                    .on_closed = on_closed };
     buf_init(&c->held, 0);
     buf_init(&c->out, 0);
     gw_h1_init_server(&c->h1, &c->limits);

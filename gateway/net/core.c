@@ -13,11 +13,13 @@
 // Waiting for a free connection is a sign of overload; a longer queue would only make everybody late.
 #define WAITING_MAX 1024
 
-static size_t share(uint64_t all, size_t loops) {
+static size_t share(uint64_t all, size_t loops)
+{
     return (size_t)((all + loops - 1) / loops);
 }
 
-static void view_free(struct gw_view *v) {
+static void view_free(struct gw_view *v)
+{
     gw_tls_context_unref(v->tls);
     for (size_t i = 0; i < v->n_shards; i++)
         gw_tls_context_unref(v->shards[i].config.tls);
@@ -27,23 +29,27 @@ static void view_free(struct gw_view *v) {
     free(v);
 }
 
-static void view_settle(struct gw_view *v) {
+static void view_settle(struct gw_view *v)
+{
     if (v->retired && v->refs == 0 && v->busy_pools == 0)
         view_free(v);
 }
 
-struct gw_view *gw_view_ref(struct gw_view *v) {
+struct gw_view *gw_view_ref(struct gw_view *v)
+{
     v->refs++;
     return v;
 }
 
-static void on_pool_empty(struct gw_pool *p) {
+static void on_pool_empty(struct gw_pool *p)
+{
     struct gw_view *v = p->owner;
     v->busy_pools--;
     view_settle(v);
 }
 
-void gw_view_unref(struct gw_view *v) {
+void gw_view_unref(struct gw_view *v)
+{
     if (--v->refs > 0)
         return;
     // Nobody begins anything on it any more; its pools close what they still keep.
@@ -55,7 +61,8 @@ void gw_view_unref(struct gw_view *v) {
     view_settle(v);
 }
 
-static struct gw_tls_context *server_context(struct gw_core *c, const struct gw_snapshot *s, struct diags *diags) {
+static struct gw_tls_context *server_context(struct gw_core *c, const struct gw_snapshot *s, struct diags *diags)
+{
     const struct gw_config_tls *t = &s->config->listener.tls;
     struct span groups[16];
     size_t n = t->groups.n < 16 ? t->groups.n : 16;
@@ -77,7 +84,8 @@ static struct gw_tls_context *server_context(struct gw_core *c, const struct gw_
     return gw_tls_context_server(&config, gw_core_now_s(c), diags);
 }
 
-static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags) {
+static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags)
+{
     struct gw_core *c = v->core;
     const struct gw_shard *shard = &v->snapshot->shards[i];
     struct gw_view_shard *vs = &v->shards[i];
@@ -110,7 +118,8 @@ static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags) {
         vs->config.trust = shard->trust ? &vs->trust : &c->present.trust;
         vs->target.spiffe_id = config->tls.spiffe_id.v;
         if (span_is_none(vs->target.spiffe_id))
-            vs->target.dns = span_is_none(config->tls.server_name.v) ? config->endpoints[0].host : config->tls.server_name.v;
+            vs->target.dns =
+                span_is_none(config->tls.server_name.v) ? config->endpoints[0].host : config->tls.server_name.v;
         vs->config.target = &vs->target;
     }
     gw_pool_init(&vs->pool, &vs->config, c->dialler, &c->wheel, &c->now, c->metrics);
@@ -120,7 +129,8 @@ static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags) {
 }
 
 // The snapshot's reference goes to the view, or is dropped.
-static struct gw_view *view_new(struct gw_core *c, struct gw_snapshot *snapshot, struct diags *diags) {
+static struct gw_view *view_new(struct gw_core *c, struct gw_snapshot *snapshot, struct diags *diags)
+{
     struct gw_view *v = calloc(1, sizeof *v);
     if (!v) {
         gw_snapshot_unref(snapshot);
@@ -153,7 +163,8 @@ static struct gw_view *view_new(struct gw_core *c, struct gw_snapshot *snapshot,
     return NULL;
 }
 
-static void set_present(struct gw_core *c) {
+static void set_present(struct gw_core *c)
+{
     const struct gw_snapshot *s = c->view->snapshot;
     c->present = (struct gw_present){
         .trust = {
@@ -167,7 +178,8 @@ static void set_present(struct gw_core *c) {
     };
 }
 
-static void log_diags(struct gw_core *c, const struct diags *diags) {
+static void log_diags(struct gw_core *c, const struct diags *diags)
+{
     struct arena arena;
     arena_init(&arena, 0);
     for (const struct diag *d = diags->first; d; d = d->next)
@@ -175,7 +187,8 @@ static void log_diags(struct gw_core *c, const struct diags *diags) {
     arena_fini(&arena);
 }
 
-int gw_core_adopt(struct gw_core *c, struct gw_snapshot *snapshot) {
+int gw_core_adopt(struct gw_core *c, struct gw_snapshot *snapshot)
+{
     struct diags diags;
     diags_init(&diags);
     struct gw_view *v = view_new(c, snapshot, &diags);
@@ -192,16 +205,24 @@ int gw_core_adopt(struct gw_core *c, struct gw_snapshot *snapshot) {
     return 0;
 }
 
-void gw_core_adopt_revocations(struct gw_core *c, struct gw_revocations *revocations) {
+void gw_core_adopt_revocations(struct gw_core *c, struct gw_revocations *revocations)
+{
     struct gw_revocations *old = c->revocations;
     c->revocations = revocations;
     set_present(c);
     gw_revocations_unref(old);
 }
 
-int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned index, size_t loops, struct gw_dialler dialler, struct gw_metrics *metrics,
-                 struct gw_snapshot *snapshot, struct gw_revocations *revocations) {
-    *c = (struct gw_core){ .shared = shared, .index = index, .loops = loops, .dialler = dialler, .metrics = metrics, .revocations = revocations };
+int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned index, size_t loops,
+                 struct gw_dialler dialler, struct gw_metrics *metrics, struct gw_snapshot *snapshot,
+                 struct gw_revocations *revocations)
+{
+    *c = (struct gw_core){ .shared = shared,
+                           .index = index,
+                           .loops = loops,
+                           .dialler = dialler,
+                           .metrics = metrics,
+                           .revocations = revocations };
     c->now = clock_read();
     gw_wheel_init(&c->wheel, c->now.mono_ms);
     c->tokens = pki_token_cache_new(share(TOKENS, loops), share(TOKEN_BYTES, loops), 0);
@@ -216,7 +237,8 @@ int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned ind
     return ERR_NOMEM;
 }
 
-void gw_core_fini(struct gw_core *c) {
+void gw_core_fini(struct gw_core *c)
+{
     gw_view_unref(c->view);
     c->view = NULL;
     pki_token_cache_free(c->tokens);
@@ -225,7 +247,8 @@ void gw_core_fini(struct gw_core *c) {
     c->revocations = NULL;
 }
 
-void gw_core_random_id(struct gw_core *c, char out[static 33]) {
+void gw_core_random_id(struct gw_core *c, char out[static 33])
+{
     static const char hex[] = "0123456789abcdef";
     if (c->randoms_left < 16) {
         pki_random(c->randoms, sizeof c->randoms);

@@ -30,7 +30,7 @@ struct gw_view {
     struct gw_view_shard *shards;
     size_t n_shards;
     struct gw_flow *waiting; // flows that wait for a listing
-    size_t busy_pools; // still holding connections, once retired
+    size_t busy_pools;       // still holding connections, once retired
     bool retired;
 };
 
@@ -71,15 +71,19 @@ struct gw_core {
 };
 
 // Both references are taken over. 0, or an error after which nothing is held.
-int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned index, size_t loops, struct gw_dialler dialler, struct gw_metrics *metrics,
-                 struct gw_snapshot *snapshot, struct gw_revocations *revocations);
+int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned index, size_t loops,
+                 struct gw_dialler dialler, struct gw_metrics *metrics, struct gw_snapshot *snapshot,
+                 struct gw_revocations *revocations);
 // After the last client is gone. Pools close their connections; on_empty-style callbacks still run, so the loop runs once more after it.
 void gw_core_fini(struct gw_core *c);
 // Takes up a newer generation (the reference is taken over). When the snapshot cannot be used the old one stays: ERR_*.
 int gw_core_adopt(struct gw_core *c, struct gw_snapshot *snapshot);
 void gw_core_adopt_revocations(struct gw_core *c, struct gw_revocations *revocations);
 void gw_core_random_id(struct gw_core *c, char out[static 33]);
-static inline int64_t gw_core_now_s(const struct gw_core *c) { return c->now.wall_ms / 1000; }
+static inline int64_t gw_core_now_s(const struct gw_core *c)
+{
+    return c->now.wall_ms / 1000;
+}
 
 struct gw_view *gw_view_ref(struct gw_view *v);
 void gw_view_unref(struct gw_view *v);

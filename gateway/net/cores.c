@@ -7,7 +7,8 @@
 #include <stdio.h>
 
 // "max 100000" or "150000 100000": quota and period in microseconds. 0: no quota, or none that can be read.
-static unsigned quota_of(const char *path) {
+static unsigned quota_of(const char *path)
+{
     struct buf text;
     unsigned cores = 0;
     buf_init(&text, 0);
@@ -23,7 +24,8 @@ static unsigned quota_of(const char *path) {
     return cores;
 }
 
-static unsigned cgroup_cores(void) {
+static unsigned cgroup_cores(void)
+{
     // A container sees its own group at the root of its cgroup file system; elsewhere /proc says where it is.
     unsigned cores = quota_of("/sys/fs/cgroup/cpu.max");
     struct buf text;
@@ -42,7 +44,8 @@ static unsigned cgroup_cores(void) {
     return cores;
 }
 
-unsigned gw_usable_cores(void) {
+unsigned gw_usable_cores(void)
+{
     cpu_set_t set;
     unsigned cores = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
     unsigned quota = cgroup_cores();

@@ -3,13 +3,15 @@
 
 #include "gateway/http/writer.h"
 
-static void done(struct gw_fetch *f, int error) {
+static void done(struct gw_fetch *f, int error)
+{
     f->running = false;
     f->error = error;
     f->on_done(f);
 }
 
-static void on_ready(struct gw_call *call) {
+static void on_ready(struct gw_call *call)
+{
     struct gw_fetch *f = call->owner;
     const struct gw_shard *shard = f->shard->shard;
     struct buf out;
@@ -41,7 +43,8 @@ static void on_ready(struct gw_call *call) {
     }
 }
 
-static void on_head(struct gw_call *call, const struct gw_response *r) {
+static void on_head(struct gw_call *call, const struct gw_response *r)
+{
     struct gw_fetch *f = call->owner;
     f->status = r->status;
     struct span encoding = gw_headers_get(&r->headers, GW_FIELD_CONTENT_ENCODING);
@@ -51,7 +54,8 @@ static void on_head(struct gw_call *call, const struct gw_response *r) {
     }
 }
 
-static void on_body(struct gw_call *call, struct span piece) {
+static void on_body(struct gw_call *call, struct span piece)
+{
     struct gw_fetch *f = call->owner;
     if (!buf_append(&f->answer, piece)) {
         gw_call_abort(call);
@@ -59,16 +63,19 @@ static void on_body(struct gw_call *call, struct span piece) {
     }
 }
 
-static void on_end(struct gw_call *call) {
+static void on_end(struct gw_call *call)
+{
     done(call->owner, 0);
 }
 
-static void on_failed(struct gw_call *call, int err, const char *what) {
+static void on_failed(struct gw_call *call, int err, const char *what)
+{
     (void)what;
     done(call->owner, err);
 }
 
-void gw_fetch_start(struct gw_fetch *f) {
+void gw_fetch_start(struct gw_fetch *f)
+{
     arena_fini(&f->arena);
     arena_init(&f->arena, 1 << 20);
     buf_fini(&f->answer);
@@ -89,7 +96,8 @@ void gw_fetch_start(struct gw_fetch *f) {
     gw_call_start(&f->call);
 }
 
-void gw_fetch_fini(struct gw_fetch *f) {
+void gw_fetch_fini(struct gw_fetch *f)
+{
     if (f->running)
         gw_call_abort(&f->call);
     f->running = false;

@@ -11,9 +11,9 @@ struct gw_fetch {
     // Set before the start; the rest zeroed.
     struct gw_view_shard *shard;
     enum gw_method method;
-    struct span target;       // path and query; must live until the end
-    struct span body;         // sent as JSON; SPAN_NONE: none. Likewise
-    const char *request_id;   // sent along; may be NULL
+    struct span target;                  // path and query; must live until the end
+    struct span body;                    // sent as JSON; SPAN_NONE: none. Likewise
+    const char *request_id;              // sent along; may be NULL
     void (*on_done)(struct gw_fetch *f); // once; the fetch may be freed or started again inside
     void *owner;
 

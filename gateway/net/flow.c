@@ -19,11 +19,13 @@
 // Bytes for the shard that are worth a write of their own before the wake-up ends.
 #define UP_HIGH (64u << 10)
 
-static struct gw_core *core_of(const struct gw_flow *f) {
+static struct gw_core *core_of(const struct gw_flow *f)
+{
     return f->client->core;
 }
 
-static void list_add(struct gw_flow **head, struct gw_flow *f) {
+static void list_add(struct gw_flow **head, struct gw_flow *f)
+{
     f->next = *head;
     if (f->next)
         f->next->link = &f->next;
@@ -31,7 +33,8 @@ static void list_add(struct gw_flow **head, struct gw_flow *f) {
     *head = f;
 }
 
-static void list_remove(struct gw_flow *f) {
+static void list_remove(struct gw_flow *f)
+{
     if (!f->link)
         return;
     *f->link = f->next;
@@ -44,7 +47,8 @@ static void list_remove(struct gw_flow *f) {
 // ------------------------------------------------------------------------------------------------------ audit
 
 // Hands a record over. 0 or ERR_AUDIT_FULL; `f->ticket` is set.
-static int submit(struct gw_flow *f, enum gw_audit_kind kind) {
+static int submit(struct gw_flow *f, enum gw_audit_kind kind)
+{
     struct gw_core *core = core_of(f);
     struct buf line;
     buf_init(&line, 0);
@@ -56,12 +60,15 @@ static int submit(struct gw_flow *f, enum gw_audit_kind kind) {
     return rc;
 }
 
-static bool must_wait(const struct gw_flow *f) {
+static bool must_wait(const struct gw_flow *f)
+{
     const struct gw_core *core = core_of(f);
-    return f->view->snapshot->config->audit.sync_request && gw_audit_acked(core->shared->audit, core->index) < f->ticket;
+    return f->view->snapshot->config->audit.sync_request &&
+           gw_audit_acked(core->shared->audit, core->index) < f->ticket;
 }
 
-static int record(struct gw_flow *f) {
+static int record(struct gw_flow *f)
+{
     struct gw_core *core = core_of(f);
     f->recorded = true;
     f->x.now = core->now;
@@ -76,11 +83,13 @@ static int record(struct gw_flow *f) {
 // The answer is queued whole. Its record goes first; then, at once or with the acknowledgement, the answer.
 static void conclude(struct gw_flow *f);
 
-static void after_record(struct gw_flow *f) {
+static void after_record(struct gw_flow *f)
+{
     struct gw_client *c = f->client;
     bool close = f->x.close || !f->keep_alive || core_of(f)->draining;
     // The rest of a request that nobody wants is read, if it is short, so that the connection can go on.
-    bool short_rest = !f->x.request.expect_continue && (f->x.request.framing != GW_FRAMING_LENGTH || f->x.request.content_length <= DISCARD_MAX);
+    bool short_rest = !f->x.request.expect_continue &&
+                      (f->x.request.framing != GW_FRAMING_LENGTH || f->x.request.content_length <= DISCARD_MAX);
     if (!f->whole && !close && short_rest) {
         f->state = GW_FLOW_DISCARD;
         c->hold = false;
@@ -90,7 +99,8 @@ static void after_record(struct gw_flow *f) {
     gw_client_done(c, close || !f->whole);
 }
 
-static void conclude(struct gw_flow *f) {
+static void conclude(struct gw_flow *f)
+{
     gw_call_abort(&f->call);
     if (record(f) != 0) { // the configured choice: no record, no answer
         gw_client_cut(f->client);
@@ -105,7 +115,8 @@ static void conclude(struct gw_flow *f) {
     after_record(f);
 }
 
-static void refuse(struct gw_flow *f, int err) {
+static void refuse(struct gw_flow *f, int err)
+{
     struct gw_exchange *x = &f->x;
     struct gw_client *c = f->client;
     x->error = err;
@@ -146,22 +157,26 @@ static void refuse(struct gw_flow *f, int err) {
 }
 
 // An error of ours or the shard's, after the request was allowed.
-static void fail(struct gw_flow *f, int err, const char *what) {
+static void fail(struct gw_flow *f, int err, const char *what)
+{
     f->x.detail = span_str(what);
     refuse(f, err);
 }
 
 // --------------------------------------------------------------------------------------------------- to the shard
 
-static const struct gw_placement *placement(const struct gw_flow *f) {
+static const struct gw_placement *placement(const struct gw_flow *f)
+{
     return &f->x.snapshot->apis[f->x.api].placement;
 }
 
-static struct gw_view_shard *shard_of(struct gw_flow *f) {
+static struct gw_view_shard *shard_of(struct gw_flow *f)
+{
     return &f->view->shards[f->x.snapshot->apis[f->x.api].shards[f->x.shard]];
 }
 
-void gw_flow_flush(struct gw_flow *f) {
+void gw_flow_flush(struct gw_flow *f)
+{
     if (buf_len(&f->up) == 0)
         return;
     gw_call_write(&f->call, buf_span(&f->up));
@@ -169,20 +184,24 @@ void gw_flow_flush(struct gw_flow *f) {
 }
 
 // The request's body when the gateway sends it whole: re-serialised, or as it was collected. SPAN_NONE: it streams.
-static struct span whole_body(const struct gw_flow *f) {
+static struct span whole_body(const struct gw_flow *f)
+{
     const struct gw_exchange *x = &f->x;
     if (!span_is_none(x->meaning.body))
         return x->meaning.body;
     return x->body_asked ? x->body : SPAN_NONE;
 }
 
-static void forget_names(struct gw_flow *f) {
+static void forget_names(struct gw_flow *f)
+{
     const struct gw_api_authorisation *a = &f->x.meaning.authorisations[0];
     if (f->x.meaning.forgets_names)
-        gw_name_map_forget(f->view->services.names, (struct gw_name_scope){ f->x.shard, a->tenant, a->database }, SPAN_NONE, SPAN_NONE);
+        gw_name_map_forget(f->view->services.names, (struct gw_name_scope){ f->x.shard, a->tenant, a->database },
+                           SPAN_NONE, SPAN_NONE);
 }
 
-static void finish_request(struct gw_flow *f) {
+static void finish_request(struct gw_flow *f)
+{
     if (gw_body_end(&f->up_body, &f->up) != 0) {
         fail(f, ERR_INTERNAL, "the request's body did not end where it should");
         return;
@@ -191,7 +210,8 @@ static void finish_request(struct gw_flow *f) {
     gw_call_sent(&f->call);
 }
 
-static void on_ready(struct gw_call *call) {
+static void on_ready(struct gw_call *call)
+{
     struct gw_flow *f = call->owner;
     struct gw_exchange *x = &f->x;
     const struct gw_shard *shard = shard_of(f)->shard;
@@ -229,14 +249,16 @@ static void on_ready(struct gw_call *call) {
         gw_client_resume(f->client); // takes what is there of the body, then flushes it together with the head
 }
 
-static void on_drained(struct gw_call *call) {
+static void on_drained(struct gw_call *call)
+{
     struct gw_flow *f = call->owner;
     gw_client_resume(f->client);
 }
 
 // ------------------------------------------------------------------------------------------------ from the shard
 
-static void on_answer(struct gw_call *call, const struct gw_response *r) {
+static void on_answer(struct gw_call *call, const struct gw_response *r)
+{
     struct gw_flow *f = call->owner;
     struct gw_exchange *x = &f->x;
     char nonce[PKI_NONCE_TEXT];
@@ -266,7 +288,8 @@ static void on_answer(struct gw_call *call, const struct gw_response *r) {
     buf_fini(&out);
 }
 
-static void on_piece(struct gw_call *call, struct span piece) {
+static void on_piece(struct gw_call *call, struct span piece)
+{
     struct gw_flow *f = call->owner;
     struct buf out;
     buf_init(&out, 0);
@@ -279,11 +302,19 @@ static void on_piece(struct gw_call *call, struct span piece) {
     buf_fini(&out);
     if (rc != 0)
         fail(f, ERR_SHARD_ANSWER, "more of an answer than it announced");
-    else if (gw_client_congested(f->client))
+}
+
+static void on_lull(struct gw_call *call)
+{
+    struct gw_flow *f = call->owner;
+    struct gw_client *c = f->client;
+    gw_client_resume(c); // sends what was queued, and may end the flow
+    if (c->flow == f && gw_client_congested(c))
         gw_call_pause(call, true);
 }
 
-static void on_answered(struct gw_call *call) {
+static void on_answered(struct gw_call *call)
+{
     struct gw_flow *f = call->owner;
     struct gw_exchange *x = &f->x;
     struct buf out;
@@ -299,14 +330,15 @@ static void on_answered(struct gw_call *call) {
     forget_names(f);
     const struct gw_api_authorisation *a = &x->meaning.authorisations[0];
     if (f->learns && !f->lesson.failed)
-        gw_name_map_learn(f->view->services.names, (struct gw_name_scope){ x->shard, a->tenant, a->database }, buf_span(&f->lesson),
-                          core_of(f)->now.mono_ms);
+        gw_name_map_learn(f->view->services.names, (struct gw_name_scope){ x->shard, a->tenant, a->database },
+                          buf_span(&f->lesson), core_of(f)->now.mono_ms);
     struct gw_client *c = f->client;
     conclude(f);
     gw_client_resume(c);
 }
 
-static void on_failed(struct gw_call *call, int err, const char *what) {
+static void on_failed(struct gw_call *call, int err, const char *what)
+{
     struct gw_flow *f = call->owner;
     struct gw_client *c = f->client;
     fail(f, err, what);
@@ -316,7 +348,8 @@ static void on_failed(struct gw_call *call, int err, const char *what) {
 // ------------------------------------------------------------------------------------------------ several shards
 
 // Every shard must have carried it out: the first answer that says otherwise is the one that is given.
-static void answer_all(struct gw_flow *f, const struct gw_gather *g, struct gw_answer *a) {
+static void answer_all(struct gw_flow *f, const struct gw_gather *g, struct gw_answer *a)
+{
     const struct gw_fetch *chosen = &g->fetches[0];
     for (size_t i = 0; i < g->n; i++) {
         const struct gw_fetch *one = &g->fetches[i];
@@ -333,16 +366,19 @@ static void answer_all(struct gw_flow *f, const struct gw_gather *g, struct gw_a
     a->body = buf_span(&chosen->answer);
 }
 
-static bool visible(void *ctx, unsigned shard, struct span database, struct span tenant, struct span collection) {
+static bool visible(void *ctx, unsigned shard, struct span database, struct span tenant, struct span collection)
+{
     struct gw_flow *f = ctx;
     unsigned placed;
     // A copy on a shard where the rules do not place it cannot be reached, so it is not shown.
-    if (!span_is_none(collection) && (gw_placement_find(placement(f), database, tenant, collection, &placed) != 0 || placed != shard))
+    if (!span_is_none(collection) &&
+        (gw_placement_find(placement(f), database, tenant, collection, &placed) != 0 || placed != shard))
         return false;
     return gw_policy_shows(&f->x, database, tenant, collection);
 }
 
-static void answer_merged(struct gw_flow *f, const struct gw_gather *g, struct gw_answer *a) {
+static void answer_merged(struct gw_flow *f, const struct gw_gather *g, struct gw_answer *a)
+{
     struct gw_exchange *x = &f->x;
     struct gw_api_list_answer *answers = arena_array(&x->arena, g->n, sizeof *answers);
     struct gw_api_list_result result;
@@ -351,7 +387,9 @@ static void answer_merged(struct gw_flow *f, const struct gw_gather *g, struct g
         return;
     }
     for (size_t i = 0; i < g->n; i++)
-        answers[i] = (struct gw_api_list_answer){ g->shards[i], g->fetches[i].error == 0 ? (int)g->fetches[i].status : 0, buf_span(&g->fetches[i].answer) };
+        answers[i] =
+            (struct gw_api_list_answer){ g->shards[i], g->fetches[i].error == 0 ? (int)g->fetches[i].status : 0,
+                                         buf_span(&g->fetches[i].answer) };
     int rc = gw_api_list_merge(&x->meaning, answers, g->n, visible, f, &x->arena, &result);
     if (rc == 0 && x->arena.failed)
         rc = ERR_NOMEM; // something may have been hidden for want of memory, not of permission
@@ -361,14 +399,16 @@ static void answer_merged(struct gw_flow *f, const struct gw_gather *g, struct g
     }
     // Half a list that looks whole would be a lie to the client: a shard that is down makes the list unavailable.
     if (result.n_failed > 0) {
-        fail(f, ERR_SHARD_ANSWER, arena_printf(&x->arena, "shard %.*s did not answer", SPAN_FMT(placement(f)->names[result.failed[0]])).p);
+        fail(f, ERR_SHARD_ANSWER,
+             arena_printf(&x->arena, "shard %.*s did not answer", SPAN_FMT(placement(f)->names[result.failed[0]])).p);
         return;
     }
     a->status = 200;
     a->body = result.body;
 }
 
-static void on_gathered(struct gw_gather *g) {
+static void on_gathered(struct gw_gather *g)
+{
     struct gw_flow *f = g->owner;
     struct gw_exchange *x = &f->x;
     struct gw_client *c = f->client;
@@ -406,7 +446,8 @@ static void on_gathered(struct gw_gather *g) {
     gw_client_resume(c);
 }
 
-static void gather(struct gw_flow *f) {
+static void gather(struct gw_flow *f)
+{
     struct gw_exchange *x = &f->x;
     struct gw_gather_request r = {
         .view = f->view,
@@ -420,7 +461,9 @@ static void gather(struct gw_flow *f) {
     if (r.method == GW_METHOD_HEAD)
         r.method = GW_METHOD_GET;
     if (span_is_none(r.target))
-        r.target = span_is_none(x->to.query) ? x->to.path : arena_printf(&x->arena, "%.*s?%.*s", SPAN_FMT(x->to.path), SPAN_FMT(x->to.query));
+        r.target = span_is_none(x->to.query)
+                       ? x->to.path
+                       : arena_printf(&x->arena, "%.*s?%.*s", SPAN_FMT(x->to.path), SPAN_FMT(x->to.query));
     f->gather = span_is_none(r.target) ? NULL : gw_gather_new(&r);
     if (!f->gather) {
         fail(f, ERR_NOMEM, NULL);
@@ -435,7 +478,8 @@ static void gather(struct gw_flow *f) {
 
 // ------------------------------------------------------------------------------------------------------ decided
 
-static void start(struct gw_flow *f) {
+static void start(struct gw_flow *f)
+{
     struct gw_exchange *x = &f->x;
     if (x->request.expect_continue && !f->whole) {
         struct buf out;
@@ -463,6 +507,7 @@ static void start(struct gw_flow *f) {
         .on_ready = on_ready,
         .on_head = on_answer,
         .on_body = on_piece,
+        .on_lull = on_lull,
         .on_end = on_answered,
         .on_failed = on_failed,
         .on_drained = on_drained,
@@ -471,7 +516,8 @@ static void start(struct gw_flow *f) {
     gw_call_start(&f->call);
 }
 
-static void forward(struct gw_flow *f) {
+static void forward(struct gw_flow *f)
+{
     struct gw_exchange *x = &f->x;
     assert(x->verdict == GW_ALLOW);
     const struct gw_audit *audit = core_of(f)->shared->audit;
@@ -493,15 +539,14 @@ static void forward(struct gw_flow *f) {
     start(f);
 }
 
-static void run(struct gw_flow *f) {
+static void run(struct gw_flow *f)
+{
     struct gw_exchange *x = &f->x;
     f->state = GW_FLOW_DECIDE;
     x->now = core_of(f)->now;
     int rc = gw_pipeline_run(x);
     switch (rc) {
-    case GW_PASS:
-        forward(f);
-        break;
+    case GW_PASS: forward(f); break;
     case GW_BODY:
         f->state = GW_FLOW_COLLECT;
         if (x->request.expect_continue) {
@@ -518,13 +563,12 @@ static void run(struct gw_flow *f) {
         list_add(&f->view->waiting, f);
         gw_listing_begin(f->view, x->api, &x->wait); // may come back to this flow, or end it, before it returns
         break;
-    default:
-        refuse(f, rc);
-        break;
+    default: refuse(f, rc); break;
     }
 }
 
-void gw_flow_listed(struct gw_view *view) {
+void gw_flow_listed(struct gw_view *view)
+{
     struct gw_flow *again = view->waiting;
     view->waiting = NULL;
     if (again)
@@ -538,7 +582,8 @@ void gw_flow_listed(struct gw_view *view) {
     }
 }
 
-void gw_flow_audit_progress(struct gw_core *core) {
+void gw_flow_audit_progress(struct gw_core *core)
+{
     uint64_t acked = gw_audit_acked(core->shared->audit, core->index);
     bool failing = gw_audit_failing(core->shared->audit);
     struct gw_flow *all = core->awaiting;
@@ -568,7 +613,8 @@ void gw_flow_audit_progress(struct gw_core *core) {
 
 // ----------------------------------------------------------------------------------------------- from the client
 
-struct gw_flow *gw_flow_new(struct gw_client *c) {
+struct gw_flow *gw_flow_new(struct gw_client *c)
+{
     struct gw_core *core = c->core;
     struct gw_flow *f = calloc(1, sizeof *f);
     if (!f)
@@ -591,7 +637,8 @@ struct gw_flow *gw_flow_new(struct gw_client *c) {
     return f;
 }
 
-void gw_flow_free(struct gw_flow *f) {
+void gw_flow_free(struct gw_flow *f)
+{
     list_remove(f);
     gw_call_abort(&f->call);
     gw_gather_free(f->gather);
@@ -609,12 +656,14 @@ void gw_flow_free(struct gw_flow *f) {
     free(f);
 }
 
-void gw_flow_head(struct gw_flow *f) {
+void gw_flow_head(struct gw_flow *f)
+{
     f->whole = f->x.request.framing == GW_FRAMING_NONE;
     run(f);
 }
 
-void gw_flow_body(struct gw_flow *f, struct span piece) {
+void gw_flow_body(struct gw_flow *f, struct span piece)
+{
     f->x.bytes_in += piece.n;
     switch (f->state) {
     case GW_FLOW_COLLECT:
@@ -635,7 +684,8 @@ void gw_flow_body(struct gw_flow *f, struct span piece) {
     }
 }
 
-void gw_flow_end(struct gw_flow *f) {
+void gw_flow_end(struct gw_flow *f)
+{
     bool was_whole = f->whole;
     f->whole = true;
     switch (f->state) {
@@ -647,15 +697,13 @@ void gw_flow_end(struct gw_flow *f) {
         if (!was_whole)
             finish_request(f);
         break;
-    case GW_FLOW_DISCARD:
-        gw_client_done(f->client, false);
-        break;
-    default:
-        break;
+    case GW_FLOW_DISCARD: gw_client_done(f->client, false); break;
+    default: break;
     }
 }
 
-void gw_flow_bad(struct gw_flow *f, int err, const char *what) {
+void gw_flow_bad(struct gw_flow *f, int err, const char *what)
+{
     f->x.close = true;
     if (f->state == GW_FLOW_DISCARD) { // its refusal is out already
         gw_client_done(f->client, true);
@@ -667,21 +715,19 @@ void gw_flow_bad(struct gw_flow *f, int err, const char *what) {
     refuse(f, err);
 }
 
-void gw_flow_drained(struct gw_flow *f) {
+void gw_flow_drained(struct gw_flow *f)
+{
     if (f->state == GW_FLOW_FORWARD)
         gw_call_pause(&f->call, false);
 }
 
-bool gw_flow_takes(const struct gw_flow *f) {
+bool gw_flow_takes(const struct gw_flow *f)
+{
     switch (f->state) {
     case GW_FLOW_HEAD:
-    case GW_FLOW_DISCARD:
-        return true;
-    case GW_FLOW_COLLECT:
-        return !f->whole;
-    case GW_FLOW_FORWARD:
-        return !f->whole && !gw_call_congested(&f->call);
-    default:
-        return false;
+    case GW_FLOW_DISCARD: return true;
+    case GW_FLOW_COLLECT: return !f->whole;
+    case GW_FLOW_FORWARD: return !f->whole && !gw_call_congested(&f->call);
+    default: return false;
     }
 }

@@ -40,10 +40,10 @@ struct gw_flow {
     struct buf collected; // the request's body, when a stage asked for it
     struct buf lesson;    // a copy of the answer, when it names collections
     uint64_t discarded;
-    uint64_t ticket; // of the audit record that is waited for
+    uint64_t ticket;              // of the audit record that is waited for
     struct gw_flow *next, **link; // among core->awaiting, or the view's waiting
-    bool whole;    // the request is
-    bool answered; // the head of the answer was queued
+    bool whole;                   // the request is
+    bool answered;                // the head of the answer was queued
     bool recorded;
     bool learns, keep_alive;
 };

@@ -5,17 +5,20 @@
 
 #include <stdlib.h>
 
-static struct gw_view_shard *view_shard(struct gw_view *v, size_t api, unsigned shard) {
+static struct gw_view_shard *view_shard(struct gw_view *v, size_t api, unsigned shard)
+{
     return &v->shards[v->snapshot->apis[api].shards[shard]];
 }
 
-static void on_fetched(struct gw_fetch *f) {
+static void on_fetched(struct gw_fetch *f)
+{
     struct gw_gather *g = f->owner;
     if (--g->left == 0)
         g->on_done(g);
 }
 
-struct gw_gather *gw_gather_new(const struct gw_gather_request *r) {
+struct gw_gather *gw_gather_new(const struct gw_gather_request *r)
+{
     struct gw_gather *g = calloc(1, sizeof *g);
     if (!g)
         return NULL;
@@ -43,7 +46,8 @@ struct gw_gather *gw_gather_new(const struct gw_gather_request *r) {
     return g;
 }
 
-void gw_gather_start(struct gw_gather *g) {
+void gw_gather_start(struct gw_gather *g)
+{
     // One more than there are fetches, so that one which fails at once cannot end the gather before the last was begun.
     g->left = g->n + 1;
     for (size_t i = 0; i < g->n; i++)
@@ -52,7 +56,8 @@ void gw_gather_start(struct gw_gather *g) {
         g->on_done(g);
 }
 
-void gw_gather_free(struct gw_gather *g) {
+void gw_gather_free(struct gw_gather *g)
+{
     if (!g)
         return;
     for (size_t i = 0; i < g->n; i++)
@@ -70,7 +75,8 @@ struct listing {
     struct gw_fetch fetch;
 };
 
-static void listing_free(struct listing *l) {
+static void listing_free(struct listing *l)
+{
     struct gw_view *v = l->view;
     gw_fetch_fini(&l->fetch);
     arena_fini(&l->arena);
@@ -79,7 +85,8 @@ static void listing_free(struct listing *l) {
     gw_view_unref(v);
 }
 
-static void on_page(struct gw_fetch *f) {
+static void on_page(struct gw_fetch *f)
+{
     struct listing *l = f->owner;
     struct gw_name_map *names = l->view->services.names;
     int64_t now_ms = l->view->core->now.mono_ms;
@@ -96,15 +103,19 @@ static void on_page(struct gw_fetch *f) {
     listing_free(l);
 }
 
-static void listing_new(struct gw_view *view, size_t api, unsigned shard, const struct gw_resolve_wait *wait) {
+static void listing_new(struct gw_view *view, size_t api, unsigned shard, const struct gw_resolve_wait *wait)
+{
     struct listing *l = calloc(1, sizeof *l);
     if (!l)
         return;
     arena_init(&l->arena, 1 << 20);
     l->view = gw_view_ref(view);
     l->api = api;
-    l->scope = (struct gw_name_scope){ shard, arena_dup(&l->arena, wait->tenant), arena_dup(&l->arena, wait->database) };
-    l->fetch = (struct gw_fetch){ .shard = view_shard(view, api, shard), .method = GW_METHOD_GET, .on_done = on_page, .owner = l };
+    l->scope =
+        (struct gw_name_scope){ shard, arena_dup(&l->arena, wait->tenant), arena_dup(&l->arena, wait->database) };
+    l->fetch = (struct gw_fetch){
+        .shard = view_shard(view, api, shard), .method = GW_METHOD_GET, .on_done = on_page, .owner = l
+    };
     if (gw_name_map_begin(view->services.names, l->scope, view->core->now.mono_ms, &l->arena, &l->fetch.target) != 0) {
         arena_fini(&l->arena);
         free(l);
@@ -114,7 +125,8 @@ static void listing_new(struct gw_view *view, size_t api, unsigned shard, const 
     gw_fetch_start(&l->fetch);
 }
 
-void gw_listing_begin(struct gw_view *view, size_t api, const struct gw_resolve_wait *wait) {
+void gw_listing_begin(struct gw_view *view, size_t api, const struct gw_resolve_wait *wait)
+{
     gw_view_ref(view); // a listing that fails at once must not take the view with it
     for (unsigned i = 0; i < view->snapshot->apis[api].placement.n_names; i++)
         if (gw_shard_set_has(&wait->begin, i))

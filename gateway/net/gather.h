@@ -8,8 +8,8 @@
 
 struct gw_gather {
     size_t n, left;
-    struct gw_fetch *fetches; // in the order of the shards asked
-    unsigned *shards;         // their numbers in the API's placement
+    struct gw_fetch *fetches;             // in the order of the shards asked
+    unsigned *shards;                     // their numbers in the API's placement
     void (*on_done)(struct gw_gather *g); // once, when all have ended
     void *owner;
 };

@@ -6,12 +6,14 @@
 
 #include <stdlib.h>
 
-static void on_wake_up(struct gw_tcp_loop *tcp) {
+static void on_wake_up(struct gw_tcp_loop *tcp)
+{
     struct gw_loop *l = (struct gw_loop *)((char *)tcp - offsetof(struct gw_loop, tcp));
     l->core.now = clock_read();
 }
 
-static int accept_one(void *ctx, struct gw_socket *s, char remote[static GW_SOCKET_PEER]) {
+static int accept_one(void *ctx, struct gw_socket *s, char remote[static GW_SOCKET_PEER])
+{
     uv_stream_t *listener = ctx;
     int rc = gw_tcp_accept(listener->loop->data, listener, s);
     if (rc == 0)
@@ -19,7 +21,8 @@ static int accept_one(void *ctx, struct gw_socket *s, char remote[static GW_SOCK
     return rc;
 }
 
-static void on_connection(uv_stream_t *listener, int status) {
+static void on_connection(uv_stream_t *listener, int status)
+{
     struct gw_loop *l = listener->data;
     if (status != 0)
         return;
@@ -27,30 +30,35 @@ static void on_connection(uv_stream_t *listener, int status) {
     gw_client_new(&l->core, accept_one, listener);
 }
 
-static void on_tick(uv_timer_t *t) {
+static void on_tick(uv_timer_t *t)
+{
     struct gw_loop *l = t->data;
     on_wake_up(&l->tcp);
     gw_wheel_advance(&l->core.wheel, l->core.now.mono_ms);
 }
 
-static void on_audit_progress(void *ctx) {
+static void on_audit_progress(void *ctx)
+{
     struct gw_loop *l = ctx;
     uv_async_send(&l->wake);
 }
 
-static void close_listeners(struct gw_loop *l) {
+static void close_listeners(struct gw_loop *l)
+{
     for (size_t i = 0; i < l->n_listeners; i++)
         if (!uv_is_closing((uv_handle_t *)&l->listeners[i]))
             uv_close((uv_handle_t *)&l->listeners[i], NULL);
 }
 
-static void drained(struct gw_core *core) {
+static void drained(struct gw_core *core)
+{
     struct gw_loop *l = core->owner;
     if (!atomic_exchange(&l->drained, true) && l->on_drained)
         l->on_drained(l->ctx);
 }
 
-static void begin_drain(struct gw_loop *l) {
+static void begin_drain(struct gw_loop *l)
+{
     l->core.draining = true;
     close_listeners(l);
     for (struct gw_client *c = l->core.clients, *next; c; c = next) {
@@ -61,18 +69,21 @@ static void begin_drain(struct gw_loop *l) {
         drained(&l->core);
 }
 
-static void take_up(struct gw_loop *l) {
+static void take_up(struct gw_loop *l)
+{
     struct gw_generation *g = atomic_exchange(&l->next, NULL);
     if (!g)
         return;
     if (g->revocations)
         gw_core_adopt_revocations(&l->core, g->revocations);
     if (g->snapshot && gw_core_adopt(&l->core, g->snapshot) != 0)
-        log_error(l->core.shared->log, "loop %u: the new configuration could not be taken up; the old one stays", l->core.index);
+        log_error(l->core.shared->log, "loop %u: the new configuration could not be taken up; the old one stays",
+                  l->core.index);
     free(g);
 }
 
-static void on_wake(uv_async_t *a) {
+static void on_wake(uv_async_t *a)
+{
     struct gw_loop *l = a->data;
     on_wake_up(&l->tcp);
     take_up(l);
@@ -83,13 +94,15 @@ static void on_wake(uv_async_t *a) {
         uv_stop(&l->uv);
 }
 
-static void close_handle(uv_handle_t *h, void *ctx) {
+static void close_handle(uv_handle_t *h, void *ctx)
+{
     (void)ctx;
     if (!uv_is_closing(h))
         uv_close(h, NULL);
 }
 
-static void run(void *ctx) {
+static void run(void *ctx)
+{
     struct gw_loop *l = ctx;
     uv_run(&l->uv, UV_RUN_DEFAULT);
     on_wake_up(&l->tcp);
@@ -108,8 +121,9 @@ static void run(void *ctx) {
     uv_run(&l->uv, UV_RUN_DEFAULT);
 }
 
-int gw_loop_init(struct gw_loop *l, const struct gw_shared *shared, unsigned index, size_t loops, const int *fds, size_t n_fds,
-                 struct gw_snapshot *snapshot, struct gw_revocations *revocations) {
+int gw_loop_init(struct gw_loop *l, const struct gw_shared *shared, unsigned index, size_t loops, const int *fds,
+                 size_t n_fds, struct gw_snapshot *snapshot, struct gw_revocations *revocations)
+{
     *l = (struct gw_loop){ .n_listeners = 0 };
     if (uv_loop_init(&l->uv) != 0 || gw_tcp_loop_init(&l->tcp, &l->uv) != 0)
         goto fail;
@@ -129,7 +143,8 @@ int gw_loop_init(struct gw_loop *l, const struct gw_shared *shared, unsigned ind
         uv_tcp_init(&l->uv, &l->listeners[i]);
         l->listeners[i].data = l;
         l->n_listeners++;
-        if (uv_tcp_open(&l->listeners[i], fds[i]) != 0 || uv_listen((uv_stream_t *)&l->listeners[i], 1024, on_connection) != 0)
+        if (uv_tcp_open(&l->listeners[i], fds[i]) != 0 ||
+            uv_listen((uv_stream_t *)&l->listeners[i], 1024, on_connection) != 0)
             return ERR_INTERNAL;
     }
     uv_timer_start(&l->tick, on_tick, GW_WHEEL_TICK_MS, GW_WHEEL_TICK_MS);
@@ -140,12 +155,14 @@ fail:
     return ERR_NOMEM;
 }
 
-int gw_loop_start(struct gw_loop *l) {
+int gw_loop_start(struct gw_loop *l)
+{
     gw_audit_listen(l->core.shared->audit, l->core.index, on_audit_progress, l);
     return uv_thread_create(&l->thread, run, l) == 0 ? 0 : ERR_NOMEM;
 }
 
-void gw_generation_free(struct gw_generation *g) {
+void gw_generation_free(struct gw_generation *g)
+{
     if (!g)
         return;
     gw_snapshot_unref(g->snapshot);
@@ -153,7 +170,8 @@ void gw_generation_free(struct gw_generation *g) {
     free(g);
 }
 
-void gw_loop_adopt(struct gw_loop *l, struct gw_generation *g) {
+void gw_loop_adopt(struct gw_loop *l, struct gw_generation *g)
+{
     struct gw_generation *missed = atomic_exchange(&l->next, g);
     // Revocations alone must not push out a configuration that was not taken up yet: it goes along.
     if (missed && missed->snapshot && !g->snapshot) {
@@ -168,12 +186,14 @@ void gw_loop_adopt(struct gw_loop *l, struct gw_generation *g) {
     uv_async_send(&l->wake);
 }
 
-void gw_loop_drain(struct gw_loop *l) {
+void gw_loop_drain(struct gw_loop *l)
+{
     atomic_store(&l->drain, true);
     uv_async_send(&l->wake);
 }
 
-void gw_loop_stop(struct gw_loop *l) {
+void gw_loop_stop(struct gw_loop *l)
+{
     atomic_store(&l->stop, true);
     uv_async_send(&l->wake);
     uv_thread_join(&l->thread);

@@ -32,8 +32,8 @@ struct gw_loop {
 };
 
 // `fds` are listening sockets of its own (bound, with SO_REUSEPORT); they are taken over. References are taken over. 0 or an error.
-int gw_loop_init(struct gw_loop *l, const struct gw_shared *shared, unsigned index, size_t loops, const int *fds, size_t n_fds,
-                 struct gw_snapshot *snapshot, struct gw_revocations *revocations);
+int gw_loop_init(struct gw_loop *l, const struct gw_shared *shared, unsigned index, size_t loops, const int *fds,
+                 size_t n_fds, struct gw_snapshot *snapshot, struct gw_revocations *revocations);
 int gw_loop_start(struct gw_loop *l);
 // From the control thread. `g` is taken over; one that was not taken up yet is replaced.
 void gw_loop_adopt(struct gw_loop *l, struct gw_generation *g);

@@ -20,11 +20,13 @@ struct visitor {
     bool answered;
 };
 
-static void on_timer_closed(uv_handle_t *h) {
+static void on_timer_closed(uv_handle_t *h)
+{
     free(h);
 }
 
-static void leave(struct visitor *v) {
+static void leave(struct visitor *v)
+{
     if (v->timer) {
         uv_close((uv_handle_t *)v->timer, on_timer_closed);
         v->timer = NULL;
@@ -32,7 +34,8 @@ static void leave(struct visitor *v) {
     gw_socket_close(&v->socket);
 }
 
-static void answer(struct visitor *v) {
+static void answer(struct visitor *v)
+{
     struct gw_operations_state state = { 0 };
     struct buf out;
     buf_init(&out, 0);
@@ -45,17 +48,15 @@ static void answer(struct visitor *v) {
     gw_socket_shutdown(&v->socket);
 }
 
-static void on_bytes(struct gw_socket *s, struct span in) {
+static void on_bytes(struct gw_socket *s, struct span in)
+{
     struct visitor *v = s->owner;
     size_t used;
     if (v->answered)
         return;
     switch (gw_h1_feed(&v->h1, in, &used)) {
-    case GW_H1_NEED_MORE:
-        return;
-    case GW_H1_HEAD:
-        answer(v);
-        return;
+    case GW_H1_NEED_MORE: return;
+    case GW_H1_HEAD: answer(v); return;
     default: {
         struct gw_problem p = { .error = v->h1.error, .close = true };
         struct buf out;
@@ -70,31 +71,37 @@ static void on_bytes(struct gw_socket *s, struct span in) {
     }
 }
 
-static void on_end(struct gw_socket *s) {
+static void on_end(struct gw_socket *s)
+{
     leave(s->owner);
 }
 
-static void on_error(struct gw_socket *s, int why) {
+static void on_error(struct gw_socket *s, int why)
+{
     (void)why;
     leave(s->owner);
 }
 
-static void on_drained(struct gw_socket *s) {
+static void on_drained(struct gw_socket *s)
+{
     (void)s;
 }
 
-static void on_closed(struct gw_socket *s) {
+static void on_closed(struct gw_socket *s)
+{
     struct visitor *v = s->owner;
     v->listener->open--;
     arena_fini(&v->arena);
     free(v);
 }
 
-static void on_timeout(uv_timer_t *t) {
+static void on_timeout(uv_timer_t *t)
+{
     leave(t->data);
 }
 
-static void on_connection(uv_stream_t *stream, int status) {
+static void on_connection(uv_stream_t *stream, int status)
+{
     struct gw_operations_listener *o = stream->data;
     if (status != 0)
         return;
@@ -102,7 +109,12 @@ static void on_connection(uv_stream_t *stream, int status) {
     if (!v)
         return;
     v->listener = o;
-    v->socket = (struct gw_socket){ .owner = v, .on_bytes = on_bytes, .on_end = on_end, .on_error = on_error, .on_drained = on_drained, .on_closed = on_closed };
+    v->socket = (struct gw_socket){ .owner = v,
+                                    .on_bytes = on_bytes,
+                                    .on_end = on_end,
+                                    .on_error = on_error,
+                                    .on_drained = on_drained,
+                                    .on_closed = on_closed };
     arena_init(&v->arena, 1 << 20);
     gw_h1_init_server(&v->h1, &gw_h1_default_limits);
     gw_h1_begin_request(&v->h1, &v->arena, &v->request);
@@ -125,7 +137,8 @@ static void on_connection(uv_stream_t *stream, int status) {
     gw_socket_read(&v->socket, true);
 }
 
-int gw_operations_listen(struct gw_operations_listener *o, uv_loop_t *uv, int fd) {
+int gw_operations_listen(struct gw_operations_listener *o, uv_loop_t *uv, int fd)
+{
     int rc = uv_tcp_init(uv, &o->handle);
     o->handle.data = o;
     if (rc == 0)

@@ -35,8 +35,8 @@ struct process {
     uv_timer_t watch, deadline;
     uv_async_t drained;
     struct gw_operations_listener operations;
-    uint64_t look;           // fingerprint of the files that were read
-    int64_t refreshed_ms;    // when the revocations were last read
+    uint64_t look;        // fingerprint of the files that were read
+    int64_t refreshed_ms; // when the revocations were last read
     uint64_t reloads_ok, reloads_failed;
     int64_t start_s, open_ms;
     bool draining;
@@ -45,7 +45,8 @@ struct process {
 
 // ---------------------------------------------------------------------------------------------------------- words
 
-static void print_diags(struct process *p, const struct diags *diags) {
+static void print_diags(struct process *p, const struct diags *diags)
+{
     struct arena arena;
     arena_init(&arena, 0);
     for (const struct diag *d = diags->first; d; d = d->next)
@@ -55,7 +56,8 @@ static void print_diags(struct process *p, const struct diags *diags) {
     arena_fini(&arena);
 }
 
-static void set_log(struct process *p) {
+static void set_log(struct process *p)
+{
     atomic_store(&p->log.level, (int)p->snapshot->config->log.level);
     p->log.json = p->snapshot->config->log.json;
 }
@@ -63,7 +65,8 @@ static void set_log(struct process *p) {
 // --------------------------------------------------------------------------------------------------------- reload
 
 // What is fixed when the process starts; a change of it waits for the next start, and is said.
-static void warn_fixed(struct process *p, const struct gw_config *old, const struct gw_config *new) {
+static void warn_fixed(struct process *p, const struct gw_config *old, const struct gw_config *new)
+{
     const struct {
         const char *key;
         bool same;
@@ -73,7 +76,8 @@ static void warn_fixed(struct process *p, const struct gw_config *old, const str
         { "audit.sync", old->audit.sync_request == new->audit.sync_request },
         { "audit.on_full", old->audit.drop_when_full == new->audit.drop_when_full },
         { "operations.listen", span_eq(old->operations.listen.v, new->operations.listen.v) },
-        { "dpop.replay", old->dpop.replay.capacity == new->dpop.replay.capacity && old->dpop.replay.share_percent == new->dpop.replay.share_percent },
+        { "dpop.replay", old->dpop.replay.capacity == new->dpop.replay.capacity &&
+                             old->dpop.replay.share_percent == new->dpop.replay.share_percent },
         { "dpop.nonce_lifetime", old->dpop.nonce_lifetime == new->dpop.nonce_lifetime },
         { "listener.addresses", old->listener.addresses.n == new->listener.addresses.n },
     };
@@ -82,10 +86,12 @@ static void warn_fixed(struct process *p, const struct gw_config *old, const str
             log_warn(&p->log, "%.*s: %s changed; it takes effect at the next start", SPAN_FMT(new->file), fixed[i].key);
     for (size_t i = 0; i < old->listener.addresses.n && i < new->listener.addresses.n; i++)
         if (!span_eq(old->listener.addresses.v[i].v, new->listener.addresses.v[i].v))
-            log_warn(&p->log, "%.*s: listener.addresses changed; it takes effect at the next start", SPAN_FMT(new->file));
+            log_warn(&p->log, "%.*s: listener.addresses changed; it takes effect at the next start",
+                     SPAN_FMT(new->file));
 }
 
-static void publish(struct process *p, bool snapshot) {
+static void publish(struct process *p, bool snapshot)
+{
     for (size_t i = 0; i < p->n_loops; i++) {
         struct gw_generation *g = calloc(1, sizeof *g);
         if (!g) {
@@ -99,9 +105,11 @@ static void publish(struct process *p, bool snapshot) {
 }
 
 // Revocations take effect whatever becomes of the rest.
-static bool refresh_revocations(struct process *p, const struct gw_config *config, struct diags *diags) {
+static bool refresh_revocations(struct process *p, const struct gw_config *config, struct diags *diags)
+{
     struct clock_now now = clock_read();
-    struct gw_revocations *r = gw_revocations_load(config, p->revocations, p->revocations ? p->revocations->generation + 1 : 1, now.wall_ms / 1000, diags);
+    struct gw_revocations *r = gw_revocations_load(
+        config, p->revocations, p->revocations ? p->revocations->generation + 1 : 1, now.wall_ms / 1000, diags);
     if (!r)
         return false;
     gw_revocations_unref(p->revocations);
@@ -110,7 +118,8 @@ static bool refresh_revocations(struct process *p, const struct gw_config *confi
     return true;
 }
 
-static void reload(struct process *p, const char *why) {
+static void reload(struct process *p, const char *why)
+{
     struct diags diags;
     diags_init(&diags);
     int64_t now_s = clock_read().wall_ms / 1000;
@@ -129,15 +138,18 @@ static void reload(struct process *p, const char *why) {
         log_info(&p->log, "%s: configuration %llu is in force", why, (unsigned long long)fresh->generation);
     } else {
         p->reloads_failed++;
-        log_error(&p->log, "%s: the configuration was refused, number %llu stays in force; revocations, CRLs and removals were applied", why,
-                  (unsigned long long)p->snapshot->generation);
+        log_error(&p->log,
+                  "%s: the configuration was refused, number %llu stays in force; revocations, CRLs and removals were "
+                  "applied",
+                  why, (unsigned long long)p->snapshot->generation);
     }
     diags_fini(&diags);
     publish(p, fresh != NULL);
 }
 
 // How often revocations are read again although no file changed, so that keys which are still there do not count as stale.
-static int64_t refresh_interval_ms(const struct process *p) {
+static int64_t refresh_interval_ms(const struct process *p)
+{
     int64_t shortest = INT64_MAX;
     for (size_t i = 0; i < p->snapshot->config->issuers_n; i++) {
         int64_t stale = p->snapshot->config->issuers[i].max_stale;
@@ -147,7 +159,8 @@ static int64_t refresh_interval_ms(const struct process *p) {
     return shortest == INT64_MAX ? INT64_MAX : shortest / 3 > WATCH_MS ? shortest / 3 : WATCH_MS;
 }
 
-static void on_watch(uv_timer_t *t) {
+static void on_watch(uv_timer_t *t)
+{
     struct process *p = t->data;
     uint64_t look = gw_watch_look(p->snapshot->files, p->snapshot->n_files);
     if (look != p->look) {
@@ -169,11 +182,14 @@ static void on_watch(uv_timer_t *t) {
 
 // ------------------------------------------------------------------------------------------------------ readiness
 
-static struct span find_stale(struct process *p, int64_t now_s) {
+static struct span find_stale(struct process *p, int64_t now_s)
+{
     for (size_t i = 0; i < pki_issuers_count(p->snapshot->issuers); i++) {
         const struct pki_issuer *issuer = pki_issuers_at(p->snapshot->issuers, i);
-        if (pki_key_view_check(p->revocations->keys, issuer, pki_jwks_at(issuer->keys, 0)->thumbprint, now_s) == ERR_KEYS_STALE) {
-            snprintf(p->not_ready, sizeof p->not_ready, "the keys of issuer %.*s are older than max_stale", SPAN_FMT(issuer->name));
+        if (pki_key_view_check(p->revocations->keys, issuer, pki_jwks_at(issuer->keys, 0)->thumbprint, now_s) ==
+            ERR_KEYS_STALE) {
+            snprintf(p->not_ready, sizeof p->not_ready, "the keys of issuer %.*s are older than max_stale",
+                     SPAN_FMT(issuer->name));
             return span_str(p->not_ready);
         }
     }
@@ -184,7 +200,8 @@ static struct span find_stale(struct process *p, int64_t now_s) {
     return span_str(p->not_ready);
 }
 
-static struct span why_not_ready(struct process *p) {
+static struct span why_not_ready(struct process *p)
+{
     int64_t now_s = clock_read().wall_ms / 1000;
     if (p->draining)
         return SPAN("draining");
@@ -195,7 +212,8 @@ static struct span why_not_ready(struct process *p) {
     return find_stale(p, now_s);
 }
 
-static void describe(void *ctx, struct gw_operations_state *state) {
+static void describe(void *ctx, struct gw_operations_state *state)
+{
     struct process *p = ctx;
     state->loops = p->metrics;
     state->n_loops = p->n_loops;
@@ -216,13 +234,15 @@ static void describe(void *ctx, struct gw_operations_state *state) {
 
 // -------------------------------------------------------------------------------------------------------- the end
 
-static void on_deadline(uv_timer_t *t) {
+static void on_deadline(uv_timer_t *t)
+{
     struct process *p = t->data;
     log_warn(&p->log, "the drain took too long; what is left is cut");
     uv_stop(&p->uv);
 }
 
-static void on_drained(uv_async_t *a) {
+static void on_drained(uv_async_t *a)
+{
     struct process *p = a->data;
     size_t n = 0;
     for (size_t i = 0; i < p->n_loops; i++)
@@ -231,12 +251,14 @@ static void on_drained(uv_async_t *a) {
         uv_stop(&p->uv);
 }
 
-static void on_loop_drained(void *ctx) {
+static void on_loop_drained(void *ctx)
+{
     struct process *p = ctx;
     uv_async_send(&p->drained);
 }
 
-static void drain(struct process *p) {
+static void drain(struct process *p)
+{
     if (p->draining) {
         uv_stop(&p->uv);
         return;
@@ -248,25 +270,23 @@ static void drain(struct process *p) {
     uv_timer_start(&p->deadline, on_deadline, (uint64_t)p->snapshot->config->listener.timeouts.drain, 0);
 }
 
-static void on_signal(uv_signal_t *s, int number) {
+static void on_signal(uv_signal_t *s, int number)
+{
     struct process *p = s->data;
     switch (number) {
     case SIGHUP:
         reload(p, "SIGHUP");
         p->look = gw_watch_look(p->snapshot->files, p->snapshot->n_files);
         break;
-    case SIGUSR1:
-        gw_audit_reopen(p->shared.audit);
-        break;
-    default:
-        drain(p);
-        break;
+    case SIGUSR1: gw_audit_reopen(p->shared.audit); break;
+    default: drain(p); break;
     }
 }
 
 // -------------------------------------------------------------------------------------------------------- the start
 
-static void harden(void) {
+static void harden(void)
+{
     // Keys and tokens are in memory: no core dump, no ptrace by others.
     prctl(PR_SET_DUMPABLE, 0);
     setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
@@ -280,20 +300,23 @@ static void harden(void) {
 }
 
 // Whether somebody else listens there already: SO_REUSEPORT alone would let two gateways share the port without a word.
-static bool bind_one(struct process *p, const struct gw_config_text *address, bool reuse_port, int *fd) {
+static bool bind_one(struct process *p, const struct gw_config_text *address, bool reuse_port, int *fd)
+{
     const char *what = "";
     struct diags diags;
     diags_init(&diags);
     int rc = gw_tcp_bind(address->v, reuse_port, fd, &what);
     if (rc != 0) {
-        gw_config_error(p->snapshot->config, address->at, &diags, "%.*s %s; choose another or stop what listens there", SPAN_FMT(address->v), what);
+        gw_config_error(p->snapshot->config, address->at, &diags, "%.*s %s; choose another or stop what listens there",
+                        SPAN_FMT(address->v), what);
         print_diags(p, &diags);
     }
     diags_fini(&diags);
     return rc == 0;
 }
 
-static bool bind_listeners(struct process *p, int *fds) {
+static bool bind_listeners(struct process *p, int *fds)
+{
     const struct gw_config_texts *addresses = &p->snapshot->config->listener.addresses;
     for (size_t a = 0; a < addresses->n; a++) {
         int probe;
@@ -307,7 +330,8 @@ static bool bind_listeners(struct process *p, int *fds) {
     return true;
 }
 
-static bool make_shared(struct process *p) {
+static bool make_shared(struct process *p)
+{
     const struct gw_config *c = p->snapshot->config;
     pki_nonce_keys_init(&p->nonces, c->dpop.nonce_lifetime / NONCE_BUCKETS, c->dpop.nonce_lifetime);
     struct pki_replay_options replay = {
@@ -348,14 +372,16 @@ static bool make_shared(struct process *p) {
 
 // Proofs from before the start are refused, since nobody knows which were used (checklist 16), and a proof tells its time in whole
 // seconds only. So the gateway opens on a full second: whoever meets it open can make a proof that counts.
-static void await_full_second(struct process *p) {
+static void await_full_second(struct process *p)
+{
     p->open_ms = (clock_read().wall_ms / 1000 + 1) * 1000;
     for (int64_t left; (left = p->open_ms - clock_read().wall_ms) > 0;)
         uv_sleep((unsigned)left);
     p->start_s = p->open_ms / 1000;
 }
 
-static bool start_loops(struct process *p) {
+static bool start_loops(struct process *p)
+{
     size_t n_addresses = p->snapshot->config->listener.addresses.n;
     int *fds = calloc(p->n_loops * n_addresses + 1, sizeof *fds);
     p->loops = calloc(p->n_loops, sizeof *p->loops);
@@ -366,8 +392,8 @@ static bool start_loops(struct process *p) {
     ok = ok && make_shared(p);
     for (size_t i = 0; ok && i < p->n_loops; i++) {
         p->metrics[i] = &p->loops[i].metrics;
-        ok = gw_loop_init(&p->loops[i], &p->shared, (unsigned)i, p->n_loops, &fds[i * n_addresses], n_addresses, gw_snapshot_ref(p->snapshot),
-                          gw_revocations_ref(p->revocations)) == 0;
+        ok = gw_loop_init(&p->loops[i], &p->shared, (unsigned)i, p->n_loops, &fds[i * n_addresses], n_addresses,
+                          gw_snapshot_ref(p->snapshot), gw_revocations_ref(p->revocations)) == 0;
         p->loops[i].on_drained = on_loop_drained;
         p->loops[i].ctx = p;
         if (!ok)
@@ -379,7 +405,8 @@ static bool start_loops(struct process *p) {
     return ok;
 }
 
-static bool start_control(struct process *p) {
+static bool start_control(struct process *p)
+{
     static const int numbers[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
     if (uv_loop_init(&p->uv) != 0 || gw_tcp_loop_init(&p->tcp, &p->uv) != 0)
         return false;
@@ -402,7 +429,8 @@ static bool start_control(struct process *p) {
     return bind_one(p, &o->listen, false, &fd) && gw_operations_listen(&p->operations, &p->uv, fd) == 0;
 }
 
-static bool load(struct process *p) {
+static bool load(struct process *p)
+{
     struct diags diags;
     diags_init(&diags);
     p->snapshot = gw_snapshot_load(p->path, 1, clock_read().wall_ms / 1000, &diags);
@@ -412,13 +440,15 @@ static bool load(struct process *p) {
     return ok;
 }
 
-static void close_handle(uv_handle_t *h, void *ctx) {
+static void close_handle(uv_handle_t *h, void *ctx)
+{
     (void)ctx;
     if (!uv_is_closing(h))
         uv_close(h, NULL);
 }
 
-static void finish(struct process *p) {
+static void finish(struct process *p)
+{
     for (size_t i = 0; i < p->n_loops; i++)
         gw_loop_stop(&p->loops[i]);
     uint64_t lost = gw_audit_close(p->shared.audit, AUDIT_PATIENCE_MS);
@@ -438,7 +468,8 @@ static void finish(struct process *p) {
     gw_tls_process_fini();
 }
 
-int gw_process_run(const struct gw_process_options *options) {
+int gw_process_run(const struct gw_process_options *options)
+{
     struct process *p = calloc(1, sizeof *p);
     if (!p)
         return 1;

@@ -31,7 +31,7 @@ struct gw_socket {
     bool closing;
     // Bytes are borrowed for the call. The callee may close the socket inside any callback.
     void (*on_bytes)(struct gw_socket *s, struct span bytes);
-    void (*on_end)(struct gw_socket *s);           // FIN from the peer
+    void (*on_end)(struct gw_socket *s);            // FIN from the peer
     void (*on_error)(struct gw_socket *s, int why); // -errno; the socket is useless: close it
     void (*on_drained)(struct gw_socket *s);
     void (*on_closed)(struct gw_socket *s); // last callback: the memory may go
@@ -50,11 +50,13 @@ struct gw_dialler {
 #define GW_SOCKET_HIGH (256u * 1024)
 #define GW_SOCKET_LOW (64u * 1024)
 
-static inline void gw_socket_write(struct gw_socket *s, struct span bytes) {
+static inline void gw_socket_write(struct gw_socket *s, struct span bytes)
+{
     if (bytes.n > 0 && !s->closing)
         s->ops->write(s, bytes);
 }
-static inline void gw_socket_read(struct gw_socket *s, bool on) {
+static inline void gw_socket_read(struct gw_socket *s, bool on)
+{
     if (s->closing || s->reading == on)
         return;
     s->reading = on;
@@ -63,11 +65,13 @@ static inline void gw_socket_read(struct gw_socket *s, bool on) {
     else
         s->ops->read_stop(s);
 }
-static inline void gw_socket_shutdown(struct gw_socket *s) {
+static inline void gw_socket_shutdown(struct gw_socket *s)
+{
     if (!s->closing)
         s->ops->shutdown(s);
 }
-static inline void gw_socket_close(struct gw_socket *s) {
+static inline void gw_socket_close(struct gw_socket *s)
+{
     if (s->closing)
         return;
     s->closing = true;

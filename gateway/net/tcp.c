@@ -22,24 +22,28 @@ struct tcp {
     struct buf flight, waiting; // with the kernel's queue; behind it
 };
 
-int gw_tcp_loop_init(struct gw_tcp_loop *l, uv_loop_t *uv) {
+int gw_tcp_loop_init(struct gw_tcp_loop *l, uv_loop_t *uv)
+{
     *l = (struct gw_tcp_loop){ .uv = uv, .read_buffer = malloc(GW_TCP_READ) };
     uv->data = l;
     return l->read_buffer ? 0 : -ENOMEM;
 }
 
-void gw_tcp_loop_fini(struct gw_tcp_loop *l) {
+void gw_tcp_loop_fini(struct gw_tcp_loop *l)
+{
     free(l->read_buffer);
     l->read_buffer = NULL;
 }
 
-static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *out) {
+static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *out)
+{
     (void)suggested;
     struct gw_tcp_loop *l = h->loop->data;
     *out = uv_buf_init(l->read_buffer, GW_TCP_READ);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b) {
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
+{
     struct tcp *t = stream->data;
     if (n == 0)
         return;
@@ -59,13 +63,15 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b) {
 
 static void flush(struct tcp *t);
 
-static void on_shutdown(uv_shutdown_t *req, int status) {
+static void on_shutdown(uv_shutdown_t *req, int status)
+{
     (void)status;
     struct tcp *t = req->data;
     t->shut = true;
 }
 
-static void on_written(uv_write_t *req, int status) {
+static void on_written(uv_write_t *req, int status)
+{
     struct tcp *t = req->data;
     struct gw_socket *s = t->s;
     t->writing = false;
@@ -86,7 +92,8 @@ static void on_written(uv_write_t *req, int status) {
     }
 }
 
-static void flush(struct tcp *t) {
+static void flush(struct tcp *t)
+{
     if (t->writing)
         return;
     if (buf_len(&t->waiting) == 0) {
@@ -112,7 +119,8 @@ static void flush(struct tcp *t) {
     buf_fini(&t->flight);
 }
 
-static void tcp_write(struct gw_socket *s, struct span bytes) {
+static void tcp_write(struct gw_socket *s, struct span bytes)
+{
     struct tcp *t = s->impl;
     if (t->shutting)
         return;
@@ -137,23 +145,27 @@ static void tcp_write(struct gw_socket *s, struct span bytes) {
     flush(t);
 }
 
-static void tcp_read_start(struct gw_socket *s) {
+static void tcp_read_start(struct gw_socket *s)
+{
     struct tcp *t = s->impl;
     uv_read_start((uv_stream_t *)&t->handle, on_alloc, on_read);
 }
 
-static void tcp_read_stop(struct gw_socket *s) {
+static void tcp_read_stop(struct gw_socket *s)
+{
     struct tcp *t = s->impl;
     uv_read_stop((uv_stream_t *)&t->handle);
 }
 
-static void tcp_shutdown(struct gw_socket *s) {
+static void tcp_shutdown(struct gw_socket *s)
+{
     struct tcp *t = s->impl;
     t->shutting = true;
     flush(t);
 }
 
-static void on_closed(uv_handle_t *h) {
+static void on_closed(uv_handle_t *h)
+{
     struct tcp *t = h->data;
     struct gw_socket *s = t->s;
     buf_fini(&t->flight);
@@ -163,7 +175,8 @@ static void on_closed(uv_handle_t *h) {
     s->on_closed(s);
 }
 
-static void tcp_close(struct gw_socket *s) {
+static void tcp_close(struct gw_socket *s)
+{
     struct tcp *t = s->impl;
     s->reading = false;
     if (t->lookup) {
@@ -182,7 +195,8 @@ static const struct gw_socket_ops ops = {
     .close = tcp_close,
 };
 
-static struct tcp *tcp_new(struct gw_tcp_loop *l, struct gw_socket *s) {
+static struct tcp *tcp_new(struct gw_tcp_loop *l, struct gw_socket *s)
+{
     struct tcp *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
@@ -196,18 +210,21 @@ static struct tcp *tcp_new(struct gw_tcp_loop *l, struct gw_socket *s) {
     return t;
 }
 
-static void attach(struct tcp *t) {
+static void attach(struct tcp *t)
+{
     t->s->ops = &ops;
     t->s->impl = t;
     t->s->queued = 0;
     t->s->congested = t->s->reading = t->s->closing = false;
 }
 
-static void on_discarded(uv_handle_t *h) {
+static void on_discarded(uv_handle_t *h)
+{
     free(h->data);
 }
 
-int gw_tcp_accept(struct gw_tcp_loop *l, uv_stream_t *listener, struct gw_socket *s) {
+int gw_tcp_accept(struct gw_tcp_loop *l, uv_stream_t *listener, struct gw_socket *s)
+{
     struct tcp *t = tcp_new(l, s);
     if (!t)
         return UV_ENOMEM;
@@ -221,7 +238,8 @@ int gw_tcp_accept(struct gw_tcp_loop *l, uv_stream_t *listener, struct gw_socket
     return 0;
 }
 
-static void on_connect(uv_connect_t *req, int status) {
+static void on_connect(uv_connect_t *req, int status)
+{
     struct tcp *t = req->data;
     if (t->s->closing)
         return;
@@ -232,12 +250,14 @@ static void on_connect(uv_connect_t *req, int status) {
     t->on_connected(t->s, status == 0 ? NULL : uv_strerror(status));
 }
 
-static int connect_to(struct tcp *t, const struct sockaddr *addr) {
+static int connect_to(struct tcp *t, const struct sockaddr *addr)
+{
     t->connect.data = t;
     return uv_tcp_connect(&t->connect, &t->handle, addr, on_connect);
 }
 
-static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res) {
+static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
+{
     struct tcp *t = req->data;
     free(req);
     if (t) {
@@ -250,7 +270,8 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
     uv_freeaddrinfo(res);
 }
 
-static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port, gw_on_connected on_connected) {
+static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port, gw_on_connected on_connected)
+{
     struct gw_tcp_loop *l = ctx;
     struct tcp *t = tcp_new(l, s);
     if (!t)
@@ -259,7 +280,8 @@ static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port,
     t->port = port;
     struct sockaddr_storage addr;
     int rc;
-    if (uv_ip4_addr(host, port, (struct sockaddr_in *)&addr) == 0 || uv_ip6_addr(host, port, (struct sockaddr_in6 *)&addr) == 0) {
+    if (uv_ip4_addr(host, port, (struct sockaddr_in *)&addr) == 0 ||
+        uv_ip6_addr(host, port, (struct sockaddr_in6 *)&addr) == 0) {
         rc = connect_to(t, (const struct sockaddr *)&addr);
     } else {
         char service[8];
@@ -283,11 +305,13 @@ static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port,
     return 0;
 }
 
-struct gw_dialler gw_tcp_dialler(struct gw_tcp_loop *l) {
+struct gw_dialler gw_tcp_dialler(struct gw_tcp_loop *l)
+{
     return (struct gw_dialler){ dial, l };
 }
 
-void gw_tcp_peer(const struct gw_socket *s, char out[static GW_SOCKET_PEER]) {
+void gw_tcp_peer(const struct gw_socket *s, char out[static GW_SOCKET_PEER])
+{
     const struct tcp *t = s->impl;
     struct sockaddr_storage addr;
     int n = sizeof addr;
@@ -300,12 +324,14 @@ void gw_tcp_peer(const struct gw_socket *s, char out[static GW_SOCKET_PEER]) {
         uv_ip6_name((const struct sockaddr_in6 *)&addr, host, sizeof host);
     else
         uv_ip4_name((const struct sockaddr_in *)&addr, host, sizeof host);
-    uint16_t port = ntohs(v6 ? ((const struct sockaddr_in6 *)&addr)->sin6_port : ((const struct sockaddr_in *)&addr)->sin_port);
+    uint16_t port =
+        ntohs(v6 ? ((const struct sockaddr_in6 *)&addr)->sin6_port : ((const struct sockaddr_in *)&addr)->sin_port);
     snprintf(out, GW_SOCKET_PEER, v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
 }
 
 // Splits at the last colon; brackets around an IPv6 address are taken off.
-static bool split_address(struct span address, char host[static 256], char port[static 6]) {
+static bool split_address(struct span address, char host[static 256], char port[static 6])
+{
     size_t colon = address.n;
     while (colon > 0 && address.p[colon - 1] != ':')
         colon--;
@@ -324,7 +350,8 @@ static bool split_address(struct span address, char host[static 256], char port[
     return true;
 }
 
-int gw_tcp_bind(struct span address, bool reuse_port, int *fd, const char **what) {
+int gw_tcp_bind(struct span address, bool reuse_port, int *fd, const char **what)
+{
     char host[256], port[6];
     if (!split_address(address, host, port)) {
         *what = "is not host:port";
@@ -338,7 +365,8 @@ int gw_tcp_bind(struct span address, bool reuse_port, int *fd, const char **what
     int rc = 0, one = 1;
     int s = socket(res->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s < 0 || setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        (reuse_port && setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) != 0) || bind(s, res->ai_addr, res->ai_addrlen) != 0) {
+        (reuse_port && setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) != 0) ||
+        bind(s, res->ai_addr, res->ai_addrlen) != 0) {
         rc = -errno;
         *what = rc == -EADDRINUSE ? "is in use by another process" : strerror(-rc);
     }

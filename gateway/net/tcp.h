@@ -13,7 +13,7 @@
 // What a thread's sockets share; `uv->data` points to it.
 struct gw_tcp_loop {
     uv_loop_t *uv;
-    char *read_buffer; // GW_TCP_READ bytes
+    char *read_buffer;                      // GW_TCP_READ bytes
     void (*on_wake)(struct gw_tcp_loop *l); // before each batch of bytes: the owner reads the clock here
 };
 

@@ -9,7 +9,7 @@ enum state { CONNECTING, HANDSHAKE, BUSY, IDLE, CLOSING };
 struct gw_upstream {
     struct gw_socket socket;
     struct gw_pool *pool;
-    struct gw_call *call; // NULL when idle or closing
+    struct gw_call *call;            // NULL when idle or closing
     struct gw_upstream *next, *prev; // among the idle
     struct gw_deadline deadline;
     struct gw_tls_engine tls;
@@ -21,7 +21,8 @@ struct gw_upstream {
     bool ended; // the shard closed its side; acted upon when what it sent before was taken
 };
 
-static void close_upstream(struct gw_upstream *u) {
+static void close_upstream(struct gw_upstream *u)
+{
     if (u->state == CLOSING)
         return;
     if (u->state == IDLE) {
@@ -40,15 +41,18 @@ static void close_upstream(struct gw_upstream *u) {
     gw_socket_close(&u->socket);
 }
 
-static int64_t now_s(const struct gw_upstream *u) {
+static int64_t now_s(const struct gw_upstream *u)
+{
     return u->pool->now->wall_ms / 1000;
 }
 
-static void due_in(struct gw_upstream *u, int64_t ms) {
+static void due_in(struct gw_upstream *u, int64_t ms)
+{
     gw_deadline_set(u->pool->wheel, &u->deadline, u->pool->now->mono_ms + ms);
 }
 
-static void flush_tls(struct gw_upstream *u) {
+static void flush_tls(struct gw_upstream *u)
+{
     struct span out = gw_tls_output(&u->tls);
     if (out.n == 0)
         return;
@@ -59,7 +63,8 @@ static void flush_tls(struct gw_upstream *u) {
 static void attempt(struct gw_call *c);
 
 // The call leaves its connection, which ends; then either another attempt or the end of the call.
-static void fail(struct gw_upstream *u, int err, const char *what) {
+static void fail(struct gw_upstream *u, int err, const char *what)
+{
     struct gw_call *c = u->call;
     enum state state = u->state;
     bool stale = u->reused && !u->heard;
@@ -68,7 +73,8 @@ static void fail(struct gw_upstream *u, int err, const char *what) {
         return;
     c->upstream = NULL;
     bool nothing_sent = state == CONNECTING || state == HANDSHAKE;
-    if ((nothing_sent && c->attempts < c->pool->config->n_endpoints) || (state == BUSY && stale && c->may_retry && err != ERR_SHARD_TIMEOUT)) {
+    if ((nothing_sent && c->attempts < c->pool->config->n_endpoints) ||
+        (state == BUSY && stale && c->may_retry && err != ERR_SHARD_TIMEOUT)) {
         if (!nothing_sent)
             gw_count(c->pool->metrics, GW_METRIC_UPSTREAM_RETRIED, 1);
         c->sent = false;
@@ -81,29 +87,27 @@ static void fail(struct gw_upstream *u, int err, const char *what) {
     c->on_failed(c, err, what);
 }
 
-static void on_due(struct gw_deadline *d) {
+static void on_due(struct gw_deadline *d)
+{
     struct gw_upstream *u = (struct gw_upstream *)((char *)d - offsetof(struct gw_upstream, deadline));
     switch (u->state) {
     case CONNECTING:
-    case HANDSHAKE:
-        fail(u, ERR_SHARD_CONNECT, "timed out while connecting");
-        break;
+    case HANDSHAKE: fail(u, ERR_SHARD_CONNECT, "timed out while connecting"); break;
     case BUSY:
         if (u->call->paused) { // our client is slow, not the shard
             due_in(u, u->pool->config->idle_ms);
             break;
         }
-        fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_TIMEOUT, u->call->answered ? "the answer stalled" : "no answer in time");
+        fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_TIMEOUT,
+             u->call->answered ? "the answer stalled" : "no answer in time");
         break;
-    case IDLE:
-        close_upstream(u);
-        break;
-    case CLOSING:
-        break;
+    case IDLE: close_upstream(u); break;
+    case CLOSING: break;
     }
 }
 
-static void begin_call(struct gw_upstream *u) {
+static void begin_call(struct gw_upstream *u)
+{
     struct gw_call *c = u->call;
     u->state = BUSY;
     u->heard = false;
@@ -117,10 +121,12 @@ static void begin_call(struct gw_upstream *u) {
 static void serve_waiting(struct gw_pool *p);
 
 // The answer is whole. Kept only when nothing speaks against it.
-static void end_call(struct gw_upstream *u, bool surplus) {
+static void end_call(struct gw_upstream *u, bool surplus)
+{
     struct gw_call *c = u->call;
     struct gw_pool *p = u->pool;
-    bool keep = c->sent && c->response.keep_alive && !surplus && !p->retired && p->n_idle < p->config->max_idle && !u->socket.congested;
+    bool keep = c->sent && c->response.keep_alive && !surplus && !p->retired && p->n_idle < p->config->max_idle &&
+                !u->socket.congested;
     u->call = NULL;
     c->upstream = NULL;
     c->started = false;
@@ -142,7 +148,8 @@ static void end_call(struct gw_upstream *u, bool surplus) {
 }
 
 // Feeds plaintext to the parser until it is used up, the call pauses, or the connection has no call any more. Returns what was consumed.
-static size_t take(struct gw_upstream *u, struct span in) {
+static size_t take(struct gw_upstream *u, struct span in)
+{
     size_t used = 0;
     while (u->state == BUSY && !u->call->paused) {
         size_t n = 0;
@@ -150,23 +157,15 @@ static size_t take(struct gw_upstream *u, struct span in) {
         enum gw_h1_event event = gw_h1_feed(&u->h1, span_sub(in, used, in.n), &n);
         used += n;
         switch (event) {
-        case GW_H1_NEED_MORE:
-            return used;
-        case GW_H1_INTERIM:
-            break;
+        case GW_H1_NEED_MORE: return used;
+        case GW_H1_INTERIM: break;
         case GW_H1_HEAD:
             c->answered = true;
             c->on_head(c, &c->response);
             break;
-        case GW_H1_BODY:
-            c->on_body(c, u->h1.body);
-            break;
-        case GW_H1_END:
-            end_call(u, used < in.n);
-            return used;
-        case GW_H1_ERROR:
-            fail(u, u->h1.error, u->h1.what);
-            return used;
+        case GW_H1_BODY: c->on_body(c, u->h1.body); break;
+        case GW_H1_END: end_call(u, used < in.n); return used;
+        case GW_H1_ERROR: fail(u, u->h1.error, u->h1.what); return used;
         }
     }
     return used;
@@ -175,7 +174,8 @@ static size_t take(struct gw_upstream *u, struct span in) {
 static void finish_input(struct gw_upstream *u);
 
 // Plaintext arrived or a pause ended.
-static void receive(struct gw_upstream *u, struct span in) {
+static void receive(struct gw_upstream *u, struct span in)
+{
     if (u->pumping) { // a callback below us paused and resumed: the bytes wait in `held`
         buf_append(&u->held, in);
         return;
@@ -199,6 +199,8 @@ static void receive(struct gw_upstream *u, struct span in) {
             return;
         }
     }
+    if (u->state == BUSY && u->call->answered && u->call->on_lull)
+        u->call->on_lull(u->call);
     u->pumping = false;
     if (u->state != BUSY)
         return;
@@ -208,18 +210,18 @@ static void receive(struct gw_upstream *u, struct span in) {
         gw_socket_read(&u->socket, !u->call->paused);
 }
 
-static void finish_input(struct gw_upstream *u) {
+static void finish_input(struct gw_upstream *u)
+{
     if (u->state == BUSY) {
         u->ended = true;
         if (u->call->paused)
             return;
         switch (gw_h1_eof(&u->h1)) {
-        case GW_H1_END:
-            end_call(u, true);
-            return;
+        case GW_H1_END: end_call(u, true); return;
         case GW_H1_NEED_MORE:
         default:
-            fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_ANSWER, "the shard closed the connection before its answer was whole");
+            fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_ANSWER,
+                 "the shard closed the connection before its answer was whole");
             return;
         }
     }
@@ -229,12 +231,14 @@ static void finish_input(struct gw_upstream *u) {
         close_upstream(u);
 }
 
-static void hear(struct gw_upstream *u) {
+static void hear(struct gw_upstream *u)
+{
     u->heard = true;
     due_in(u, u->pool->config->idle_ms);
 }
 
-static void receive_tls(struct gw_upstream *u, struct span in) {
+static void receive_tls(struct gw_upstream *u, struct span in)
+{
     int err = gw_tls_feed(&u->tls, in, now_s(u));
     flush_tls(u);
     if (err == 0 && u->state == HANDSHAKE && u->tls.state == GW_TLS_OPEN)
@@ -257,11 +261,13 @@ static void receive_tls(struct gw_upstream *u, struct span in) {
         close_upstream(u);
 }
 
-static struct gw_upstream *of(struct gw_socket *s) {
+static struct gw_upstream *of(struct gw_socket *s)
+{
     return s->owner;
 }
 
-static void on_bytes(struct gw_socket *s, struct span in) {
+static void on_bytes(struct gw_socket *s, struct span in)
+{
     struct gw_upstream *u = of(s);
     if (u->secure) {
         // Session tickets come whenever the server likes, on an idle connection too.
@@ -274,7 +280,8 @@ static void on_bytes(struct gw_socket *s, struct span in) {
     }
 }
 
-static void on_end(struct gw_socket *s) {
+static void on_end(struct gw_socket *s)
+{
     struct gw_upstream *u = of(s);
     if (u->secure && gw_tls_feed_eof(&u->tls) != 0 && u->state == BUSY) {
         // Without close_notify the end may be an attacker's; only a length or the last chunk can end an answer then.
@@ -284,7 +291,8 @@ static void on_end(struct gw_socket *s) {
     finish_input(u);
 }
 
-static void on_error(struct gw_socket *s, int why) {
+static void on_error(struct gw_socket *s, int why)
+{
     struct gw_upstream *u = of(s);
     (void)why;
     if (u->state == CONNECTING || u->state == HANDSHAKE)
@@ -293,13 +301,15 @@ static void on_error(struct gw_socket *s, int why) {
         fail(u, u->call && u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_ANSWER, "the connection broke");
 }
 
-static void on_drained(struct gw_socket *s) {
+static void on_drained(struct gw_socket *s)
+{
     struct gw_upstream *u = of(s);
     if (u->state == BUSY && u->call->on_drained)
         u->call->on_drained(u->call);
 }
 
-static void on_closed(struct gw_socket *s) {
+static void on_closed(struct gw_socket *s)
+{
     struct gw_upstream *u = of(s);
     struct gw_pool *p = u->pool;
     if (u->secure)
@@ -314,7 +324,8 @@ static void on_closed(struct gw_socket *s) {
         serve_waiting(p);
 }
 
-static void on_connected(struct gw_socket *s, const char *why) {
+static void on_connected(struct gw_socket *s, const char *why)
+{
     struct gw_upstream *u = of(s);
     if (why) {
         fail(u, ERR_SHARD_CONNECT, why);
@@ -337,14 +348,20 @@ static void on_connected(struct gw_socket *s, const char *why) {
 }
 
 // Opens a connection for the call. 0, or an error that leaves nothing behind.
-static int open_upstream(struct gw_pool *p, struct gw_call *c) {
+static int open_upstream(struct gw_pool *p, struct gw_call *c)
+{
     struct gw_upstream *u = calloc(1, sizeof *u);
     if (!u)
         return ERR_NOMEM;
     u->pool = p;
     u->call = c;
     u->deadline.on_due = on_due;
-    u->socket = (struct gw_socket){ .owner = u, .on_bytes = on_bytes, .on_end = on_end, .on_error = on_error, .on_drained = on_drained, .on_closed = on_closed };
+    u->socket = (struct gw_socket){ .owner = u,
+                                    .on_bytes = on_bytes,
+                                    .on_end = on_end,
+                                    .on_error = on_error,
+                                    .on_drained = on_drained,
+                                    .on_closed = on_closed };
     gw_h1_init_client(&u->h1, p->config->limits);
     buf_init(&u->held, 0);
     u->endpoint = p->next_endpoint++ % p->config->n_endpoints;
@@ -363,7 +380,8 @@ static int open_upstream(struct gw_pool *p, struct gw_call *c) {
     return 0;
 }
 
-static void unqueue(struct gw_call *c) {
+static void unqueue(struct gw_call *c)
+{
     struct gw_pool *p = c->pool;
     struct gw_call **link = &p->waiting;
     while (*link != c)
@@ -376,14 +394,16 @@ static void unqueue(struct gw_call *c) {
     gw_deadline_remove(&c->deadline);
 }
 
-static void on_waited(struct gw_deadline *d) {
+static void on_waited(struct gw_deadline *d)
+{
     struct gw_call *c = (struct gw_call *)((char *)d - offsetof(struct gw_call, deadline));
     unqueue(c);
     c->started = false;
     c->on_failed(c, ERR_SHARD_BUSY, "no connection became free in time");
 }
 
-static void attempt(struct gw_call *c) {
+static void attempt(struct gw_call *c)
+{
     struct gw_pool *p = c->pool;
     // A second try never rides on another old connection, which may be just as dead.
     if (p->idle && c->attempts == 0) {
@@ -422,7 +442,8 @@ static void attempt(struct gw_call *c) {
     c->on_failed(c, err, NULL);
 }
 
-static void serve_waiting(struct gw_pool *p) {
+static void serve_waiting(struct gw_pool *p)
+{
     while (p->waiting && (p->idle || p->open < p->config->max_connections)) {
         struct gw_call *c = p->waiting;
         unqueue(c);
@@ -430,13 +451,15 @@ static void serve_waiting(struct gw_pool *p) {
     }
 }
 
-void gw_pool_init(struct gw_pool *p, const struct gw_pool_config *config, struct gw_dialler dialler, struct gw_wheel *wheel, const struct clock_now *now,
-                  struct gw_metrics *metrics) {
+void gw_pool_init(struct gw_pool *p, const struct gw_pool_config *config, struct gw_dialler dialler,
+                  struct gw_wheel *wheel, const struct clock_now *now, struct gw_metrics *metrics)
+{
     *p = (struct gw_pool){ .config = config, .dialler = dialler, .wheel = wheel, .now = now, .metrics = metrics };
     p->waiting_end = &p->waiting;
 }
 
-void gw_pool_retire(struct gw_pool *p) {
+void gw_pool_retire(struct gw_pool *p)
+{
     p->retired = true;
     while (p->idle)
         close_upstream(p->idle);
@@ -444,7 +467,8 @@ void gw_pool_retire(struct gw_pool *p) {
         p->on_empty(p);
 }
 
-void gw_call_start(struct gw_call *c) {
+void gw_call_start(struct gw_call *c)
+{
     assert(!c->started);
     c->started = true;
     c->sent = c->paused = c->answered = c->in_queue = false;
@@ -453,7 +477,8 @@ void gw_call_start(struct gw_call *c) {
     attempt(c);
 }
 
-void gw_call_write(struct gw_call *c, struct span bytes) {
+void gw_call_write(struct gw_call *c, struct span bytes)
+{
     struct gw_upstream *u = c->upstream;
     if (!u || u->state != BUSY)
         return;
@@ -470,17 +495,20 @@ void gw_call_write(struct gw_call *c, struct span bytes) {
     }
 }
 
-void gw_call_sent(struct gw_call *c) {
+void gw_call_sent(struct gw_call *c)
+{
     c->sent = true;
     if (c->upstream && c->upstream->state == BUSY)
         due_in(c->upstream, c->pool->config->first_byte_ms);
 }
 
-bool gw_call_congested(const struct gw_call *c) {
+bool gw_call_congested(const struct gw_call *c)
+{
     return c->upstream && c->upstream->socket.congested;
 }
 
-void gw_call_pause(struct gw_call *c, bool pause) {
+void gw_call_pause(struct gw_call *c, bool pause)
+{
     struct gw_upstream *u = c->upstream;
     if (c->paused == pause)
         return;
@@ -499,7 +527,8 @@ void gw_call_pause(struct gw_call *c, bool pause) {
         receive_tls(u, span_of("", 0));
 }
 
-void gw_call_abort(struct gw_call *c) {
+void gw_call_abort(struct gw_call *c)
+{
     if (c->in_queue)
         unqueue(c);
     if (c->upstream) {

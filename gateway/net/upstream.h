@@ -24,10 +24,10 @@
 struct gw_pool_config {
     const struct gw_endpoint *endpoints;
     size_t n_endpoints;
-    struct gw_tls_context *tls;         // NULL: plain
-    const struct gw_tls_trust *trust;   // with tls
-    const struct gw_tls_target *target; // with tls
-    const struct gw_h1_limits *limits;  // of responses
+    struct gw_tls_context *tls;                          // NULL: plain
+    const struct gw_tls_trust *trust;                    // with tls
+    const struct gw_tls_target *target;                  // with tls
+    const struct gw_h1_limits *limits;                   // of responses
     int64_t connect_ms, first_byte_ms, idle_ms, keep_ms; // keep: how long an unused connection stays
     size_t max_connections, max_idle, max_waiting;
 };
@@ -59,9 +59,10 @@ struct gw_call {
     void (*on_ready)(struct gw_call *c);
     void (*on_head)(struct gw_call *c, const struct gw_response *r);
     void (*on_body)(struct gw_call *c, struct span piece); // borrowed
+    void (*on_lull)(struct gw_call *c); // what had come so far was handed over, and the answer goes on; may be NULL
     void (*on_end)(struct gw_call *c);
     void (*on_failed)(struct gw_call *c, int err, const char *what); // `what` static, may be NULL
-    void (*on_drained)(struct gw_call *c); // after gw_call_congested
+    void (*on_drained)(struct gw_call *c);                           // after gw_call_congested
 
     // The pool's own.
     struct gw_upstream *upstream;
@@ -73,8 +74,8 @@ struct gw_call {
     struct gw_response response;
 };
 
-void gw_pool_init(struct gw_pool *p, const struct gw_pool_config *config, struct gw_dialler dialler, struct gw_wheel *wheel, const struct clock_now *now,
-                  struct gw_metrics *metrics);
+void gw_pool_init(struct gw_pool *p, const struct gw_pool_config *config, struct gw_dialler dialler,
+                  struct gw_wheel *wheel, const struct clock_now *now, struct gw_metrics *metrics);
 // Closes idle connections, and the others when their calls end. on_empty comes at once if there are none.
 void gw_pool_retire(struct gw_pool *p);
 

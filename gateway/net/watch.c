@@ -5,7 +5,8 @@
 
 #include <sys/stat.h>
 
-uint64_t gw_watch_look(const char *const *files, size_t n) {
+uint64_t gw_watch_look(const char *const *files, size_t n)
+{
     static const uint64_t key[2] = { 0x73616c6c79706f72, 0x7400000000000000 }; // no secret: nobody gains by a collision
     uint64_t sum = 0;
     for (size_t i = 0; i < n; i++) {

@@ -3,11 +3,13 @@
 
 #include <stddef.h>
 
-void gw_wheel_init(struct gw_wheel *w, int64_t mono_ms) {
+void gw_wheel_init(struct gw_wheel *w, int64_t mono_ms)
+{
     *w = (struct gw_wheel){ .tick = mono_ms / GW_WHEEL_TICK_MS };
 }
 
-static void file(struct gw_wheel *w, struct gw_deadline *d, int64_t due_ms) {
+static void file(struct gw_wheel *w, struct gw_deadline *d, int64_t due_ms)
+{
     // Rounded up, so that a slot is never served before its entries are due, and never into a tick already served.
     int64_t tick = (due_ms + GW_WHEEL_TICK_MS - 1) / GW_WHEEL_TICK_MS;
     if (tick <= w->tick)
@@ -24,7 +26,8 @@ static void file(struct gw_wheel *w, struct gw_deadline *d, int64_t due_ms) {
     *slot = d;
 }
 
-void gw_deadline_remove(struct gw_deadline *d) {
+void gw_deadline_remove(struct gw_deadline *d)
+{
     if (!d->link)
         return;
     *d->link = d->next;
@@ -34,7 +37,8 @@ void gw_deadline_remove(struct gw_deadline *d) {
     d->next = NULL;
 }
 
-void gw_deadline_set(struct gw_wheel *w, struct gw_deadline *d, int64_t due_ms) {
+void gw_deadline_set(struct gw_wheel *w, struct gw_deadline *d, int64_t due_ms)
+{
     d->due_ms = due_ms;
     if (d->link && due_ms >= d->filed_ms)
         return;
@@ -42,7 +46,8 @@ void gw_deadline_set(struct gw_wheel *w, struct gw_deadline *d, int64_t due_ms) 
     file(w, d, due_ms);
 }
 
-void gw_wheel_advance(struct gw_wheel *w, int64_t mono_ms) {
+void gw_wheel_advance(struct gw_wheel *w, int64_t mono_ms)
+{
     int64_t now_tick = mono_ms / GW_WHEEL_TICK_MS;
     // After a long sleep one whole turn visits every slot; more would visit them twice.
     if (now_tick > w->tick + GW_WHEEL_SLOTS)

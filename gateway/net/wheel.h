@@ -11,9 +11,9 @@
 #define GW_WHEEL_TICK_MS 50
 
 struct gw_deadline {
-    struct gw_deadline *next, **link; // link == NULL: not filed
-    int64_t due_ms;                   // monotonic; INT64_MAX: none at present
-    int64_t filed_ms;                 // the due time of the slot it stands in
+    struct gw_deadline *next, **link;      // link == NULL: not filed
+    int64_t due_ms;                        // monotonic; INT64_MAX: none at present
+    int64_t filed_ms;                      // the due time of the slot it stands in
     void (*on_due)(struct gw_deadline *d); // called unfiled; may set again or free its owner
 };
 
@@ -26,7 +26,10 @@ void gw_wheel_init(struct gw_wheel *w, int64_t mono_ms);
 // `d` must be zeroed, with on_due set, before its first use.
 void gw_deadline_set(struct gw_wheel *w, struct gw_deadline *d, int64_t due_ms);
 // Stays filed until its slot comes round; costs one store.
-static inline void gw_deadline_clear(struct gw_deadline *d) { d->due_ms = INT64_MAX; }
+static inline void gw_deadline_clear(struct gw_deadline *d)
+{
+    d->due_ms = INT64_MAX;
+}
 // Must be called before the owner is freed.
 void gw_deadline_remove(struct gw_deadline *d);
 // Calls on_due for everything due at `mono_ms`.

@@ -11,12 +11,14 @@
 #define ACCOUNT_MAX (4u << 20)
 
 // RFC 7638 and RFC 8705 thumbprints are base64url everywhere a person meets them.
-static struct span thumbprint(struct arena *a, const uint8_t hash[static 32]) {
+static struct span thumbprint(struct arena *a, const uint8_t hash[static 32])
+{
     char *p = arena_alloc(a, BASE64URL_ENCODED(32) + 1);
     return p ? span_of(p, base64url_encode(span_of(hash, 32), p)) : SPAN_NONE;
 }
 
-static void add_identity(struct gw_exchange *x, struct gw_audit_record *r) {
+static void add_identity(struct gw_exchange *x, struct gw_audit_record *r)
+{
     if (!x->peer)
         return;
     r->workload = x->peer->identity.spiffe_id;
@@ -24,7 +26,8 @@ static void add_identity(struct gw_exchange *x, struct gw_audit_record *r) {
     r->certificate_sha256 = thumbprint(&x->arena, x->peer->identity.leaf_sha256);
 }
 
-static void add_token(struct gw_exchange *x, struct gw_audit_record *r) {
+static void add_token(struct gw_exchange *x, struct gw_audit_record *r)
+{
     if (!x->token)
         return;
     r->subject = x->token->subject;
@@ -35,7 +38,8 @@ static void add_token(struct gw_exchange *x, struct gw_audit_record *r) {
         r->proof_thumbprint = thumbprint(&x->arena, x->proof.jkt);
 }
 
-static void add_meaning(struct gw_exchange *x, struct gw_audit_record *r) {
+static void add_meaning(struct gw_exchange *x, struct gw_audit_record *r)
+{
     if (!x->meant)
         return;
     const struct gw_api_meaning *m = &x->meaning;
@@ -53,7 +57,8 @@ static void add_meaning(struct gw_exchange *x, struct gw_audit_record *r) {
 }
 
 // One request as it was evaluated, in the form that `policy authorize --request` reads; several as an array of them.
-static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, struct buf *requests, struct buf *errors) {
+static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, struct buf *requests, struct buf *errors)
+{
     size_t n_policies = 0, n_failures = 0;
     for (size_t i = 0; i < x->n_decisions; i++) {
         n_policies += x->decisions[i].answer.n_determining;
@@ -92,7 +97,9 @@ static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, stru
         r->inputs = buf_span(requests);
 }
 
-static void add_latencies(struct gw_exchange *x, struct gw_audit_record *r, struct gw_audit_latency latencies[static GW_STAGE_COUNT + 2]) {
+static void add_latencies(struct gw_exchange *x, struct gw_audit_record *r,
+                          struct gw_audit_latency latencies[static GW_STAGE_COUNT + 2])
+{
     for (unsigned i = 0; i < GW_STAGE_COUNT; i++)
         if (x->stage_ns[i] > 0)
             latencies[r->latencies_n++] = (struct gw_audit_latency){ gw_stage_name(i), x->stage_ns[i] / 1000 };
@@ -103,18 +110,21 @@ static void add_latencies(struct gw_exchange *x, struct gw_audit_record *r, stru
     r->latencies = latencies;
 }
 
-static struct span shard_names(struct gw_exchange *x) {
+static struct span shard_names(struct gw_exchange *x)
+{
     struct span all = SPAN_NONE;
     if (x->verdict != GW_ALLOW || !x->meant)
         return all;
     const struct gw_placement *p = &x->snapshot->apis[x->api].placement;
     for (unsigned i = 0; i < p->n_names; i++)
         if (gw_shard_set_has(&x->shards, i))
-            all = span_is_none(all) ? p->names[i] : arena_printf(&x->arena, "%.*s,%.*s", SPAN_FMT(all), SPAN_FMT(p->names[i]));
+            all = span_is_none(all) ? p->names[i]
+                                    : arena_printf(&x->arena, "%.*s,%.*s", SPAN_FMT(all), SPAN_FMT(p->names[i]));
     return all;
 }
 
-bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out) {
+bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
+{
     struct gw_audit_record r = {
         .kind = kind,
         .wall_ms = x->now.wall_ms,
@@ -150,7 +160,10 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
     return ok;
 }
 
-bool gw_account_handshake(int64_t wall_ms, const char *remote, int err, const char *detail, struct buf *out) {
-    struct gw_audit_record r = { .kind = GW_AUDIT_HANDSHAKE, .wall_ms = wall_ms, .remote = span_str(remote), .err = err, .detail = detail };
+bool gw_account_handshake(int64_t wall_ms, const char *remote, int err, const char *detail, struct buf *out)
+{
+    struct gw_audit_record r = {
+        .kind = GW_AUDIT_HANDSHAKE, .wall_ms = wall_ms, .remote = span_str(remote), .err = err, .detail = detail
+    };
     return gw_audit_record_write(&r, out);
 }

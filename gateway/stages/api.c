@@ -3,7 +3,8 @@
 // method and path decides. Unknown to all is denied. UUIDs become names here, which may take a question to a shard (GW_WAIT).
 #include "gateway/stages/pipeline.h"
 
-static int match(struct gw_exchange *x) {
+static int match(struct gw_exchange *x)
+{
     // HEAD is GET without the body of the answer (RFC 9110 §9.3.2); who may have the one may have the other.
     enum gw_method method = x->request.method == GW_METHOD_HEAD ? GW_METHOD_GET : x->request.method;
     struct gw_api_request request = {
@@ -31,7 +32,8 @@ static int match(struct gw_exchange *x) {
     return rc;
 }
 
-int gw_stage_api(struct gw_exchange *x) {
+int gw_stage_api(struct gw_exchange *x)
+{
     if (x->to.asterisk)
         return ERR_API_UNKNOWN;
     if (!x->meant) {
@@ -41,6 +43,7 @@ int gw_stage_api(struct gw_exchange *x) {
     }
     if (x->meaning.fan != GW_API_FAN_ONE)
         return GW_PASS;
-    int rc = gw_api_resolve(x->services->names, &x->snapshot->apis[x->api].placement, &x->meaning, x->now.mono_ms, &x->arena, &x->shard, &x->wait);
+    int rc = gw_api_resolve(x->services->names, &x->snapshot->apis[x->api].placement, &x->meaning, x->now.mono_ms,
+                            &x->arena, &x->shard, &x->wait);
     return rc == GW_RESOLVE_WAIT ? GW_WAIT : rc;
 }

@@ -5,7 +5,8 @@
 #include "gateway/stages/pipeline.h"
 #include "pki/htu.h"
 
-static int check_proof(struct gw_exchange *x) {
+static int check_proof(struct gw_exchange *x)
+{
     const struct gw_services *s = x->services;
     const struct gw_headers *h = &x->request.headers;
     size_t fields = gw_headers_count(h, GW_FIELD_DPOP);
@@ -25,7 +26,8 @@ static int check_proof(struct gw_exchange *x) {
     };
     if (span_is_none(request.htu))
         return ERR_NOMEM;
-    int rc = pki_dpop_verify(&x->snapshot->dpop, &request, gw_headers_get(h, GW_FIELD_DPOP), s->proofs, &x->arena, NULL, &x->proof);
+    int rc = pki_dpop_verify(&x->snapshot->dpop, &request, gw_headers_get(h, GW_FIELD_DPOP), s->proofs, &x->arena, NULL,
+                             &x->proof);
     if (rc != 0)
         return rc;
     x->proven = true;
@@ -44,7 +46,8 @@ static int check_proof(struct gw_exchange *x) {
     return pki_replay_insert(s->replay, &entry, x->now.wall_ms);
 }
 
-int gw_stage_binding(struct gw_exchange *x) {
+int gw_stage_binding(struct gw_exchange *x)
+{
     struct span workload = x->peer->identity.spiffe_id;
     struct pki_token_use use = {
         .now_s = x->now.wall_ms / 1000,

@@ -20,8 +20,8 @@
 
 // What is in force on a loop at this moment, whatever snapshot an exchange began under: the loop overwrites it on its own thread.
 struct gw_present {
-    struct gw_tls_trust trust;        // bundles and certificate revocations
-    const struct pki_key_view *keys;  // issuer keys that remain; may be NULL
+    struct gw_tls_trust trust;       // bundles and certificate revocations
+    const struct pki_key_view *keys; // issuer keys that remain; may be NULL
 };
 
 // What the stages of one loop work with. The caches are the loop's own; `replay` and `nonces` are the process's.
@@ -79,8 +79,8 @@ struct gw_exchange {
     // api
     size_t api; // index into snapshot->apis, once it is known
     struct gw_api_meaning meaning;
-    bool meant;             // `meaning` holds
-    bool body_asked;        // the api stage needs the body; `body` then holds all of it
+    bool meant;      // `meaning` holds
+    bool body_asked; // the api stage needs the body; `body` then holds all of it
     struct span body;
     unsigned shard;              // with fan ONE: where its names are placed
     struct gw_resolve_wait wait; // with GW_WAIT: the listings that the api stage waits for
@@ -92,7 +92,7 @@ struct gw_exchange {
 
     // the outcome
     enum gw_verdict verdict;
-    int error;         // enum err of the refusal, or of what failed later
+    int error;          // enum err of the refusal, or of what failed later
     struct span detail; // more for audit; may be SPAN_NONE. Never a token, proof, key or body
     unsigned stage;     // enum gw_stage_id of the stage that is due, or that refused
     int64_t stage_ns[GW_STAGE_COUNT];
@@ -106,7 +106,8 @@ struct gw_exchange {
 };
 
 // Text behind `error`; static or in the arena.
-static inline int gw_refuse(struct gw_exchange *x, int error, struct span detail) {
+static inline int gw_refuse(struct gw_exchange *x, int error, struct span detail)
+{
     x->detail = detail;
     return error;
 }

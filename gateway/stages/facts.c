@@ -3,7 +3,8 @@
 
 #include "gateway/base/json.h"
 
-static struct span join(struct arena *arena, struct span a, struct span b) {
+static struct span join(struct arena *arena, struct span a, struct span b)
+{
     char *p = arena_alloc(arena, a.n + b.n + 1);
     if (!p)
         return SPAN_NONE;
@@ -15,21 +16,25 @@ static struct span join(struct arena *arena, struct span a, struct span b) {
     return span_of(p, a.n + b.n + 1);
 }
 
-static void add_text(struct pol_request *r, struct pol_record *rec, const char *name, struct span v) {
+static void add_text(struct pol_request *r, struct pol_record *rec, const char *name, struct span v)
+{
     if (!span_is_none(v))
         pol_record_put(r, rec, span_str(name), pol_string(v));
 }
 
-static void add_count(struct pol_request *r, struct pol_record *rec, const char *name, bool known, uint64_t v) {
+static void add_count(struct pol_request *r, struct pol_record *rec, const char *name, bool known, uint64_t v)
+{
     if (known)
         pol_record_put(r, rec, span_str(name), pol_long(v > INT64_MAX ? INT64_MAX : (int64_t)v));
 }
 
-static void add_flag(struct pol_request *r, struct pol_record *rec, const char *name, bool v) {
+static void add_flag(struct pol_request *r, struct pol_record *rec, const char *name, bool v)
+{
     pol_record_put(r, rec, span_str(name), pol_bool(v));
 }
 
-static void add_principal(struct gw_exchange *x, struct pol_request *r) {
+static void add_principal(struct gw_exchange *x, struct pol_request *r)
+{
     const struct pki_identity *id = &x->peer->identity;
     struct pol_entity *p = pol_request_principal(r, SPAN("Workload"), id->spiffe_id);
     pol_request_attr(r, p, SPAN("trust_domain"), pol_string(id->trust_domain));
@@ -43,12 +48,15 @@ static void add_principal(struct gw_exchange *x, struct pol_request *r) {
         pol_request_parent(r, p, SPAN("Role"), join(&x->arena, t->issuer->name, t->roles.at[i]));
 }
 
-static void add_resource(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r) {
+static void add_resource(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r)
+{
     struct span api = x->meaning.api;
-    struct span database = span_is_none(a->tenant) || span_is_none(a->database) ? a->database : join(&x->arena, a->tenant, a->database);
+    struct span database =
+        span_is_none(a->tenant) || span_is_none(a->database) ? a->database : join(&x->arena, a->tenant, a->database);
     struct pol_entity *e;
     if (!span_is_none(a->collection))
-        e = pol_request_resource(r, SPAN("Collection"), span_is_none(database) ? a->collection : join(&x->arena, database, a->collection));
+        e = pol_request_resource(r, SPAN("Collection"),
+                                 span_is_none(database) ? a->collection : join(&x->arena, database, a->collection));
     else if (!span_is_none(database))
         e = pol_request_resource(r, SPAN("Database"), database);
     else if (!span_is_none(a->tenant))
@@ -73,18 +81,16 @@ static void add_resource(struct gw_exchange *x, const struct gw_api_authorisatio
 }
 
 // A claim as a Cedar value. What Cedar has no value for (null, fractions) is POL_NONE and left out by the caller.
-static struct pol_value claim(struct pol_request *r, json v, unsigned depth) {
+static struct pol_value claim(struct pol_request *r, json v, unsigned depth)
+{
     const struct pol_value none = { .kind = POL_NONE };
     bool b;
     int64_t i;
     switch (json_type(v)) {
-    case JSON_BOOL:
-        return json_bool(v, &b) ? pol_bool(b) : none;
+    case JSON_BOOL: return json_bool(v, &b) ? pol_bool(b) : none;
     case JSON_INT:
-    case JSON_UINT:
-        return json_i64(v, &i) ? pol_long(i) : none;
-    case JSON_STRING:
-        return pol_string(arena_dup(r->arena, json_string(v)));
+    case JSON_UINT: return json_i64(v, &i) ? pol_long(i) : none;
+    case JSON_STRING: return pol_string(arena_dup(r->arena, json_string(v)));
     case JSON_ARRAY: {
         struct pol_value *items = arena_array(r->arena, json_count(v) + 1, sizeof *items);
         if (!items || depth == 0)
@@ -110,21 +116,24 @@ static struct pol_value claim(struct pol_request *r, json v, unsigned depth) {
         }
         return pol_record_value(rec);
     }
-    default:
-        return none;
+    default: return none;
     }
 }
 
 #define CLAIM_DEPTH 8
 
-static void add_token(struct gw_exchange *x, struct pol_request *r) {
+static void add_token(struct gw_exchange *x, struct pol_request *r)
+{
     const struct pki_token *t = x->token;
     struct pol_record *rec = pol_record_new(r);
     add_text(r, rec, "issuer", t->issuer->iss);
     add_text(r, rec, "subject", t->subject);
     add_text(r, rec, "client_id", t->client_id);
     add_text(r, rec, "tenant", t->tenant);
-    add_text(r, rec, "bound_to", t->has_jkt ? t->has_x5t ? SPAN("both") : SPAN("dpop") : t->has_x5t ? SPAN("certificate") : SPAN("nothing"));
+    add_text(r, rec, "bound_to",
+             t->has_jkt   ? t->has_x5t ? SPAN("both") : SPAN("dpop")
+               : t->has_x5t ? SPAN("certificate")
+                          : SPAN("nothing"));
     pol_record_put(r, rec, SPAN("roles"), pol_request_strings(r, t->roles.at, t->roles.n));
     pol_record_put(r, rec, SPAN("groups"), pol_request_strings(r, t->groups.at, t->groups.n));
     struct span scopes[64];
@@ -141,7 +150,8 @@ static void add_token(struct gw_exchange *x, struct pol_request *r) {
     pol_request_context(r, SPAN("token"), pol_record_value(rec));
 }
 
-static void add_context(struct gw_exchange *x, struct pol_request *r) {
+static void add_context(struct gw_exchange *x, struct pol_request *r)
+{
     add_token(x, r);
 
     struct pol_record *rec = pol_record_new(r);
@@ -175,7 +185,8 @@ static void add_context(struct gw_exchange *x, struct pol_request *r) {
     pol_request_context(r, SPAN("time"), pol_record_value(rec));
 }
 
-void gw_facts(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r) {
+void gw_facts(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r)
+{
     pol_request_init(r, x->snapshot->policies, &x->arena);
     add_principal(x, r);
     pol_request_action(r, SPAN("Action"), gw_action_name(a->action));

@@ -3,7 +3,8 @@
 // look costs no signature; what the handshake established about the path is in the peer.
 #include "gateway/stages/pipeline.h"
 
-int gw_stage_identity(struct gw_exchange *x) {
+int gw_stage_identity(struct gw_exchange *x)
+{
     if (!x->peer)
         return gw_refuse(x, ERR_CERT_MISSING, SPAN_NONE);
     int rc = gw_tls_peer_recheck(x->peer, &x->services->present->trust, x->now.wall_ms / 1000);

@@ -21,11 +21,13 @@ static const struct {
     [GW_STAGE_route] = { "route", gw_stage_route },
 };
 
-struct span gw_stage_name(unsigned stage) {
+struct span gw_stage_name(unsigned stage)
+{
     return stage < GW_STAGE_COUNT ? span_str(stages[stage].name) : SPAN("forward");
 }
 
-int gw_pipeline_run(struct gw_exchange *x) {
+int gw_pipeline_run(struct gw_exchange *x)
+{
     int64_t before = clock_mono_ns();
     for (; x->stage < GW_STAGE_COUNT; x->stage++) {
         int rc = stages[x->stage].run(x);
@@ -42,7 +44,8 @@ int gw_pipeline_run(struct gw_exchange *x) {
     return GW_PASS;
 }
 
-void gw_exchange_fini(struct gw_exchange *x) {
+void gw_exchange_fini(struct gw_exchange *x)
+{
     pki_token_unref(x->token);
     x->token = NULL;
     if (x->proven)

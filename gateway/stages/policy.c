@@ -4,7 +4,8 @@
 #include "gateway/stages/facts.h"
 #include "gateway/stages/pipeline.h"
 
-static int decide(struct gw_exchange *x, const struct gw_api_authorisation *a, struct gw_decision *d) {
+static int decide(struct gw_exchange *x, const struct gw_api_authorisation *a, struct gw_decision *d)
+{
     int rc = pki_token_check_scope(x->token, GW_ACTION_BIT(a->action), NULL);
     if (rc != 0)
         return gw_refuse(x, rc, gw_action_name(a->action));
@@ -17,7 +18,8 @@ static int decide(struct gw_exchange *x, const struct gw_api_authorisation *a, s
     return rc;
 }
 
-int gw_stage_policy(struct gw_exchange *x) {
+int gw_stage_policy(struct gw_exchange *x)
+{
     struct gw_api_meaning *m = &x->meaning;
     // One more for the alternative.
     x->decisions = arena_array(&x->arena, m->n_authorisations + 1, sizeof *x->decisions);
@@ -49,8 +51,11 @@ int gw_stage_policy(struct gw_exchange *x) {
     return 0;
 }
 
-bool gw_policy_shows(struct gw_exchange *x, struct span database, struct span tenant, struct span collection) {
-    struct gw_api_authorisation a = { .action = GW_ACTION_LIST, .database = database, .tenant = tenant, .collection = collection };
+bool gw_policy_shows(struct gw_exchange *x, struct span database, struct span tenant, struct span collection)
+{
+    struct gw_api_authorisation a = {
+        .action = GW_ACTION_LIST, .database = database, .tenant = tenant, .collection = collection
+    };
     struct pol_request request;
     struct pol_answer answer;
     gw_facts(x, &a, &request);

@@ -5,7 +5,8 @@
 #include "pki/digest.h"
 
 // RFC 9110 §11.6.2: scheme, one or more spaces, credentials. The scheme is case-insensitive.
-static int read_credentials(struct gw_exchange *x, struct span *credentials) {
+static int read_credentials(struct gw_exchange *x, struct span *credentials)
+{
     const struct gw_headers *h = &x->request.headers;
     if (gw_headers_count(h, GW_FIELD_AUTHORIZATION) > 1)
         return gw_refuse(x, ERR_TOKEN_WAYS, SPAN("Authorization is there more than once"));
@@ -33,7 +34,8 @@ static int read_credentials(struct gw_exchange *x, struct span *credentials) {
     return 0;
 }
 
-int gw_stage_token(struct gw_exchange *x) {
+int gw_stage_token(struct gw_exchange *x)
+{
     const struct gw_services *s = x->services;
     struct span compact;
     int rc = read_credentials(x, &compact);
