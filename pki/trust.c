@@ -336,3 +336,17 @@ int pki_trust_recheck(const struct pki_trust *t, const struct pki_revocation *r,
         return ERR_CERT_UNTRUSTED;
     return pki_revocation_check(r, domain, options, id->steps, id->steps_n, now_s);
 }
+
+int pki_trust_remap(const struct pki_identity *id, const struct pki_identity_map *map)
+{
+    struct arena scratch;
+    struct pki_cert leaf;
+    struct pki_spiffe now;
+    if (span_is_none(id->spiffe_id))
+        return 0;
+    arena_init(&scratch, 1u << 20);
+    bool same = pki_cert_parse(id->steps[0].der, &scratch, &leaf, NULL) == 0 &&
+                pki_cert_workload(&leaf, map, &scratch, &now) == 0 && span_eq(now.id, id->spiffe_id);
+    arena_fini(&scratch);
+    return same ? 0 : ERR_CERT_UNMAPPED;
+}

@@ -102,4 +102,8 @@ int pki_trust_verify_server(const struct pki_trust *t, const struct pki_revocati
 int pki_trust_recheck(const struct pki_trust *t, const struct pki_revocation *r,
                       const struct pki_verify_options *options, const struct pki_identity *id, int64_t now_s);
 
+// Whether the rules of a new configuration still make this workload of its certificate: to be asked once for each generation of the mapping. 0, or
+// ERR_CERT_UNMAPPED (another workload, or none). An identity whose certificate has a SPIFFE ID, or of a server, is as it was.
+int pki_trust_remap(const struct pki_identity *id, const struct pki_identity_map *map);
+
 #endif

@@ -22,13 +22,19 @@ struct gw_tls_peers {
 
 // ---- one peer
 
-static struct gw_tls_peer *peer_new(void)
+static struct gw_tls_peer *peer_new(uint32_t generation)
 {
     struct gw_tls_peer *p = calloc(1, sizeof *p);
-    if (p) {
-        atomic_init(&p->refs, 1);
-        arena_init(&p->arena, 0);
+    if (!p)
+        return NULL;
+    atomic_init(&p->refs, 1);
+    arena_init(&p->arena, 0);
+    p->mapped = arena_alloc(&p->arena, sizeof *p->mapped);
+    if (!p->mapped) {
+        gw_tls_peer_unref(p);
+        return NULL;
     }
+    atomic_init(p->mapped, generation);
     return p;
 }
 
@@ -51,7 +57,9 @@ int gw_tls_peer_verify(const struct gw_tls_trust *trust, enum pki_purpose purpos
                        struct span leaf, const struct span *intermediates, size_t n, int64_t now_s,
                        struct gw_tls_peer **out)
 {
-    struct gw_tls_peer *p = peer_new();
+    if (!trust->trust)
+        return ERR_CERT_TRUST_DOMAIN;
+    struct gw_tls_peer *p = peer_new(trust->trust_generation);
     if (!p)
         return ERR_NOMEM;
     struct pki_verify_options options = trust->options;
@@ -69,6 +77,14 @@ int gw_tls_peer_verify(const struct gw_tls_trust *trust, enum pki_purpose purpos
 
 int gw_tls_peer_recheck(const struct gw_tls_peer *p, const struct gw_tls_trust *trust, int64_t now_s)
 {
+    if (!trust->trust)
+        return ERR_CERT_UNTRUSTED;
+    if (atomic_load_explicit(p->mapped, memory_order_relaxed) != trust->trust_generation) {
+        int e = pki_trust_remap(&p->identity, trust->options.map);
+        if (e)
+            return e;
+        atomic_store_explicit(p->mapped, trust->trust_generation, memory_order_relaxed);
+    }
     return pki_trust_recheck(trust->trust, trust->revocation, &trust->options, &p->identity, now_s);
 }
 

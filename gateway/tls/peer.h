@@ -24,7 +24,8 @@ struct gw_tls_trust {
 
 struct gw_tls_peer {
     _Atomic(unsigned) refs;
-    struct arena arena; // holds everything in `identity`
+    struct arena arena;        // holds everything in `identity`
+    _Atomic(uint32_t) *mapped; // the trust generation whose mapping rules the identity was last held against
     struct pki_identity identity;
 };
 
@@ -36,7 +37,8 @@ int gw_tls_peer_verify(const struct gw_tls_trust *trust, enum pki_purpose purpos
 struct gw_tls_peer *gw_tls_peer_ref(struct gw_tls_peer *p); // NULL is fine, and gives NULL
 void gw_tls_peer_unref(struct gw_tls_peer *p);              // NULL is fine
 // The every-request look: expiry, revocations, removals, and that the path still ends in the trust domain's bundle.
-// No signature is verified but a CRL's, once a revocation generation. 0 or ERR_CERT_*, ERR_CRL_STALE: then close the connection.
+// In a new trust generation the mapping is recomputed, once. No signature is verified but a CRL's, once a revocation generation. 0 or ERR_CERT_*,
+// ERR_CRL_STALE: then close the connection.
 int gw_tls_peer_recheck(const struct gw_tls_peer *p, const struct gw_tls_trust *trust, int64_t now_s);
 
 struct gw_tls_peers;

@@ -242,6 +242,33 @@ static void expired_while_connected_is_seen_at_the_next_request(void **state)
     gw_tls_fini(&server);
 }
 
+static void mapping_changed_while_connected_is_seen_at_the_next_request(void **state)
+{
+    (void)state;
+    static const struct pki_identity_rule first[] = {
+        { .dns = SPAN("job.test"), .subject = SPAN_NONE, .spiffe_id = SPAN("spiffe://one.test/job") }
+    };
+    static const struct pki_identity_rule second[] = {
+        { .dns = SPAN("job.test"), .subject = SPAN_NONE, .spiffe_id = SPAN("spiffe://one.test/other-job") }
+    };
+    static const struct pki_identity_map before = { first, 1 }, after = { second, 1 };
+    struct gw_tls_engine server, direct;
+    side.trust.options.map = &before;
+    assert_int_equal(meet(&server, &side, "mapped", NULL), 0);
+    assert_int_equal(meet(&direct, &side, "client", NULL), 0);
+    assert_true(span_eq(server.peer->identity.spiffe_id, SPAN("spiffe://one.test/job")));
+    side.trust.trust_generation++;
+    assert_int_equal(gw_tls_recheck(&server, now), 0); // a reload that changes nothing here
+    side.trust.trust_generation++;
+    side.trust.options.map = &after;
+    assert_int_equal(gw_tls_recheck(&server, now), ERR_CERT_UNMAPPED);
+    assert_int_equal(gw_tls_recheck(&server, now), ERR_CERT_UNMAPPED);
+    assert_int_equal(gw_tls_recheck(&direct, now), 0);
+    side.trust.options.map = NULL;
+    gw_tls_fini(&server);
+    gw_tls_fini(&direct);
+}
+
 static void trust_swapped_during_the_handshake_counts_at_once(void **state)
 {
     (void)state;
@@ -442,6 +469,7 @@ static int setup(void **state)
     certs_workload(&certs, "of2", "twin2", "spiffe://two.test/a");
     certs_workload(&certs, "cross", "twin2", "spiffe://one.test/a");
     certs_make(&certs, "dnsname", "ca", "/O=x", CERTS_LEAF "subjectAltName=DNS:" ID "\n", 0);
+    certs_make(&certs, "mapped", "ca", "/O=x", CERTS_LEAF "subjectAltName=DNS:job.test\n", 0);
     certs_make(&certs, "twouris", "ca", "/O=x", CERTS_LEAF "subjectAltName=URI:" ID ",URI:spiffe://one.test/b\n", 0);
     certs_make(&certs, "badid", "ca", "/O=x", CERTS_LEAF "subjectAltName=URI:spiffe://one.test/\n", 0);
     certs_make(&certs, "elsewhere", "ca", "/O=x", CERTS_LEAF "subjectAltName=URI:spiffe://three.test/a\n", 0);
@@ -485,6 +513,7 @@ int main(void)
         cmocka_unit_test(revoked_certificate_is_refused_in_the_handshake),
         cmocka_unit_test(revoked_after_the_handshake_is_seen_at_the_next_request),
         cmocka_unit_test(expired_while_connected_is_seen_at_the_next_request),
+        cmocka_unit_test(mapping_changed_while_connected_is_seen_at_the_next_request),
         cmocka_unit_test(trust_swapped_during_the_handshake_counts_at_once),
         cmocka_unit_test(rule_30a_tls_1_2_is_refused_by_default),
         cmocka_unit_test(rule_30a_tls_1_2_needs_extended_master_secret),

@@ -16,6 +16,7 @@ static struct gw_tls_peer *fake(unsigned n, const char *id)
     struct gw_tls_peer *p = calloc(1, sizeof *p);
     p->refs = 1;
     arena_init(&p->arena, 0);
+    p->mapped = arena_alloc(&p->arena, sizeof *p->mapped);
     memcpy(p->identity.leaf_sha256, &n, sizeof n);
     p->identity.spiffe_id = arena_dup(&p->arena, span_str(id));
     p->identity.dns = SPAN_NONE;
