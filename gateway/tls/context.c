@@ -37,16 +37,6 @@ static const struct {
 static const struct span default_groups[] = { SPAN("X25519MLKEM768"), SPAN("X25519") };
 static const struct span default_alpn[] = { SPAN("http/1.1") };
 
-int gw_tls_process_init(void)
-{
-    return wolfSSL_Init() == WOLFSSL_SUCCESS ? 0 : ERR_INTERNAL;
-}
-
-void gw_tls_process_fini(void)
-{
-    wolfSSL_Cleanup();
-}
-
 // ---- our certificate and key
 
 struct chain {

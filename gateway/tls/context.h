@@ -36,7 +36,8 @@ struct gw_tls_config {
 
 struct gw_tls_context;
 
-// Once a process, before the first context and from the main thread; pairs. 0 or ERR_INTERNAL.
+// Once a process, from the main thread, before any other thread uses cryptography (process.c says why); pairs. 0, or ERR_INTERNAL when the
+// library or one of its algorithms does not work on this machine.
 int gw_tls_process_init(void);
 void gw_tls_process_fini(void);
 

@@ -108,7 +108,7 @@ static void loops_share_peers_tickets_bundles_and_crls(void **state)
     pthread_t threads[LOOPS];
     const char *const none[] = { NULL };
     certs_init(&certs);
-    gw_tls_process_init();
+    assert_int_equal(gw_tls_process_init(), 0);
     certs_ca(&certs, "ca");
     certs_workload(&certs, "gateway", "ca", "spiffe://one.test/gateway");
     certs_workload(&certs, "client", "ca", "spiffe://one.test/a");
