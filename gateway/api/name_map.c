@@ -437,6 +437,8 @@ void gw_name_map_forget(struct gw_name_map *m, struct gw_name_scope scope, struc
         return;
     if (span_is_none(uuid) && span_is_none(name)) {
         drop_entries(m, s, any_entry, NULL);
+        // With nothing known, "not in the last listing" says nothing either.
+        s->tried = s->complete = false;
         return;
     }
     struct entry *e = span_is_none(uuid) ? NULL : map_get(&s->entries, uuid);

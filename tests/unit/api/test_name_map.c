@@ -228,6 +228,19 @@ static void a_failed_listing_concludes_nothing_and_waits(void **state)
     assert_int_equal(look(f, main_scope, U1, now + 20001), GW_NAME_ABSENT);
 }
 
+static void after_a_change_nothing_is_held_to_be_absent(void **state)
+{
+    struct fixture *f = *state;
+    struct span target;
+    assert_int_equal(gw_name_map_begin(f->map, main_scope, 0, &f->arena, &target), 0);
+    assert_int_equal(gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U1, "a", "acme", "main") "]"), 1, &f->arena, &target), 0);
+    assert_int_equal(look(f, main_scope, U1, 2), GW_NAME_KNOWN);
+    assert_int_equal(look(f, main_scope, U2, 2), GW_NAME_ABSENT);
+    gw_name_map_forget(f->map, main_scope, SPAN_NONE, SPAN_NONE);
+    assert_int_equal(look(f, main_scope, U1, 3), GW_NAME_MISS);
+    assert_int_equal(gw_name_map_begin(f->map, main_scope, 3, &f->arena, &target), 0);
+}
+
 static void answers_that_pass_teach_and_changes_forget(void **state)
 {
     struct fixture *f = *state;
@@ -262,6 +275,7 @@ int main(void)
         T(a_scope_over_its_share_says_so),
         T(listings_are_paged),
         T(a_failed_listing_concludes_nothing_and_waits),
+        T(after_a_change_nothing_is_held_to_be_absent),
         T(answers_that_pass_teach_and_changes_forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
