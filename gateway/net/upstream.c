@@ -98,6 +98,12 @@ static void on_due(struct gw_deadline *d)
             due_in(u, u->pool->config->idle_ms);
             break;
         }
+        // The shard's time begins with the end of the request. Before, it only has to take what our client sends, and the client has
+        // deadlines of its own.
+        if (!u->call->sent && !u->call->answered && !u->socket.congested) {
+            due_in(u, u->pool->config->first_byte_ms);
+            break;
+        }
         fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_TIMEOUT,
              u->call->answered ? "the answer stalled" : "no answer in time");
         break;
@@ -482,6 +488,8 @@ void gw_call_write(struct gw_call *c, struct span bytes)
     struct gw_upstream *u = c->upstream;
     if (!u || u->state != BUSY)
         return;
+    if (!c->answered)
+        due_in(u, u->pool->config->first_byte_ms);
     if (!u->secure) {
         gw_socket_write(&u->socket, bytes);
         return;
