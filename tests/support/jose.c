@@ -99,3 +99,31 @@ char *jose_jwk(const struct pki_key *key, bool private_members)
     buf_fini(&out);
     return text;
 }
+
+char *jose_with(const char *object, const char *name, const char *value)
+{
+    struct json_doc *doc = json_parse(span_str(object), NULL, NULL);
+    assert(doc);
+    struct buf out;
+    buf_init(&out, 0);
+    struct json_writer w = json_writer(&out);
+    struct span member;
+    json v;
+    json_w_object(&w);
+    for (struct json_iter it = json_iter(json_root(doc)); json_next(&it, &member, &v);) {
+        if (span_eq(member, span_str(name)))
+            continue;
+        json_w_key(&w, member);
+        json_w_value(&w, v);
+    }
+    if (value) {
+        json_w_key(&w, span_str(name));
+        json_w_raw(&w, span_str(value));
+    }
+    json_w_end(&w);
+    buf_byte(&out, 0);
+    char *text = strdup(buf_span(&out).p);
+    buf_fini(&out);
+    json_free(doc);
+    return text;
+}

@@ -16,6 +16,8 @@ char *jose_sign(const char *header, const char *payload, const struct pki_key *k
 char *jose_hmac(const char *header, const char *payload, struct span secret);
 // base64url of bytes, NUL-terminated, malloc'ed.
 char *jose_b64(struct span s);
+// A JSON object with the member `name` set to JSON text, or removed (NULL), NUL-terminated, malloc'ed.
+char *jose_with(const char *object, const char *name, const char *value);
 // The public JWK as text, NUL-terminated, malloc'ed.
 char *jose_jwk(const struct pki_key *key, bool private_members);
 

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "pki/dpop.h"
 #include "pki/proof_cache.h"
 #include "tests/support/jose.h"
 
@@ -66,6 +67,82 @@ static void proof_keys_are_free_workloads_are_not(void **state)
     pki_proof_cache_free(c);
 }
 
+// ---- with proofs
+
+#define T INT64_C(1700000000)
+#define HTU "https://gw.example/a"
+
+static struct buf proof_of(const struct pki_key *signer)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    assert_int_equal(pki_dpop_make(signer, PKI_ES256, SPAN("POST"), SPAN(HTU), NULL, SPAN_NONE, T, &out), 0);
+    return out;
+}
+
+static int verify(unsigned algs, struct pki_proof_cache *c, struct span compact, bool keep)
+{
+    struct pki_dpop_params params = { .algs = algs, .window_ms = 60000, .ahead_ms = 5000 };
+    struct pki_dpop_request request = { .method = SPAN("POST"), .htu = SPAN(HTU), .now_ms = T * 1000 };
+    struct arena arena;
+    struct pki_proof proof;
+    arena_init(&arena, 0);
+    int rc = pki_dpop_verify(&params, &request, compact, c, &arena, NULL, &proof);
+    if (rc == 0 && keep)
+        pki_proof_keep(&proof, c, SPAN("w"));
+    if (rc == 0)
+        pki_proof_fini(&proof);
+    arena_fini(&arena);
+    return rc;
+}
+
+static void remembered_header_still_needs_alg_and_signature(void **state)
+{
+    (void)state;
+    const unsigned es256 = PKI_ALG_BIT(PKI_ES256);
+    struct pki_proof_cache *c = pki_proof_cache_new(100, 0);
+    struct buf one = proof_of(key), two = proof_of(key);
+    // It held, but the caller did not confirm: not remembered.
+    assert_int_equal(verify(es256, c, buf_span(&one), false), 0);
+    assert_int_equal(pki_proof_cache_count(c), 0);
+    assert_int_equal(verify(es256, c, buf_span(&one), true), 0);
+    assert_int_equal(pki_proof_cache_count(c), 1);
+    assert_int_equal(verify(es256, c, buf_span(&two), true), 0); // from the cache
+    assert_int_equal(pki_proof_cache_count(c), 1);
+    struct span first = buf_span(&one), second = buf_span(&two);
+    // The second's payload under the first's signature.
+    struct buf mixed;
+    buf_init(&mixed, 0);
+    struct span signature = first, rest = second;
+    span_cut(&signature, '.');
+    span_cut(&signature, '.');
+    span_cut(&rest, '.');
+    struct span payload = span_cut(&rest, '.');
+    buf_append(&mixed, span_of(second.p, (size_t)(payload.p + payload.n - second.p)));
+    buf_byte(&mixed, '.');
+    buf_append(&mixed, signature);
+    assert_int_equal(verify(es256, c, buf_span(&mixed), true), ERR_PROOF_SIGNATURE);
+    assert_int_equal(verify(PKI_ALG_BIT(PKI_EDDSA), c, first, true), ERR_PROOF_ALG);
+    buf_fini(&mixed);
+    buf_fini(&one);
+    buf_fini(&two);
+    pki_proof_cache_free(c);
+}
+
+static void refused_proof_leaves_nothing_in_the_cache(void **state)
+{
+    (void)state;
+    struct pki_proof_cache *c = pki_proof_cache_new(100, 0);
+    struct buf proof = proof_of(key);
+    // The signature's first character: 6 bits of R.
+    char *dot = memrchr(buf_span(&proof).p, '.', buf_len(&proof));
+    dot[1] = dot[1] == 'A' ? 'B' : 'A';
+    assert_int_equal(verify(PKI_ALG_BIT(PKI_ES256), c, buf_span(&proof), true), ERR_PROOF_SIGNATURE);
+    assert_int_equal(pki_proof_cache_count(c), 0);
+    buf_fini(&proof);
+    pki_proof_cache_free(c);
+}
+
 static int make_key(void **state)
 {
     (void)state;
@@ -85,6 +162,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(header_is_found_by_all_its_bytes),
         cmocka_unit_test(proof_keys_are_free_workloads_are_not),
+        cmocka_unit_test(remembered_header_still_needs_alg_and_signature),
+        cmocka_unit_test(refused_proof_leaves_nothing_in_the_cache),
     };
     return cmocka_run_group_tests(tests, make_key, free_key);
 }
