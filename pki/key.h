@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A public key, or a key pair: EC on P-256, P-384 or P-521, Ed25519, RSA. It signs and verifies with JWS algorithms (RFC 7518 §3,
 // RFC 8037) and is written to and read from PEM (PKCS#8, encrypted with PBES2/AES-256 when a passphrase is given; SPKI for public
-// keys). Every import checks what it imports: points on the curve, RSA 2,048–8,192 bits with an odd exponent >= 65537.
+// keys). Every import checks what it imports: points on the curve, RSA of 2,048 bits up to what wolfSSL is built
+// for (4,096 by default, never over 8,192) with an odd exponent >= 65537.
 // Using one key from two threads at once is not allowed, but for pki_key_verify_shared and pki_key_thumbprint.
 #ifndef SALLYPORT_PKI_KEY_H
 #define SALLYPORT_PKI_KEY_H
@@ -13,9 +14,19 @@
 
 enum pki_alg {
     PKI_ALG_NONE, // never accepted anywhere; the zero value
-    PKI_ES256, PKI_ES384, PKI_ES512, PKI_EDDSA,
-    PKI_RS256, PKI_RS384, PKI_RS512, PKI_PS256, PKI_PS384, PKI_PS512,
-    PKI_HS256, PKI_HS384, PKI_HS512,
+    PKI_ES256,
+    PKI_ES384,
+    PKI_ES512,
+    PKI_EDDSA,
+    PKI_RS256,
+    PKI_RS384,
+    PKI_RS512,
+    PKI_PS256,
+    PKI_PS384,
+    PKI_PS512,
+    PKI_HS256,
+    PKI_HS384,
+    PKI_HS512,
     PKI_ALG_COUNT
 };
 // "ES256" …; SPAN_NONE for PKI_ALG_NONE. Names are case-sensitive; an unknown name is PKI_ALG_NONE.

@@ -18,7 +18,7 @@ struct pki_replay_options {
     unsigned stripes;       // 0: 64; rounded up to a power of two
     int64_t
         not_before_ms; // wall clock: start of the process. A proof made by a clock that is ahead may carry a later iat: add the
-        // `ahead` of pki_dpop_params to close that gap too, at the price of refusing everyone so long after a start
+    // `ahead` of pki_dpop_params to close that gap too, at the price of refusing everyone so long after a start
 };
 
 struct pki_replay *pki_replay_new(const struct pki_replay_options *o); // NULL: out of memory

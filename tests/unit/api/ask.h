@@ -83,9 +83,10 @@ static inline const char *ask(struct asked *a, const char *method, const char *t
     a->body_was_needed = a->rc == GW_API_NEED_BODY;
     if (a->body_was_needed) {
         // A heap copy of the exact size, so that ASan sees a read past it.
-        size_t n = strlen(body);
+        const char *text = body ? body : ""; // a body that is asked for and was not announced is an empty one
+        size_t n = strlen(text);
         char *copy = malloc(n ? n : 1);
-        memcpy(copy, body, n);
+        memcpy(copy, text, n);
         q.body_ready = true;
         q.body = span_of(copy, n);
         a->rc = gw_api_match(a->api, &q, &a->arena, &a->meaning, &a->why);

@@ -233,7 +233,9 @@ static void after_a_change_nothing_is_held_to_be_absent(void **state)
     struct fixture *f = *state;
     struct span target;
     assert_int_equal(gw_name_map_begin(f->map, main_scope, 0, &f->arena, &target), 0);
-    assert_int_equal(gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U1, "a", "acme", "main") "]"), 1, &f->arena, &target), 0);
+    assert_int_equal(
+        gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U1, "a", "acme", "main") "]"), 1, &f->arena, &target),
+        0);
     assert_int_equal(look(f, main_scope, U1, 2), GW_NAME_KNOWN);
     assert_int_equal(look(f, main_scope, U2, 2), GW_NAME_ABSENT);
     gw_name_map_forget(f->map, main_scope, SPAN_NONE, SPAN_NONE);
