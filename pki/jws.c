@@ -5,7 +5,7 @@
 
 #include "gateway/base/base64url.h"
 
-// A header is a few hundred bytes; the longest one that makes sense holds an RSA key of 8,192 bits.
+// A header is a few hundred bytes; the longest one that makes sense holds a large RSA key.
 #define HEADER_MAX 4096
 #define SIGNATURE_MAX 1024
 

@@ -15,7 +15,7 @@
 // OWASP's figure for PBKDF2-HMAC-SHA-256; a fifth of a second on the machines of the day.
 #define ITERATIONS 600000
 #define SALT 16
-// The largest private key of 8,192 bits is under 5 KiB of DER.
+// The largest private key is under 5 KiB of DER.
 #define DER_MAX 16384
 
 static int decode_ec(struct span der, struct pki_key **out)

@@ -66,7 +66,8 @@ static void faults_are_errors_with_a_place(void **state)
     refused("{\"keys\":[{" EC ",\"alg\":\"none\"}]}", "not a signature algorithm");
     refused("{\"keys\":[{" EC ",\"alg\":null}]}", "not a signature algorithm");
     refused("{\"keys\":[{" RSA "}]}", "more than one allowed algorithm");
-    refused("{\"keys\":[{\"kty\":\"RSA\",\"e\":\"Aw\",\"n\":\"AQAB\",\"alg\":\"RS256\"}]}", "RSA key of 2,048 bits");
+    refused("{\"keys\":[{\"kty\":\"RSA\",\"e\":\"Aw\",\"n\":\"AQAB\",\"alg\":\"RS256\"}]}",
+            "RSA key of 2,048 to 4,096 bits");
 }
 
 static void symmetric_and_private_keys_are_refused(void **state)
