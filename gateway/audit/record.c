@@ -18,6 +18,12 @@ static void text(struct json_writer *w, struct span name, struct span value)
     json_w_string(w, value);
 }
 
+static void blank(char *p, char *end, char c)
+{
+    while (p < end && (p = memchr(p, c, (size_t)(end - p))))
+        *p++ = ' ';
+}
+
 // JSON text that came from elsewhere. A line break can only be white space between its tokens, and would end our line early.
 static void json_text(struct json_writer *w, struct span name, struct span value)
 {
@@ -30,9 +36,8 @@ static void json_text(struct json_writer *w, struct span name, struct span value
     json_w_raw(w, value);
     if (w->out->failed)
         return;
-    for (char *p = w->out->base + w->out->start + from, *end = w->out->base + w->out->end; p < end; p++)
-        if (*p == '\n' || *p == '\r')
-            *p = ' ';
+    blank(w->out->base + w->out->start + from, w->out->base + w->out->end, '\n');
+    blank(w->out->base + w->out->start + from, w->out->base + w->out->end, '\r');
 }
 
 static void count(struct json_writer *w, struct span name, uint64_t value)

@@ -86,11 +86,6 @@ bool buf_append(struct buf *b, struct span s)
     return true;
 }
 
-bool buf_byte(struct buf *b, char c)
-{
-    return buf_append(b, span_of(&c, 1));
-}
-
 bool buf_printf(struct buf *b, const char *fmt, ...)
 {
     size_t limit = b->limit;

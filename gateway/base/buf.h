@@ -29,7 +29,13 @@ static inline struct span buf_span(const struct buf *b)
 char *buf_reserve(struct buf *b, size_t n);
 void buf_commit(struct buf *b, size_t n);
 bool buf_append(struct buf *b, struct span s);
-bool buf_byte(struct buf *b, char c);
+static inline bool buf_byte(struct buf *b, char c)
+{
+    if (b->end == b->cap || (b->limit && buf_len(b) >= b->limit))
+        return buf_append(b, span_of(&c, 1));
+    b->base[b->end++] = c;
+    return true;
+}
 bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 // Drops n bytes from the read end; memory is kept. buf_clear drops all and clears `failed`.
 void buf_consume(struct buf *b, size_t n);

@@ -47,6 +47,37 @@ static void complain(struct json_error *err, struct span text, size_t offset, co
     }
 }
 
+// Eight bytes at a time. ONES * c is c in each of them; zeros(x) is 0 exactly when none of the bytes of x is.
+#define ONES 0x0101010101010101u
+#define HIGHS (ONES * 0x80u)
+
+static uint64_t eight(const char *p)
+{
+    uint64_t x;
+
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+static uint64_t zeros(uint64_t x)
+{
+    return (x - ONES) & ~x & HIGHS;
+}
+
+// None of eight bytes opens, closes or quotes anything: digits, commas, spaces, most of a vector. The letters of `true` and of exponents are
+// above '[' and merely take the slow way.
+static bool dull_outside(uint64_t x)
+{
+    uint64_t from_bracket = ((x & ~HIGHS) + ONES * (0x80 - '[')) | x;
+
+    return !((from_bracket & HIGHS) | zeros(x ^ (ONES * '"')));
+}
+
+static bool dull_inside(uint64_t x)
+{
+    return !(zeros(x ^ (ONES * '"')) | zeros(x ^ (ONES * '\\')));
+}
+
 // Depth is bounded on the text, before anything is built from it. Brackets inside strings do not count.
 static bool depth_holds(struct span text, unsigned most, size_t *where)
 {
@@ -54,9 +85,11 @@ static bool depth_holds(struct span text, unsigned most, size_t *where)
     bool in_string = false;
 
     for (size_t i = 0; i < text.n; i++) {
+        while (text.n - i >= 8 && (in_string ? dull_inside(eight(text.p + i)) : dull_outside(eight(text.p + i))))
+            i += 8;
+        if (i == text.n)
+            break;
         char c = text.p[i];
-        if (!in_string && c < '[' && c != '"') // most of a vector
-            continue;
         if (in_string) {
             if (c == '\\')
                 i++;
@@ -404,11 +437,42 @@ void json_w_end(struct json_writer *w)
     w->depth--;
 }
 
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+// How many bytes at the start stand for themselves: ASCII without controls, quotes and backslashes.
+static size_t plain_run(struct span s)
+{
+    size_t i = 0;
+
+    for (; s.n - i >= 8; i += 8) {
+        uint64_t x = eight(s.p + i);
+        if ((x & HIGHS) | ((x - ONES * 0x20) & HIGHS) | zeros(x ^ (ONES * '"')) | zeros(x ^ (ONES * '\\')))
+            break;
+    }
+    while (i < s.n && is_plain((unsigned char)s.p[i]))
+        i++;
+    return i;
+}
+
 static void quoted(struct buf *out, struct span s)
 {
     static const char hex[] = "0123456789abcdef";
-    size_t from = 0, i = 0, n;
+    size_t from = 0, i = plain_run(s), n;
+    char *at = i == s.n ? buf_reserve(out, s.n + 2) : NULL;
 
+    if (i == s.n) { // nearly always
+        if (!at)
+            return;
+        at[0] = '"';
+        if (s.n)
+            memcpy(at + 1, s.p, s.n);
+        at[s.n + 1] = '"';
+        buf_commit(out, s.n + 2);
+        return;
+    }
     buf_byte(out, '"');
     while (i < s.n) {
         unsigned char c = (unsigned char)s.p[i];
@@ -454,16 +518,29 @@ void json_w_string(struct json_writer *w, struct span s)
     quoted(w->out, s);
 }
 
+static void decimal(struct buf *out, uint64_t v, bool negative)
+{
+    char text[21];
+    size_t at = sizeof text;
+
+    do
+        text[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    if (negative)
+        text[--at] = '-';
+    buf_append(out, span_of(text + at, sizeof text - at));
+}
+
 void json_w_int(struct json_writer *w, int64_t v)
 {
     separate(w);
-    buf_printf(w->out, "%lld", (long long)v);
+    decimal(w->out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, v < 0);
 }
 
 void json_w_uint(struct json_writer *w, uint64_t v)
 {
     separate(w);
-    buf_printf(w->out, "%llu", (unsigned long long)v);
+    decimal(w->out, v, false);
 }
 
 void json_w_bool(struct json_writer *w, bool v)

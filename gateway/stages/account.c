@@ -9,6 +9,7 @@
 #include "policy/request_json.h"
 
 #define ACCOUNT_MAX (4u << 20)
+#define RECORD_USUAL 4096
 
 // RFC 7638 and RFC 8705 thumbprints are base64url everywhere a person meets them.
 static struct span thumbprint(struct arena *a, const uint8_t hash[static 32])
@@ -145,6 +146,9 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
     struct buf requests, errors;
     buf_init(&requests, ACCOUNT_MAX);
     buf_init(&errors, ACCOUNT_MAX);
+    // A usual record fits, and nothing is moved while it is written.
+    buf_reserve(&requests, RECORD_USUAL);
+    buf_reserve(out, RECORD_USUAL);
     if (x->snapshot) {
         snprintf(policy_set, sizeof policy_set, "generation %llu", (unsigned long long)x->snapshot->generation);
         r.policy_set = span_str(policy_set);

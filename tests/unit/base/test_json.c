@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -103,6 +104,30 @@ static void depth_is_bounded_before_anything_is_built(void **state)
     assert_null(json_parse(span_of(deep, 200000), &limits, &err));
     assert_string_equal(err.what, "nested too deeply");
     free(deep);
+}
+
+// The text is looked at in words of eight bytes where nothing happens: wherever in a word a bracket, quote or backslash stands, it counts.
+static void brackets_count_at_every_offset(void **state)
+{
+    struct json_limits limits = { .depth = 2 };
+    struct json_error err;
+    char text[128];
+
+    (void)state;
+    for (int i = 0; i < 24; i++)
+        for (int k = 0; k < 24; k++) {
+            // Brackets in a string, with an escaped quote and an escaped backslash in it, are text; the third one behind it is not.
+            snprintf(text, sizeof text, "[%*s[%.*s1,\"%.*s\\\"[[[{{{\\\\\",%*s[]]]", i, "", k & ~1,
+                     "1,1,1,1,1,1,1,1,1,1,1,1", i, "aaaaaaaaaaaaaaaaaaaaaaaa", k, "");
+            assert_null(json_parse(span_str(text), &limits, &err));
+            assert_string_equal(err.what, "nested too deeply");
+            assert_int_equal(err.offset, strlen(text) - 4);
+            limits.depth = 3;
+            struct json_doc *doc = json_parse(span_str(text), &limits, &err);
+            assert_non_null(doc);
+            json_free(doc);
+            limits.depth = 2;
+        }
 }
 
 static void size_is_bounded(void **state)
@@ -285,6 +310,34 @@ static void writer_makes_valid_json_of_any_bytes(void **state)
     buf_fini(&b);
 }
 
+static void writer_escapes_at_every_offset(void **state)
+{
+    static const struct {
+        char byte;
+        const char *written;
+    } cases[] = { { '"', "\\\"" },  { '\\', "\\\\" },    { 0x1f, "\\u001f" },
+                  { 0, "\\u0000" }, { '\n', "\\u000a" }, { (char)0x80, "\xef\xbf\xbd" },
+                  { 0x20, " " },    { 0x7f, "\x7f" },    { (char)0xff, "\xef\xbf\xbd" } };
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 0);
+    for (size_t n = 1; n < 20; n++)
+        for (size_t at = 0; at < n; at++)
+            for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                char in[20], want[64];
+                memset(in, 'a', sizeof in);
+                in[at] = cases[i].byte;
+                snprintf(want, sizeof want, "\"%.*s%s%.*s\"", (int)at, "aaaaaaaaaaaaaaaaaaaa", cases[i].written,
+                         (int)(n - at - 1), "aaaaaaaaaaaaaaaaaaaa");
+                buf_clear(&b);
+                struct json_writer w = json_writer(&b);
+                json_w_string(&w, span_of(in, n));
+                assert_true(span_eq(buf_span(&b), span_str(want)));
+            }
+    buf_fini(&b);
+}
+
 static void writer_that_nests_too_deeply_fails(void **state)
 {
     struct json_writer w;
@@ -347,6 +400,7 @@ int main(void)
         cmocka_unit_test(duplicates_in_a_large_object_are_refused),
         cmocka_unit_test(many_members_do_not_cost_the_square),
         cmocka_unit_test(depth_is_bounded_before_anything_is_built),
+        cmocka_unit_test(brackets_count_at_every_offset),
         cmocka_unit_test(size_is_bounded),
         cmocka_unit_test(invalid_utf8_and_lone_surrogates_are_refused),
         cmocka_unit_test(nul_in_a_member_name_is_refused_and_in_a_string_kept),
@@ -356,6 +410,7 @@ int main(void)
         cmocka_unit_test(members_and_elements_are_visited_in_order),
         cmocka_unit_test(written_text_is_the_parsed_one),
         cmocka_unit_test(writer_makes_valid_json_of_any_bytes),
+        cmocka_unit_test(writer_escapes_at_every_offset),
         cmocka_unit_test(writer_that_nests_too_deeply_fails),
     };
 
