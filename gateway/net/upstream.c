@@ -18,6 +18,7 @@ struct gw_upstream {
     size_t endpoint;
     enum state state;
     bool secure, reused, heard, pumping;
+    bool early; // the answer began before the request was whole
     bool ended; // the shard closed its side; acted upon when what it sent before was taken
 };
 
@@ -116,7 +117,7 @@ static void begin_call(struct gw_upstream *u)
 {
     struct gw_call *c = u->call;
     u->state = BUSY;
-    u->heard = false;
+    u->heard = u->early = false;
     c->answered = c->paused = false;
     c->endpoint = u->endpoint;
     gw_h1_begin_response(&u->h1, c->arena, &c->response, c->head_request);
@@ -126,13 +127,21 @@ static void begin_call(struct gw_upstream *u)
 
 static void serve_waiting(struct gw_pool *p);
 
+// Whether the shard said more than it was asked. Records are only opened when read, so an idle connection is read from too: what is left
+// in it would be taken for the answer to the next request, which may be somebody else's.
+static bool has_surplus(struct gw_upstream *u)
+{
+    char byte;
+    return u->secure && (gw_tls_read(&u->tls, &byte, 1) > 0 || u->tls.state != GW_TLS_OPEN);
+}
+
 // The answer is whole. Kept only when nothing speaks against it.
 static void end_call(struct gw_upstream *u, bool surplus)
 {
     struct gw_call *c = u->call;
     struct gw_pool *p = u->pool;
-    bool keep = c->sent && c->response.keep_alive && !surplus && !p->retired && p->n_idle < p->config->max_idle &&
-                !u->socket.congested;
+    bool keep = c->sent && c->response.keep_alive && !u->early && !surplus && !p->retired &&
+                p->n_idle < p->config->max_idle && !u->socket.congested && !has_surplus(u);
     u->call = NULL;
     c->upstream = NULL;
     c->started = false;
@@ -167,6 +176,7 @@ static size_t take(struct gw_upstream *u, struct span in)
         case GW_H1_INTERIM: break;
         case GW_H1_HEAD:
             c->answered = true;
+            u->early = !c->sent;
             c->on_head(c, &c->response);
             break;
         case GW_H1_BODY: c->on_body(c, u->h1.body); break;
@@ -257,14 +267,14 @@ static void receive_tls(struct gw_upstream *u, struct span in)
         hear(u);
         receive(u, span_of(plain, (size_t)n));
     }
+    if (u->state == IDLE && has_surplus(u))
+        close_upstream(u);
     if (u->state == CLOSING)
         return;
     if (u->tls.state == GW_TLS_FAILED)
         fail(u, ERR_SHARD_TLS, u->tls.detail);
     else if (u->tls.state == GW_TLS_PEER_CLOSED || u->tls.state == GW_TLS_CLOSED)
         finish_input(u);
-    else if (u->state == IDLE && gw_tls_pending(&u->tls) > 0)
-        close_upstream(u);
 }
 
 static struct gw_upstream *of(struct gw_socket *s)
@@ -408,6 +418,23 @@ static void on_waited(struct gw_deadline *d)
     c->on_failed(c, ERR_SHARD_BUSY, "no connection became free in time");
 }
 
+static void enqueue(struct gw_call *c)
+{
+    struct gw_pool *p = c->pool;
+    if (p->n_waiting >= p->config->max_waiting) {
+        c->started = false;
+        c->on_failed(c, ERR_SHARD_BUSY, NULL);
+        return;
+    }
+    c->next = NULL;
+    *p->waiting_end = c;
+    p->waiting_end = &c->next;
+    p->n_waiting++;
+    c->in_queue = true;
+    c->deadline = (struct gw_deadline){ .on_due = on_waited };
+    gw_deadline_set(p->wheel, &c->deadline, p->now->mono_ms + p->config->connect_ms);
+}
+
 static void attempt(struct gw_call *c)
 {
     struct gw_pool *p = c->pool;
@@ -428,22 +455,14 @@ static void attempt(struct gw_call *c)
         begin_call(u);
         return;
     }
-    int err = ERR_SHARD_BUSY;
-    if (p->open < p->config->max_connections) {
-        c->attempts++;
-        err = open_upstream(p, c);
-        if (err == 0)
-            return;
-    } else if (p->n_waiting < p->config->max_waiting) {
-        c->next = NULL;
-        *p->waiting_end = c;
-        p->waiting_end = &c->next;
-        p->n_waiting++;
-        c->in_queue = true;
-        c->deadline = (struct gw_deadline){ .on_due = on_waited };
-        gw_deadline_set(p->wheel, &c->deadline, p->now->mono_ms + p->config->connect_ms);
+    if (p->open >= p->config->max_connections) {
+        enqueue(c);
         return;
     }
+    c->attempts++;
+    int err = open_upstream(p, c);
+    if (err == 0)
+        return;
     c->started = false;
     c->on_failed(c, err, NULL);
 }
@@ -480,7 +499,11 @@ void gw_call_start(struct gw_call *c)
     c->sent = c->paused = c->answered = c->in_queue = false;
     c->attempts = 0;
     c->upstream = NULL;
-    attempt(c);
+    // Behind those who wait already: a connection that has just become free is theirs.
+    if (c->pool->waiting)
+        enqueue(c);
+    else
+        attempt(c);
 }
 
 void gw_call_write(struct gw_call *c, struct span bytes)
@@ -531,7 +554,8 @@ void gw_call_pause(struct gw_call *c, bool pause)
     if (u->pumping)
         return;
     receive(u, span_of("", 0));
-    if (u->secure && u->state == BUSY && !c->paused)
+    // `c` may have ended and be gone by now, and the connection carry another call.
+    if (u->secure && u->state == BUSY && !u->call->paused)
         receive_tls(u, span_of("", 0));
 }
 
