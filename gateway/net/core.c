@@ -2,6 +2,7 @@
 #include "gateway/net/core.h"
 
 #include "gateway/base/log.h"
+#include "gateway/net/gather.h"
 #include "pki/digest.h"
 
 #include <stdlib.h>
@@ -239,6 +240,7 @@ int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned ind
 
 void gw_core_fini(struct gw_core *c)
 {
+    gw_listings_end(c); // they would hold their view, and its connections, until a shard answers
     gw_view_unref(c->view);
     c->view = NULL;
     pki_token_cache_free(c->tokens);

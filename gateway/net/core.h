@@ -62,7 +62,8 @@ struct gw_core {
     struct pki_proof_cache *proofs;
     struct gw_client *clients;
     size_t n_clients;
-    struct gw_flow *awaiting; // flows that wait for the audit writer
+    struct gw_flow *awaiting;    // flows that wait for the audit writer
+    struct gw_listing *listings; // under way
     uint8_t randoms[1024];
     size_t randoms_left;
     bool draining;

@@ -67,27 +67,29 @@ void gw_gather_free(struct gw_gather *g)
     free(g);
 }
 
-struct listing {
-    struct gw_view *view; // counted
+struct gw_listing {
+    struct gw_listing *next, **link; // among core->listings
+    struct gw_view *view;            // counted
     size_t api;
     struct gw_name_scope scope; // in the arena
     struct arena arena;
     struct gw_fetch fetch;
 };
 
-static void listing_free(struct listing *l)
+static void listing_free(struct gw_listing *l)
 {
-    struct gw_view *v = l->view;
+    *l->link = l->next;
+    if (l->next)
+        l->next->link = l->link;
     gw_fetch_fini(&l->fetch);
     arena_fini(&l->arena);
+    gw_view_unref(l->view);
     free(l);
-    gw_flow_listed(v);
-    gw_view_unref(v);
 }
 
 static void on_page(struct gw_fetch *f)
 {
-    struct listing *l = f->owner;
+    struct gw_listing *l = f->owner;
     struct gw_name_map *names = l->view->services.names;
     int64_t now_ms = l->view->core->now.mono_ms;
     int rc = 0;
@@ -100,14 +102,19 @@ static void on_page(struct gw_fetch *f)
         gw_fetch_start(f);
         return;
     }
+    struct gw_view *v = gw_view_ref(l->view);
     listing_free(l);
+    gw_flow_listed(v);
+    gw_view_unref(v);
 }
 
-static void listing_new(struct gw_view *view, size_t api, unsigned shard, const struct gw_resolve_wait *wait)
+// Not started yet. NULL: out of memory, or the map does not want it.
+static struct gw_listing *listing_new(struct gw_view *view, size_t api, unsigned shard,
+                                      const struct gw_resolve_wait *wait)
 {
-    struct listing *l = calloc(1, sizeof *l);
+    struct gw_listing *l = calloc(1, sizeof *l);
     if (!l)
-        return;
+        return NULL;
     arena_init(&l->arena, 1 << 20);
     l->view = gw_view_ref(view);
     l->api = api;
@@ -120,16 +127,33 @@ static void listing_new(struct gw_view *view, size_t api, unsigned shard, const 
         arena_fini(&l->arena);
         free(l);
         gw_view_unref(view);
-        return;
+        return NULL;
     }
-    gw_fetch_start(&l->fetch);
+    l->link = &view->core->listings;
+    l->next = *l->link;
+    if (l->next)
+        l->next->link = &l->next;
+    *l->link = l;
+    return l;
 }
 
 void gw_listing_begin(struct gw_view *view, size_t api, const struct gw_resolve_wait *wait)
 {
-    gw_view_ref(view); // a listing that fails at once must not take the view with it
-    for (unsigned i = 0; i < view->snapshot->apis[api].placement.n_names; i++)
-        if (gw_shard_set_has(&wait->begin, i))
-            listing_new(view, api, i, wait);
+    // All are made before the first is started: one that fails at once comes back to the exchange that waits, which may end there, and
+    // `wait` with it.
+    struct gw_listing *begun[GW_PLACEMENT_SHARDS_MAX];
+    size_t n = 0;
+    gw_view_ref(view); // nor must it take the view with it
+    for (unsigned i = 0; i < view->snapshot->apis[api].placement.n_names && n < GW_PLACEMENT_SHARDS_MAX; i++)
+        if (gw_shard_set_has(&wait->begin, i) && (begun[n] = listing_new(view, api, i, wait)) != NULL)
+            n++;
+    for (size_t i = 0; i < n; i++)
+        gw_fetch_start(&begun[i]->fetch);
     gw_view_unref(view);
+}
+
+void gw_listings_end(struct gw_core *core)
+{
+    while (core->listings)
+        listing_free(core->listings);
 }

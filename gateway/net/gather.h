@@ -31,5 +31,7 @@ void gw_gather_free(struct gw_gather *g);
 
 // Begins the listings that an exchange waits for. After each page gw_flow_listed(view) is called. What is running already is left alone.
 void gw_listing_begin(struct gw_view *view, size_t api, const struct gw_resolve_wait *wait);
+// Ends all that are under way, when nobody waits for them any more.
+void gw_listings_end(struct gw_core *core);
 
 #endif
