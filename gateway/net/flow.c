@@ -163,6 +163,14 @@ static void fail(struct gw_flow *f, int err, const char *what)
     refuse(f, err);
 }
 
+// The same from a call's callback, where nobody above sends what was queued.
+static void fail_call(struct gw_flow *f, int err, const char *what)
+{
+    struct gw_client *c = f->client;
+    fail(f, err, what);
+    gw_client_resume(c);
+}
+
 // --------------------------------------------------------------------------------------------------- to the shard
 
 static const struct gw_placement *placement(const struct gw_flow *f)
@@ -203,7 +211,7 @@ static void forget_names(struct gw_flow *f)
 static void finish_request(struct gw_flow *f)
 {
     if (gw_body_end(&f->up_body, &f->up) != 0) {
-        fail(f, ERR_INTERNAL, "the request's body did not end where it should");
+        fail_call(f, ERR_INTERNAL, "the request's body did not end where it should");
         return;
     }
     gw_flow_flush(f);
@@ -238,7 +246,7 @@ static void on_ready(struct gw_call *call)
     if (rc == 0 && !span_is_none(body) && body.n > 0)
         rc = gw_body_write(&f->up_body, body, &f->up);
     if (rc != 0) {
-        fail(f, rc, "the request for the shard could not be written");
+        fail_call(f, rc, "the request for the shard could not be written");
         return;
     }
     x->upstream_ns = clock_mono_ns();
@@ -257,10 +265,21 @@ static void on_drained(struct gw_call *call)
 
 // ------------------------------------------------------------------------------------------------ from the shard
 
+// What the shard refused is the gateway's own credential. Passed on, it would send the client off to mend its token.
+static bool is_refusal(unsigned status)
+{
+    return status == 401 || status == 403 || status == 407;
+}
+static const char refusal[] = "the shard refused the gateway's credential";
+
 static void on_answer(struct gw_call *call, const struct gw_response *r)
 {
     struct gw_flow *f = call->owner;
     struct gw_exchange *x = &f->x;
+    if (is_refusal(r->status)) {
+        fail_call(f, ERR_SHARD_ANSWER, refusal);
+        return;
+    }
     char nonce[PKI_NONCE_TEXT];
     struct gw_to_client to = {
         .response = r,
@@ -278,7 +297,7 @@ static void on_answer(struct gw_call *call, const struct gw_response *r)
     int rc = gw_forward_response(&to, &out, &f->down_body, &f->keep_alive);
     if (rc != 0) {
         buf_fini(&out);
-        fail(f, ERR_SHARD_ANSWER, "its head cannot be passed on");
+        fail_call(f, ERR_SHARD_ANSWER, "its head cannot be passed on");
         return;
     }
     x->status = r->status;
@@ -301,7 +320,7 @@ static void on_piece(struct gw_call *call, struct span piece)
         gw_client_send(f->client, buf_span(&out));
     buf_fini(&out);
     if (rc != 0)
-        fail(f, ERR_SHARD_ANSWER, "more of an answer than it announced");
+        fail_call(f, ERR_SHARD_ANSWER, "more of an answer than it announced");
 }
 
 static void on_lull(struct gw_call *call)
@@ -324,7 +343,7 @@ static void on_answered(struct gw_call *call)
         gw_client_send(f->client, buf_span(&out));
     buf_fini(&out);
     if (rc != 0) {
-        fail(f, ERR_SHARD_CUT, "less of an answer than it announced");
+        fail_call(f, ERR_SHARD_CUT, "less of an answer than it announced");
         return;
     }
     forget_names(f);
@@ -339,10 +358,7 @@ static void on_answered(struct gw_call *call)
 
 static void on_failed(struct gw_call *call, int err, const char *what)
 {
-    struct gw_flow *f = call->owner;
-    struct gw_client *c = f->client;
-    fail(f, err, what);
-    gw_client_resume(c);
+    fail_call(call->owner, err, what);
 }
 
 // ------------------------------------------------------------------------------------------------ several shards
@@ -360,6 +376,10 @@ static void answer_all(struct gw_flow *f, const struct gw_gather *g, struct gw_a
     }
     if (chosen->error != 0) {
         fail(f, chosen->error, "not every shard carried it out");
+        return;
+    }
+    if (is_refusal(chosen->status)) {
+        fail(f, ERR_SHARD_ANSWER, refusal);
         return;
     }
     a->status = chosen->status;

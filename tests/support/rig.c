@@ -92,7 +92,13 @@ static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port,
     struct rig *r = ctx;
     (void)host;
     (void)port;
+    if (r->dial_fails)
+        return -EMFILE;
     struct rig_pipe *p = pipe_new(r, s);
+    if (r->shard_tls) {
+        p->tls = calloc(1, sizeof *p->tls);
+        require(p->tls && gw_tls_server_init(p->tls, r->shard_tls, &r->client_trust) == 0, "no TLS for a shard");
+    }
     p->connecting = true;
     p->on_connected = on_connected;
     require(r->n_shards < 16, "too many connections to the shard");
@@ -184,6 +190,30 @@ static bool client_step(struct rig_client *c)
     return moved;
 }
 
+static bool shard_step(struct rig *r, struct rig_pipe *p)
+{
+    char plain[4096];
+    ssize_t n;
+    bool moved = false;
+    if (!p->tls)
+        return false;
+    struct span in = span_sub(buf_span(&p->from_gateway), 0, READ);
+    if (in.n > 0) {
+        gw_tls_feed(p->tls, in, gw_core_now_s(&r->core));
+        buf_consume(&p->from_gateway, in.n);
+        moved = true;
+    }
+    while ((n = gw_tls_read(p->tls, plain, sizeof plain)) > 0)
+        buf_append(&p->plain, span_of(plain, (size_t)n));
+    struct span out = gw_tls_output(p->tls);
+    if (out.n > 0) {
+        buf_append(&p->to_gateway, out);
+        gw_tls_sent(p->tls, out.n);
+        moved = true;
+    }
+    return moved;
+}
+
 #define CLIENTS 8
 static struct rig_client *clients[CLIENTS];
 
@@ -191,8 +221,10 @@ void rig_run(struct rig *r)
 {
     for (bool moved = true; moved;) {
         moved = false;
-        for (struct rig_pipe *p = r->pipes; p; p = p->next)
+        for (struct rig_pipe *p = r->pipes; p; p = p->next) {
             moved = step(r, p) || moved;
+            moved = shard_step(r, p) || moved;
+        }
         for (size_t i = 0; i < CLIENTS; i++)
             if (clients[i] && clients[i]->rig == r && !clients[i]->pipe->window)
                 moved = client_step(clients[i]) || moved;
@@ -218,22 +250,23 @@ void rig_sleep(struct rig *r, int64_t ms)
 
 // ------------------------------------------------------------------------------------------------------ the gateway
 
-static const char config[] =
-    "listener:\n"
-    "  addresses: [\"127.0.0.1:1\"]\n"
-    "  authorities: [\"" RIG_AUTHORITY "\"]\n"
-    "  tls: { certificate: gateway.pem, key: gateway.key }\n"
-    "  limits: { body_bytes: 1MiB }\n"
-    "trust_domains:\n"
-    "  - { name: example.org, bundle: ca.pem }\n"
-    "issuers:\n"
-    "  - name: local\n"
-    "    issuer: https://issuer.test\n"
-    "    jwks: issuer.json\n"
-    "    audiences: [vectors]\n"
-    "    scopes: { read: [readonly], write: [readwrite, admin] }\n"
-    "    asserts: { trust_domains: [example.org] }\n"
-    "policy: { files: [rules.cedar] }\n"
+static const char config[] = "listener:\n"
+                             "  addresses: [\"127.0.0.1:1\"]\n"
+                             "  authorities: [\"" RIG_AUTHORITY "\"]\n"
+                             "  tls: { certificate: gateway.pem, key: gateway.key }\n"
+                             "  limits: { body_bytes: 1MiB }\n"
+                             "trust_domains:\n"
+                             "  - { name: example.org, bundle: ca.pem }\n"
+                             "issuers:\n"
+                             "  - name: local\n"
+                             "    issuer: https://issuer.test\n"
+                             "    jwks: issuer.json\n"
+                             "    audiences: [vectors]\n"
+                             "    scopes: { read: [readonly], write: [readwrite, admin] }\n"
+                             "    asserts: { trust_domains: [example.org] }\n"
+                             "policy: { files: [rules.cedar] }\n";
+
+static const char one_shard[] =
     "shards:\n"
     "  - { name: one, api: qdrant, endpoints: [\"http://127.0.0.1:2\"], pool: { idle_timeout: 10m } }\n"
     "routes:\n"
@@ -243,13 +276,14 @@ static const char policies[] = "@id(\"rag\") permit(principal == Workload::\"" R
                                "\", action in [Action::\"readwrite\", Action::\"create\"], resource);\n"
                                "@id(\"no-secrets\") forbid(principal, action, resource == Collection::\"secret\");\n";
 
-static void write_files(struct rig *r, const char *extra, const char *audit)
+static void write_files(struct rig *r, const char *shards, const char *extra, const char *audit)
 {
     struct certs *c = &r->certs;
     certs_ca(c, "ca");
     certs_workload(c, "gateway", "ca", "spiffe://example.org/gateway");
     certs_workload(c, "rag", "ca", RIG_RAG);
     certs_workload(c, "thief", "ca", RIG_THIEF);
+    certs_workload(c, "shard", "ca", RIG_SHARD);
     put_buf(r, "ca.pem", certs_pem(c, "ca"));
     put_buf(r, "gateway.pem", certs_pem(c, "gateway"));
     put_buf(r, "gateway.key", certs_key(c, "gateway"));
@@ -261,7 +295,7 @@ static void write_files(struct rig *r, const char *extra, const char *audit)
     require(pki_jwks_write(&key, &alg, 1, &out) == 0, "no key set");
     put_buf(r, "issuer.json", out);
     buf_init(&out, 0);
-    buf_printf(&out, "%saudit: { file: audit.jsonl%s%s }\n%s", config, audit ? ", " : "", audit ? audit : "",
+    buf_printf(&out, "%s%saudit: { file: audit.jsonl%s%s }\n%s", config, shards, audit ? ", " : "", audit ? audit : "",
                extra ? extra : "");
     put_buf(r, "gateway.yaml", out);
 }
@@ -272,7 +306,25 @@ static void complain(const struct diags *d)
         fprintf(stderr, "rig: %.*s:%u: %.*s\n", SPAN_FMT(x->file), x->line, SPAN_FMT(x->text));
 }
 
+// What the shard's side of TLS is made of, when the configuration says https.
+static void make_shard_tls(struct rig *r, struct diags *diags)
+{
+    struct buf cert = certs_pem(&r->certs, "shard"), key = certs_key(&r->certs, "shard");
+    struct gw_tls_config tls = {
+        .cert_pem = buf_span(&cert), .cert_file = SPAN("cert"), .key_pem = buf_span(&key), .key_file = SPAN("key")
+    };
+    r->shard_tls = gw_tls_context_server(&tls, gw_core_now_s(&r->core), diags);
+    require(r->shard_tls != NULL, "no TLS context for the shard");
+    buf_fini(&cert);
+    buf_wipe(&key);
+}
+
 void rig_init(struct rig *r, const char *extra, const char *audit)
+{
+    rig_init_shards(r, one_shard, extra, audit);
+}
+
+void rig_init_shards(struct rig *r, const char *shards, const char *extra, const char *audit)
 {
     *r = (struct rig){ .log = { .sink = log_to_stderr } };
     certs_init(&r->certs);
@@ -280,7 +332,7 @@ void rig_init(struct rig *r, const char *extra, const char *audit)
     require(mkdtemp(r->dir) != NULL, "no temporary folder");
     r->issuer = pki_key_generate(PKI_KEY_P256, 0);
     r->dpop = pki_key_generate(PKI_KEY_P256, 0);
-    write_files(r, extra, audit);
+    write_files(r, shards, extra, audit);
     char path[128];
     snprintf(path, sizeof path, "%s/gateway.yaml", r->dir);
     struct diags diags;
@@ -318,6 +370,8 @@ void rig_init(struct rig *r, const char *extra, const char *audit)
     pki_trust_add_pem(r->trust, SPAN("example.org"), buf_span(&pem), SPAN("ca"), &diags);
     buf_fini(&pem);
     r->client_trust = (struct gw_tls_trust){ .trust = r->trust };
+    if (strstr(shards, "https://"))
+        make_shard_tls(r, &diags);
     r->target = (struct gw_tls_target){ .spiffe_id = SPAN("spiffe://example.org/gateway") };
 }
 
@@ -334,11 +388,16 @@ void rig_fini(struct rig *r)
     gw_tls_ticket_keys_free(r->shared.tickets);
     gw_tls_peers_free(r->shared.peers);
     pki_trust_free(r->trust);
+    gw_tls_context_unref(r->shard_tls);
     pki_key_free(r->issuer);
     pki_key_free(r->dpop);
     for (struct rig_pipe *p = r->pipes, *next; p; p = next) {
         next = p->next;
         require(p->socket == NULL, "a connection was left open");
+        if (p->tls)
+            gw_tls_fini(p->tls);
+        free(p->tls);
+        buf_fini(&p->plain);
         buf_fini(&p->to_gateway);
         buf_fini(&p->from_gateway);
         free(p);
@@ -533,18 +592,36 @@ const char *rig_shard_got(struct rig *r, size_t n)
 {
     if (n >= r->n_shards)
         return "";
-    *buf_reserve(&r->shards[n]->from_gateway, 1) = '\0';
-    return buf_span(&r->shards[n]->from_gateway).p;
+    struct buf *got = r->shards[n]->tls ? &r->shards[n]->plain : &r->shards[n]->from_gateway;
+    *buf_reserve(got, 1) = '\0';
+    return buf_span(got).p;
 }
 
 void rig_shard_forget(struct rig *r, size_t n)
 {
-    buf_fini(&r->shards[n]->from_gateway);
+    buf_fini(r->shards[n]->tls ? &r->shards[n]->plain : &r->shards[n]->from_gateway);
+}
+
+void rig_shard_write(struct rig *r, size_t n, const char *text)
+{
+    struct rig_pipe *p = r->shards[n];
+    if (!p->tls) {
+        buf_append(&p->to_gateway, span_str(text));
+        return;
+    }
+    for (struct span s = span_str(text); s.n > 0;) {
+        ssize_t took = gw_tls_write(p->tls, s);
+        require(took >= 0, "the shard cannot write");
+        s = span_sub(s, (size_t)took, s.n);
+        struct span out = gw_tls_output(p->tls);
+        buf_append(&p->to_gateway, out);
+        gw_tls_sent(p->tls, out.n);
+    }
 }
 
 void rig_shard_say(struct rig *r, size_t n, const char *text)
 {
-    buf_append(&r->shards[n]->to_gateway, span_str(text));
+    rig_shard_write(r, n, text);
     rig_run(r);
 }
 

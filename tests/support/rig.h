@@ -10,6 +10,7 @@
 #define RIG_AUTHORITY "gateway.test"
 #define RIG_RAG "spiffe://example.org/rag"
 #define RIG_THIEF "spiffe://example.org/thief"
+#define RIG_SHARD "spiffe://example.org/shard"
 
 // One end of a connection: the gateway's socket, and the bytes that wait in each direction.
 struct rig_pipe {
@@ -19,6 +20,8 @@ struct rig_pipe {
     bool far_end, near_end; // closed by the far side (FIN), by the gateway
     bool told_end, reset, connecting;
     gw_on_connected on_connected;
+    struct gw_tls_engine *tls; // the far side's, of a shard that speaks TLS
+    struct buf plain;          // what it read
     struct rig_pipe *next;
 };
 
@@ -34,7 +37,9 @@ struct rig {
     struct rig_pipe *pipes;
     struct rig_pipe *shards[16]; // connections to the shard, in the order they were made
     size_t n_shards;
-    bool shard_down; // connections are refused
+    bool shard_down;                  // connections are refused
+    bool dial_fails;                  // connections cannot even be tried
+    struct gw_tls_context *shard_tls; // the shard speaks TLS
     struct pki_trust *trust;
     struct gw_tls_trust client_trust;
     struct gw_tls_target target;
@@ -53,6 +58,8 @@ struct rig_client {
 
 // `extra` is added to the configuration (YAML, top level), e.g. "dpop: { nonce: required }\n"; `audit` stands in audit's braces after the file.
 void rig_init(struct rig *r, const char *extra, const char *audit);
+// The same with shards and routes of its own. https: the shard's certificate is RIG_SHARD's.
+void rig_init_shards(struct rig *r, const char *shards, const char *extra, const char *audit);
 void rig_fini(struct rig *r);
 // Moves bytes until nothing moves any more, and waits for the audit writer where somebody waits for it.
 void rig_run(struct rig *r);
@@ -83,6 +90,8 @@ char *rig_request(struct rig *r, const char *method, const char *path, const cha
 const char *rig_shard_got(struct rig *r, size_t n);
 void rig_shard_forget(struct rig *r, size_t n);
 void rig_shard_say(struct rig *r, size_t n, const char *text);
+// Said, and not moved yet: two of them reach the gateway in one read, over TLS as two records.
+void rig_shard_write(struct rig *r, size_t n, const char *text);
 void rig_shard_close(struct rig *r, size_t n);
 
 #endif

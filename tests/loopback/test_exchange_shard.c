@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Shards that misbehave, and the connections to them: what was said too early or too much is nobody's answer, and nothing of
+// one exchange outlives it.
+#include "tests/support/rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}"
+#define EVIL_ANSWER "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\nevil"
+#define POINT "/collections/docs/points/1"
+#define COUNT "/collections/docs/points/count"
+#define UUID "/api/v2/tenants/acme/databases/main/collections/0f8fad5b-d9cb-469f-a165-70867728950e/count"
+
+static const char tls_shard[] =
+    "shards:\n"
+    "  - name: one\n"
+    "    api: qdrant\n"
+    "    endpoints: [\"https://127.0.0.1:2\"]\n"
+    "    tls: { spiffe_id: \"" RIG_SHARD "\", certificate: gateway.pem, key: gateway.key }\n"
+    "    pool: { idle_timeout: 10m }\n"
+    "routes:\n"
+    "  - { shard: one }\n";
+
+static const char two_chromas[] = "shards:\n"
+                                  "  - { name: a, api: chroma, endpoints: [\"http://127.0.0.1:2\"] }\n"
+                                  "  - { name: b, api: chroma, endpoints: [\"http://127.0.0.1:3\"] }\n"
+                                  "routes:\n"
+                                  "  - { hash: [a, b] }\n";
+
+static const char one_connection[] =
+    "shards:\n"
+    "  - { name: one, api: qdrant, endpoints: [\"http://127.0.0.1:2\"], pool: { max_connections: 1, max_idle: 1 } }\n"
+    "routes:\n"
+    "  - { shard: one }\n";
+
+static void ask(struct rig_client *c, const char *method, const char *path, const char *body)
+{
+    char *request = rig_request(c->rig, method, path, body);
+    rig_send(c, request);
+    free(request);
+    rig_run(c->rig);
+}
+
+static bool has(const char *text, const char *part)
+{
+    return strstr(text, part) != NULL;
+}
+
+static size_t count(const char *text, const char *part)
+{
+    size_t n = 0;
+    for (; (text = strstr(text, part)); text++)
+        n++;
+    return n;
+}
+
+static void rule_35_surplus_records_of_a_tls_shard_retire_the_connection(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init_shards(&r, tls_shard, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    char *one = rig_request(&r, "GET", POINT, NULL), *two = rig_request(&r, "GET", POINT, NULL);
+    rig_send(&c, one);
+    rig_send(&c, two);
+    rig_run(&r);
+    assert_int_equal(count(rig_shard_got(&r, 0), "GET "), 1);
+    rig_shard_write(&r, 0, OK_ANSWER);
+    rig_shard_write(&r, 0, EVIL_ANSWER); // a record of its own, in the same read
+    rig_run(&r);
+    assert_false(has(rig_received(&c), "evil"));
+    assert_int_equal(r.n_shards, 2);
+    rig_shard_say(&r, 1, OK_ANSWER);
+    assert_int_equal(count(rig_received(&c), "200 OK"), 2);
+    free(one);
+    free(two);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+static void rule_35_what_a_tls_shard_says_unasked_retires_the_connection(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init_shards(&r, tls_shard, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    ask(&c, "GET", POINT, NULL);
+    rig_shard_say(&r, 0, OK_ANSWER);
+    rig_shard_say(&r, 0, EVIL_ANSWER);
+    ask(&c, "GET", POINT, NULL);
+    assert_false(has(rig_received(&c), "evil"));
+    assert_int_equal(r.n_shards, 2);
+    rig_shard_say(&r, 1, OK_ANSWER);
+    assert_int_equal(count(rig_received(&c), "200 OK"), 2);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+static void rule_35_an_answer_that_begins_before_the_request_ends_retires_the_connection(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init(&r, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    char *request = rig_request(&r, "PUT", "/collections/docs/points", "{\"points\":[]}");
+    size_t n = strlen(request);
+    rig_send_span(&c, span_of(request, n - 3));
+    rig_run(&r);
+    rig_shard_say(&r, 0, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{");
+    rig_send_span(&c, span_of(request + n - 3, 3));
+    rig_run(&r);
+    rig_shard_say(&r, 0, "}");
+    assert_true(has(rig_received(&c), "{}"));
+    ask(&c, "GET", POINT, NULL);
+    assert_int_equal(r.n_shards, 2);
+    free(request);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+// A client that catches up lets a paused answer end, and the next request take over the connection, all in one callback.
+static void a_pause_may_end_with_the_answer_and_the_next_request(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init_shards(&r, tls_shard, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    ask(&c, "GET", POINT, NULL);
+    rig_shard_say(&r, 0, OK_ANSWER);
+    char *one = rig_request(&r, "GET", POINT, NULL), *two = rig_request(&r, "GET", POINT, NULL);
+    c.pipe->window = 1000;
+    rig_send(&c, one);
+    rig_send(&c, two);
+    rig_run(&r);
+    char piece[20001];
+    memset(piece, 'x', sizeof piece - 1);
+    piece[sizeof piece - 1] = '\0';
+    // In one read: what comes behind the record that congests the client waits with the connection.
+    rig_shard_write(&r, 0, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 40000\r\n\r\n");
+    rig_shard_write(&r, 0, piece);
+    rig_shard_write(&r, 0, piece);
+    rig_run(&r);
+    c.pipe->window = 0;
+    rig_run(&r);
+    assert_int_equal(count(rig_shard_got(&r, 0), "GET "), 3);
+    rig_shard_say(&r, 0, OK_ANSWER);
+    assert_int_equal(count(rig_received(&c), "200 OK"), 3);
+    free(one);
+    free(two);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+static void a_listing_that_fails_at_once_spoils_no_other(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init_shards(&r, two_chromas, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    r.dial_fails = true;
+    ask(&c, "GET", UUID, NULL);
+    assert_true(has(rig_received(&c), "HTTP/1.1 502"));
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+static void a_listing_under_way_ends_with_the_loop(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init_shards(&r, two_chromas, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    ask(&c, "GET", UUID, NULL);
+    assert_true(has(rig_shard_got(&r, 0), "GET /api/v2/tenants/acme/databases/main/collections?"));
+    rig_client_fini(&c);
+    rig_fini(&r); // no connection may be left
+}
+
+// It is the gateway's credential that was refused, and no fault of the client's token.
+static void a_shard_that_refuses_the_gateway_is_a_502(void **state)
+{
+    (void)state;
+    static const char *const rows[] = { "401 Unauthorized", "403 Forbidden", "407 Proxy Authentication Required" };
+    struct rig r;
+    rig_init(&r, NULL, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char answer[128];
+        struct rig_client c;
+        snprintf(answer, sizeof answer, "HTTP/1.1 %s\r\nContent-Length: 6\r\n\r\nsecret", rows[i]);
+        rig_client_init(&c, &r, "rag");
+        ask(&c, "GET", POINT, NULL);
+        rig_shard_say(&r, r.n_shards - 1, answer);
+        if (!has(rig_received(&c), "502 Bad Gateway") || has(rig_received(&c), "secret"))
+            fail_msg("%s: %s", rows[i], rig_received(&c));
+        rig_client_fini(&c);
+    }
+    assert_int_equal(rig_audit_lines(&r, "refused the gateway"), 3);
+    rig_fini(&r);
+}
+
+static void who_waits_for_a_connection_goes_before_who_comes_later(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client greedy, patient;
+    rig_init_shards(&r, one_connection, NULL, NULL);
+    rig_client_init(&greedy, &r, "rag");
+    rig_client_init(&patient, &r, "rag");
+    char *one = rig_request(&r, "GET", POINT, NULL), *two = rig_request(&r, "GET", POINT, NULL);
+    rig_send(&greedy, one);
+    rig_send(&greedy, two);
+    rig_run(&r);
+    ask(&patient, "GET", "/collections/docs/points/2", NULL);
+    rig_shard_say(&r, 0, OK_ANSWER);
+    assert_true(has(rig_shard_got(&r, 0), "/points/2"));
+    rig_shard_say(&r, 0, OK_ANSWER);
+    assert_int_equal(count(rig_received(&patient), "200 OK"), 1);
+    rig_shard_say(&r, 0, OK_ANSWER);
+    assert_int_equal(count(rig_received(&greedy), "200 OK"), 2);
+    assert_int_equal(r.n_shards, 1);
+    free(one);
+    free(two);
+    rig_client_fini(&greedy);
+    rig_client_fini(&patient);
+    rig_fini(&r);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return gw_tls_process_init();
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    gw_tls_process_fini();
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rule_35_surplus_records_of_a_tls_shard_retire_the_connection),
+        cmocka_unit_test(rule_35_what_a_tls_shard_says_unasked_retires_the_connection),
+        cmocka_unit_test(rule_35_an_answer_that_begins_before_the_request_ends_retires_the_connection),
+        cmocka_unit_test(a_pause_may_end_with_the_answer_and_the_next_request),
+        cmocka_unit_test(a_listing_that_fails_at_once_spoils_no_other),
+        cmocka_unit_test(a_listing_under_way_ends_with_the_loop),
+        cmocka_unit_test(a_shard_that_refuses_the_gateway_is_a_502),
+        cmocka_unit_test(who_waits_for_a_connection_goes_before_who_comes_later),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
