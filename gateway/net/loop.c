@@ -85,6 +85,8 @@ static void take_up(struct gw_loop *l)
 static void on_wake(uv_async_t *a)
 {
     struct gw_loop *l = a->data;
+    if (l->over)
+        return;
     on_wake_up(&l->tcp);
     take_up(l);
     gw_flow_audit_progress(&l->core);
@@ -113,11 +115,11 @@ static void run(void *ctx)
     }
     // Callbacks of what was closed run before the things they belong to are gone.
     uv_run(&l->uv, UV_RUN_NOWAIT);
+    l->over = true;
     gw_core_fini(&l->core);
-    uv_close((uv_handle_t *)&l->wake, NULL);
     uv_close((uv_handle_t *)&l->tick, NULL);
-    uv_run(&l->uv, UV_RUN_DEFAULT);
-    uv_walk(&l->uv, close_handle, NULL);
+    // The audit's thread still reports progress: what it wakes us with stays open until gw_loop_fini.
+    uv_unref((uv_handle_t *)&l->wake);
     uv_run(&l->uv, UV_RUN_DEFAULT);
 }
 
@@ -198,6 +200,12 @@ void gw_loop_stop(struct gw_loop *l)
     uv_async_send(&l->wake);
     uv_thread_join(&l->thread);
     gw_generation_free(atomic_exchange(&l->next, NULL));
+}
+
+void gw_loop_fini(struct gw_loop *l)
+{
+    uv_walk(&l->uv, close_handle, NULL);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
     uv_loop_close(&l->uv);
     gw_tcp_loop_fini(&l->tcp);
     free(l->listeners);

@@ -27,6 +27,7 @@ struct gw_loop {
     uv_thread_t thread;
     _Atomic(struct gw_generation *) next;
     atomic_bool drain, stop, drained;
+    bool over; // the thread's work is done
     void (*on_drained)(void *ctx); // from the loop's thread
     void *ctx;
 };
@@ -40,7 +41,9 @@ void gw_loop_adopt(struct gw_loop *l, struct gw_generation *g);
 void gw_generation_free(struct gw_generation *g); // NULL is fine
 // No new connection; the present ones end after their request. Then on_drained.
 void gw_loop_drain(struct gw_loop *l);
-// Ends the thread, cutting what is still there, joins it and frees.
+// Ends the thread, cutting what is still there, and joins it.
 void gw_loop_stop(struct gw_loop *l);
+// Frees a stopped loop, when the audit it listens to is closed.
+void gw_loop_fini(struct gw_loop *l);
 
 #endif

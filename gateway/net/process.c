@@ -454,6 +454,8 @@ static void finish(struct process *p)
     uint64_t lost = gw_audit_close(p->shared.audit, AUDIT_PATIENCE_MS);
     if (lost > 0)
         log_error(&p->log, "%llu audit records could not be written", (unsigned long long)lost);
+    for (size_t i = 0; i < p->n_loops; i++)
+        gw_loop_fini(&p->loops[i]);
     uv_walk(&p->uv, close_handle, NULL);
     uv_run(&p->uv, UV_RUN_DEFAULT);
     uv_loop_close(&p->uv);
