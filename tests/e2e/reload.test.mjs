@@ -10,7 +10,7 @@ import { nothingReaches, refused } from './lib/expect.mjs'
 import { replace, until } from './lib/files.mjs'
 import { OPEN, World } from './lib/gateway.mjs'
 import { dumpLogs } from './lib/program.mjs'
-import { boundToKey } from './lib/token.mjs'
+import { boundToKey, prove } from './lib/token.mjs'
 import { json, Upstream } from './lib/upstream.mjs'
 
 const DOCS = '/collections/docs'
@@ -165,6 +165,16 @@ test('a removed CA ends the connections it vouched for though the configuration 
   assert.equal(answer.headers.connection, 'close')
   assert.notEqual(await foreign.handshake(), 'open')
   await allowed(client)
+})
+
+test('rule 16: a proof used before a reload is a replay after it', async () => {
+  const dpop = await prove(client.keys, { url: client.origin + DOCS, method: 'GET', token: client.token })
+  assert.equal((await client.get(DOCS, { headers: { dpop } })).status, 200)
+  policy(FORBID)
+  assert.ok(await w.reload())
+  policy(OPEN)
+  assert.ok(await w.reload())
+  refused(await nothingReaches(shard, () => client.get(DOCS, { headers: { dpop } })), { status: 401, code: 'proof_replayed' })
 })
 
 test('the gateway\'s certificate is swapped without dropping a connection', async () => {
