@@ -12,6 +12,8 @@
 // Indices count from 1, so that fresh zero pages are empty tables: a large store costs memory only as it fills.
 #define NIL 0u
 #define WHEEL 1024 // seconds; an entry that lives longer goes round again
+#define AGE_MAX UINT16_MAX
+#define WORKLOADS_MAX 4096 // that a stripe knows at a time; it refuses further ones
 
 // 32 bytes. Free entries are chained by `next`.
 struct entry {
@@ -19,9 +21,11 @@ struct entry {
     uint32_t next;     // of the hash chain
     uint32_t due;      // next of the wheel's slot
     uint32_t expires;  // seconds after the store's birth, rounded up
-    uint32_t workload; // slot in `workloads`
+    uint16_t age;      // expires - iat, in seconds; AGE_MAX for more
+    uint16_t workload; // slot in `workloads`
 };
-_Static_assert(sizeof(struct entry) <= 48, "the promise of replay.h");
+_Static_assert(sizeof(struct entry) == 32, "the promise of replay.h");
+_Static_assert(WORKLOADS_MAX <= UINT16_MAX, "struct entry numbers workloads");
 
 // How many entries a workload holds in this stripe.
 struct workload {
@@ -39,7 +43,8 @@ struct stripe {
     uint32_t *workload_buckets, workload_mask;
     uint32_t workload_free, workload_fresh, workload_limit;
     uint32_t count, share;
-    uint32_t turned; // the wheel was turned up to this second
+    uint32_t turned;    // the wheel was turned up to this second
+    uint32_t forgotten; // behind the latest iat of an entry that was let go of: an earlier proof may be one of them
     uint32_t wheel[WHEEL];
 };
 
@@ -61,8 +66,7 @@ static uint32_t power_of_two(uint32_t n)
 
 static bool stripe_init(struct stripe *s, uint32_t entries, unsigned share_percent)
 {
-    // A stripe that knows more workloads than this at a time refuses new ones.
-    uint32_t workloads = entries < 4096 ? entries : 4096;
+    uint32_t workloads = entries < WORKLOADS_MAX ? entries : WORKLOADS_MAX;
     s->bucket_mask = power_of_two(entries) - 1;
     s->workload_mask = power_of_two(workloads) - 1;
     s->entries = calloc(entries + 1, sizeof *s->entries);
@@ -201,6 +205,8 @@ static void turn(struct stripe *s, uint32_t now)
             struct entry *e = &s->entries[i];
             uint32_t due = e->due;
             if (e->expires <= now) {
+                if (s->forgotten < e->expires - e->age + 1)
+                    s->forgotten = e->expires - e->age + 1;
                 entry_remove(s, i);
             } else { // a turn of the wheel too early
                 e->due = s->wheel[e->expires % WHEEL];
@@ -212,13 +218,18 @@ static void turn(struct stripe *s, uint32_t now)
     s->turned = now;
 }
 
-static int insert(struct stripe *s, const uint64_t tag[static 2], uint64_t workload_id, uint32_t expires, uint32_t now)
+static int insert(struct stripe *s, const uint64_t tag[static 2], uint64_t workload_id, uint32_t iat, uint32_t expires,
+                  uint32_t now)
 {
     turn(s, now);
     uint32_t *chain = &s->buckets[tag[0] & s->bucket_mask];
     for (uint32_t i = *chain; i != NIL; i = s->entries[i].next)
         if (s->entries[i].tag[0] == tag[0] && s->entries[i].tag[1] == tag[1])
             return ERR_PROOF_REPLAYED;
+    // An entry is let go of when its proof is too old. Should that have changed since (the clock was set back, a reload made the window
+    // wider, another loop's clock is ahead), what was forgotten cannot be told from what was never seen.
+    if (iat < s->forgotten)
+        return ERR_PROOF_REPLAYED;
     if (s->free == NIL && s->fresh > s->limit)
         return ERR_REPLAY_FULL;
     // Loops read their clocks at different moments: never into a slot that was turned already.
@@ -230,6 +241,7 @@ static int insert(struct stripe *s, const uint64_t tag[static 2], uint64_t workl
     if (w == NIL || s->workloads[w].count >= s->share)
         return ERR_REPLAY_FULL;
 
+    uint32_t age = expires > iat ? expires - iat : 0;
     uint32_t i = s->free, *slot = &s->wheel[expires % WHEEL];
     if (i != NIL)
         s->free = s->entries[i].next;
@@ -240,7 +252,8 @@ static int insert(struct stripe *s, const uint64_t tag[static 2], uint64_t workl
         .next = *chain,
         .due = *slot,
         .expires = expires,
-        .workload = w,
+        .age = age < AGE_MAX ? (uint16_t)age : AGE_MAX,
+        .workload = (uint16_t)w,
     };
     *chain = i;
     *slot = i;
@@ -290,7 +303,7 @@ int pki_replay_insert(struct pki_replay *r, const struct pki_replay_entry *e, in
     // Different bits than the bucket's.
     struct stripe *s = &r->stripes[(tag[1] >> 32) & r->stripe_mask];
     pthread_mutex_lock(&s->lock);
-    int rc = insert(s, tag, workload, expires, now);
+    int rc = insert(s, tag, workload, second_of(r, e->iat_ms, false), expires, now);
     pthread_mutex_unlock(&s->lock);
     return rc;
 }

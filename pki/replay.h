@@ -3,7 +3,9 @@
 // proof could no longer be accepted. The one structure on the request path with locks: stripes, each with its own. It outlives
 // configuration snapshots and is handed on at an upgrade.
 // Bounded: 32 bytes an entry and 4 a bucket. Each entry counts for a workload; a workload over its share, or a full stripe, is refused
-// (ERR_REPLAY_FULL), nothing is ever evicted early. Proofs from before `not_before_ms` are refused: the store cannot know them.
+// (ERR_REPLAY_FULL), nothing is ever evicted early. Proofs from before `not_before_ms` are refused: the store cannot know them. Nor can
+// it know again what it let go of, so a proof no younger than the latest of those counts as used: a clock that is set back and a window
+// that a reload makes wider bring nothing back.
 #ifndef SALLYPORT_PKI_REPLAY_H
 #define SALLYPORT_PKI_REPLAY_H
 
@@ -32,7 +34,8 @@ struct pki_replay_entry {
     int64_t iat_ms;
     int64_t keep_until_ms; // pki_proof.keep_until_ms
 };
-// The last step of a proof's check. 0: first use, remembered. ERR_PROOF_REPLAYED, ERR_PROOF_BEFORE_START, ERR_REPLAY_FULL. Any thread.
+// The last step of a proof's check. 0: first use, remembered. ERR_PROOF_REPLAYED (used, or too old to tell), ERR_PROOF_BEFORE_START,
+// ERR_REPLAY_FULL. Any thread.
 int pki_replay_insert(struct pki_replay *r, const struct pki_replay_entry *e, int64_t now_ms);
 // Live entries, for metrics (a snapshot; expired ones are counted until their stripe is next used).
 size_t pki_replay_count(const struct pki_replay *r);

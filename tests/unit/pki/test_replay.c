@@ -37,6 +37,9 @@ static void rule_16_second_use_is_refused(void **state)
     e.workload = SPAN("other");
     assert_int_equal(pki_replay_insert(r, &e, T + 64999), ERR_PROOF_REPLAYED);
     assert_int_equal(pki_replay_count(r), 1);
+    // Its place is free afterwards, also for what has the same key.
+    e.iat_ms = T + 66000;
+    e.keep_until_ms = T + 131000;
     assert_int_equal(pki_replay_insert(r, &e, T + 66000), 0);
     assert_int_equal(pki_replay_count(r), 1);
     pki_replay_free(r);
@@ -110,7 +113,8 @@ static void rule_16_one_workload_cannot_fill_it_for_the_others(void **state)
     assert_int_equal(pki_replay_insert(r, &e, T), ERR_PROOF_REPLAYED);
     e = proof("new", "greedy");
     assert_int_equal(pki_replay_insert(r, &e, T), ERR_REPLAY_FULL);
-    e.keep_until_ms += 100000;
+    e.iat_ms = T + 66000;
+    e.keep_until_ms = T + 131000;
     assert_int_equal(pki_replay_insert(r, &e, T + 66000), 0);
     pki_replay_free(r);
 }
@@ -143,6 +147,63 @@ static void rule_16_proof_from_before_the_start_is_refused(void **state)
     assert_int_equal(pki_replay_insert(r, &e, T + 500), ERR_PROOF_BEFORE_START);
     e.iat_ms = T + 1000;
     assert_int_equal(pki_replay_insert(r, &e, T + 1000), 0);
+    pki_replay_free(r);
+}
+
+// The wall clock is set back after a proof was forgotten: its iat is in the window again, and it must not be news.
+static void rule_16_clock_set_back_does_not_bring_proofs_back(void **state)
+{
+    (void)state;
+    struct pki_replay *r = pki_replay_new(&(struct pki_replay_options){ .stripes = 1, .not_before_ms = T - 1000 });
+    struct pki_replay_entry e = proof("j", "w"), later = proof("later", "w");
+    assert_int_equal(pki_replay_insert(r, &e, T), 0);
+    later.iat_ms = T + 100000;
+    later.keep_until_ms = T + 165000;
+    assert_int_equal(pki_replay_insert(r, &later, T + 100000), 0); // forgets the first
+    assert_int_equal(pki_replay_count(r), 1);
+    assert_int_equal(pki_replay_insert(r, &e, T + 10000), ERR_PROOF_REPLAYED);
+    // Nobody else pays for it: what was made after the step is new, although the store has seen later seconds.
+    struct pki_replay_entry fresh = proof("fresh", "w");
+    fresh.iat_ms = T + 10000;
+    fresh.keep_until_ms = T + 75000;
+    assert_int_equal(pki_replay_insert(r, &fresh, T + 10000), 0);
+    assert_int_equal(pki_replay_insert(r, &fresh, T + 10000), ERR_PROOF_REPLAYED);
+    pki_replay_free(r);
+}
+
+// A reload makes the window wider, and with it proofs good again that were let go of under the old one.
+static void rule_16_wider_window_does_not_bring_proofs_back(void **state)
+{
+    (void)state;
+    struct pki_replay *r = pki_replay_new(&(struct pki_replay_options){ .stripes = 1, .not_before_ms = T - 1000 });
+    struct pki_replay_entry e = proof("j", "w"), long_kept = proof("nonce", "w"), later = proof("later", "w");
+    assert_int_equal(pki_replay_insert(r, &e, T), 0);
+    long_kept.keep_until_ms =
+        T + 86400000; // a nonce of a day: its entry says less about its iat, and must not say less than it was
+    assert_int_equal(pki_replay_insert(r, &long_kept, T), 0);
+    e.keep_until_ms = T + 605000;
+    assert_int_equal(pki_replay_insert(r, &e, T + 100000), ERR_PROOF_REPLAYED);
+    later.iat_ms = T + 90000000;
+    later.keep_until_ms = T + 90605000;
+    assert_int_equal(pki_replay_insert(r, &later, T + 90000000), 0);
+    assert_int_equal(pki_replay_insert(r, &long_kept, T + 90000000), ERR_PROOF_REPLAYED);
+    pki_replay_free(r);
+}
+
+// With `ahead` 0 a proof is good up to and including iat + window, which is when its entry ends; and loops read their clocks at
+// different moments, so that another may have passed it already.
+static void rule_16_last_acceptable_moment_is_still_remembered(void **state)
+{
+    (void)state;
+    struct pki_replay *r = pki_replay_new(&(struct pki_replay_options){ .stripes = 1, .not_before_ms = T - 1000 });
+    struct pki_replay_entry e = proof("j", "w"), other = proof("other", "w");
+    e.keep_until_ms = T + 60000;
+    assert_int_equal(pki_replay_insert(r, &e, T), 0);
+    assert_int_equal(pki_replay_insert(r, &e, T + 60000), ERR_PROOF_REPLAYED);
+    other.iat_ms = T + 60000;
+    other.keep_until_ms = T + 120000;
+    assert_int_equal(pki_replay_insert(r, &other, T + 61500), 0); // a loop that is ahead
+    assert_int_equal(pki_replay_insert(r, &e, T + 60000), ERR_PROOF_REPLAYED);
     pki_replay_free(r);
 }
 
@@ -187,7 +248,7 @@ static void entries_live_exactly_as_long_as_they_must(void **state)
         char jti[32];
         snprintf(jti, sizeof jti, "t%d", i);
         last = proof(jti, "w");
-        last.iat_ms = now;
+        last.iat_ms = now + 3000000 + 4000;
         last.keep_until_ms = now + 3000000 + 5000;
         assert_int_equal(pki_replay_insert(r, &last, now + 3000000 + 4000), 0);
     }
@@ -237,6 +298,9 @@ int main(void)
         cmocka_unit_test(rule_16_one_workload_cannot_fill_it_for_the_others),
         cmocka_unit_test(rule_16_full_store_denies),
         cmocka_unit_test(rule_16_proof_from_before_the_start_is_refused),
+        cmocka_unit_test(rule_16_clock_set_back_does_not_bring_proofs_back),
+        cmocka_unit_test(rule_16_wider_window_does_not_bring_proofs_back),
+        cmocka_unit_test(rule_16_last_acceptable_moment_is_still_remembered),
         cmocka_unit_test(entries_live_exactly_as_long_as_they_must),
         cmocka_unit_test(proof_replayed_on_second_loop_is_refused),
     };
