@@ -51,6 +51,7 @@ struct pki_issuer {
     bool scopeless; // every action is covered; else a scope that is not listed covers nothing
     // What it may assert: exact, or with '*' for any run of characters. An empty list: nothing.
     struct pki_names assert_roles, assert_groups, assert_tenants, assert_trust_domains;
+    bool api_keys;               // signs nothing: it stands for a registry of API keys (api_keys.h)
     int64_t max_stale_s;         // keys older than this refuse everything (ERR_KEYS_STALE); 0: no bound
     int64_t keys_read_s;         // when `keys` was read
     const struct pki_jwks *keys; // filled by pki_issuers_add

@@ -66,6 +66,12 @@
     X(TOKEN_ASSERTS, 401, "invalid_token", "token_invalid",                                                           \
       "the issuer asserts a role, tenant or trust domain that is not its own")                                        \
     X(TOKEN_WORKLOAD, 401, "invalid_token", "token_not_yours", "the token belongs to another workload")               \
+    X(APIKEY_MALFORMED, 401, "invalid_token", "api_key_invalid", "not an API key, or one with a typing error")        \
+    X(APIKEY_UNKNOWN, 401, "invalid_token", "api_key_invalid", "no API key has this id and secret")                   \
+    X(APIKEY_EXPIRED, 401, "invalid_token", "api_key_expired", "the API key, or its overlap, is over")                \
+    X(APIKEY_REVOKED, 401, "invalid_token", "api_key_revoked", "the API key was revoked")                             \
+    X(APIKEY_WORKLOAD, 401, "invalid_token", "token_not_yours", "the API key is another workload's, or nobody's")     \
+    X(APIKEY_QUOTA, 429, "", "quota_exceeded", "over the API key's quota")                                            \
     /* binding */                                                                                                     \
     X(TOKEN_UNBOUND, 401, "invalid_token", "token_unbound",                                                           \
       "the token is not bound as its issuer's configuration demands")                                                 \
