@@ -136,7 +136,7 @@ test('a list is merged over the shards and shows what the policy shows', async (
   const ingest = (await clients.ingest.listCollections({ limit: 100 })).map(c => c.name)
   const reader = (await clients.reader.listCollections({ limit: 100 })).map(c => c.name)
   assert.ok(all.includes('hidden-1') && all.includes('spread-0') && all.includes('spread-11'))
-  assert.deepEqual(ingest.toSorted(), all.filter(n => !n.startsWith('hidden-')).toSorted())
+  assert.deepEqual(ingest.sort(), all.filter(n => !n.startsWith('hidden-')).sort())
   assert.deepEqual(reader, ['public-seen'])
   assert.equal(await clients.setup.countCollections(), all.length)
   assert.equal(await clients.ingest.countCollections(), all.length - 1)
@@ -147,7 +147,7 @@ test('pages of a list are cut after what is hidden was taken out', async () => {
   const all = (await clients.ingest.listCollections({ limit: 100 })).map(c => c.name)
   const pages = []
   for (let offset = 0; offset < all.length; offset += 4) pages.push(...(await clients.ingest.listCollections({ limit: 4, offset })).map(c => c.name))
-  assert.deepEqual(pages.toSorted(), all.toSorted())
+  assert.deepEqual(pages.sort(), all.sort())
 })
 
 test('a collection that the policy hides cannot be got by name or UUID, read, searched, written or dropped', async () => {
