@@ -10,6 +10,16 @@ export function run(program, args, options = {}) {
   return { status: result.status, out: result.stdout, err: result.stderr }
 }
 
+// The same while this process goes on: for programs that talk to servers in it.
+export async function runBeside(program, args, { input, ...options } = {}) {
+  const child = spawn(program, args, options)
+  const result = { out: '', err: '' }
+  child.stdout.setEncoding('utf8').on('data', text => { result.out += text })
+  child.stderr.setEncoding('utf8').on('data', text => { result.err += text })
+  child.stdin.end(input)
+  return new Promise((resolve, reject) => child.on('error', reject).on('close', status => resolve({ status, ...result })))
+}
+
 // Runs a program that has to succeed; returns what it printed.
 export function must(program, args, options) {
   const result = run(program, args, options)
