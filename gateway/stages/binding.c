@@ -46,17 +46,22 @@ static int check_proof(struct gw_exchange *x)
     return pki_replay_insert(s->replay, &entry, x->now.wall_ms);
 }
 
-int gw_stage_binding(struct gw_exchange *x)
+int gw_binding_check(struct gw_exchange *x)
 {
-    struct span workload = x->peer->identity.spiffe_id;
     struct pki_token_use use = {
         .now_s = x->now.wall_ms / 1000,
         .scheme = x->scheme,
         .certificate_sha256 = x->peer->identity.leaf_sha256,
-        .workload = workload,
+        .workload = x->peer->identity.spiffe_id,
         .keys = x->services->present->keys,
     };
-    int rc = pki_token_check(x->token, &use, NULL);
+    return pki_token_check(x->token, &use, NULL);
+}
+
+int gw_stage_binding(struct gw_exchange *x)
+{
+    struct span workload = x->peer->identity.spiffe_id;
+    int rc = gw_binding_check(x);
     if (rc != 0)
         return rc;
     if (x->token->has_jkt) {

@@ -26,9 +26,21 @@ struct span gw_stage_name(unsigned stage)
     return stage < GW_STAGE_COUNT ? span_str(stages[stage].name) : SPAN("forward");
 }
 
+// A body may take a minute to come, a listing some seconds: what expired or was revoked meanwhile counts. Costs no signature.
+static int look_again(struct gw_exchange *x)
+{
+    int rc = gw_stage_identity(x);
+    return rc != 0 ? rc : gw_binding_check(x);
+}
+
 int gw_pipeline_run(struct gw_exchange *x)
 {
     int64_t before = clock_mono_ns();
+    if (x->stage > GW_STAGE_binding) {
+        x->error = look_again(x);
+        if (x->error != 0)
+            return x->error;
+    }
     for (; x->stage < GW_STAGE_COUNT; x->stage++) {
         int rc = stages[x->stage].run(x);
         int64_t after = clock_mono_ns();

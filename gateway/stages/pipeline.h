@@ -22,6 +22,9 @@ struct span gw_stage_name(unsigned stage);
 // For the entries of a list answer: whether the same subject may `list` this collection (SPAN_NONE: this database). Uses the exchange's arena.
 bool gw_policy_shows(struct gw_exchange *x, struct span database, struct span tenant, struct span collection);
 
+// The cheap half of the binding stage: expiry, revocation, binding to the certificate, workload link, at x->now.
+int gw_binding_check(struct gw_exchange *x);
+
 // The stages. Each returns GW_PASS, an error, and `api` also GW_WAIT and GW_BODY.
 #define X(name) int gw_stage_##name(struct gw_exchange *x);
 GW_STAGE_TABLE(X)
