@@ -12,6 +12,8 @@
 #define LINGER_MS 2000
 // How long a stage may wait for a listing.
 #define LISTING_MS 15000
+// How long a record may be on its way to the disk.
+#define AUDIT_MS 15000
 // A body must come at this rate on average, beyond the configured time.
 #define BODY_BYTES_PER_MS 1
 
@@ -49,12 +51,13 @@ static void flush(struct gw_client *c)
 
 void gw_client_send(struct gw_client *c, struct span bytes)
 {
+    if (c->out.failed) // settle closes it: not here, below a flow that goes on
+        return;
     // What was queued before goes first; what is added now stays until the end of the wake-up, so that the last
     // piece of an answer is still here when the answer is recorded.
     if (!c->hold && buf_len(&c->out) >= OUT_HIGH)
         flush(c);
-    if (!buf_append(&c->out, bytes))
-        gw_client_cut(c);
+    buf_append(&c->out, bytes);
 }
 
 bool gw_client_congested(const struct gw_client *c)
@@ -82,6 +85,13 @@ void gw_client_cut(struct gw_client *c)
     close_socket(c);
 }
 
+// A client that still takes what is queued may do so at its own pace; one that has all of it has little to wait for.
+static void arm_linger(struct gw_client *c)
+{
+    c->unsent = c->socket.queued;
+    gw_deadline_set(&c->core->wheel, &c->deadline, now_ms(c) + (c->unsent > 0 ? c->timeouts.idle : LINGER_MS));
+}
+
 // Everything due was sent: close_notify, FIN, and then reading until the client has closed too, since a reset would take away what is
 // still on its way.
 static void linger(struct gw_client *c)
@@ -99,7 +109,7 @@ static void linger(struct gw_client *c)
         return;
     }
     gw_socket_read(&c->socket, true);
-    gw_deadline_set(&c->core->wheel, &c->deadline, now_ms(c) + LINGER_MS);
+    arm_linger(c);
 }
 
 static void handshake_failed(struct gw_client *c, int err, const char *detail)
@@ -144,6 +154,10 @@ static void arm(struct gw_client *c)
         return;
     const struct gw_config_timeouts *t = &c->timeouts;
     int64_t due = INT64_MAX;
+    if (c->flow && c->flow_state != (int)c->flow->state) {
+        c->flow_state = (int)c->flow->state;
+        c->since_ms = now_ms(c);
+    }
     if (c->tls.state == GW_TLS_HANDSHAKE)
         due = c->began_ms + t->handshake;
     else if (c->socket.congested)
@@ -153,7 +167,9 @@ static void arm(struct gw_client *c)
     else if (c->flow->state == GW_FLOW_HEAD)
         due = c->began_ms + t->header;
     else if (c->flow->state == GW_FLOW_WAIT)
-        due = now_ms(c) + LISTING_MS;
+        due = c->since_ms + LISTING_MS;
+    else if (c->flow->state == GW_FLOW_INTENT || c->flow->state == GW_FLOW_RECORD)
+        due = c->since_ms + AUDIT_MS;
     else if (gw_flow_takes(c->flow))
         due = c->began_ms + t->body + (int64_t)c->h1.body_bytes / BODY_BYTES_PER_MS;
     if (due == INT64_MAX)
@@ -165,6 +181,10 @@ static void arm(struct gw_client *c)
 static void on_due(struct gw_deadline *d)
 {
     struct gw_client *c = (struct gw_client *)((char *)d - offsetof(struct gw_client, deadline));
+    if (c->lingering && c->socket.queued < c->unsent) {
+        arm_linger(c);
+        return;
+    }
     if (c->lingering || c->socket.congested) {
         close_socket(c);
         return;
@@ -175,6 +195,13 @@ static void on_due(struct gw_deadline *d)
     }
     if (!c->flow) {
         linger(c);
+        return;
+    }
+    if (c->flow->state == GW_FLOW_INTENT || c->flow->state == GW_FLOW_RECORD) {
+        // A disk that hangs does not fail: no record, no change and no answer.
+        if (c->flow->state == GW_FLOW_INTENT)
+            c->flow->x.error = ERR_AUDIT_FULL;
+        close_socket(c);
         return;
     }
     if (c->flow->state == GW_FLOW_WAIT)
@@ -201,6 +228,7 @@ static bool begin(struct gw_client *c)
         return false;
     }
     c->began_ms = now_ms(c);
+    c->flow_state = GW_FLOW_HEAD;
     gw_h1_begin_request(&c->h1, &c->flow->x.arena, &c->flow->x.request);
     return true;
 }
@@ -262,6 +290,10 @@ static void settle(struct gw_client *c)
 {
     if (c->socket.closing || c->pumping)
         return;
+    if (c->out.failed) { // half of an answer is worse than none
+        close_socket(c);
+        return;
+    }
     flush(c);
     if (c->socket.closing || c->lingering)
         return;
@@ -359,8 +391,11 @@ static void on_end(struct gw_socket *s)
 
 static void on_error(struct gw_socket *s, int why)
 {
+    struct gw_client *c = s->owner;
     (void)why;
-    close_socket(s->owner);
+    if (c->tls.state == GW_TLS_HANDSHAKE && c->fed && !c->lingering)
+        handshake_failed(c, ERR_TLS, "the connection broke during the handshake");
+    close_socket(c);
 }
 
 static void on_drained(struct gw_socket *s)

@@ -20,6 +20,9 @@ struct gw_client {
     struct buf out;       // plaintext to be sent at the end of the wake-up, in one record
     struct gw_deadline deadline;
     int64_t began_ms; // of the handshake, or of the present request's head or body
+    int flow_state;   // in which the flow was last seen, and since when it is
+    int64_t since_ms;
+    size_t unsent; // of a closing connection, when it was last looked at
     char remote[GW_SOCKET_PEER];
     bool fed;       // some byte arrived
     bool pumping;   // inside the loop that takes bytes

@@ -135,8 +135,12 @@ static void tcp_write(struct gw_socket *s, struct span bytes)
             return;
     }
     if (!buf_append(&t->waiting, bytes)) {
-        // Half of a stream is worse than none: without memory for the rest the connection ends.
-        s->on_error(s, -ENOMEM);
+        // Half of a stream is worse than none: without memory for the rest the connection ends. Its owner hears of it from the loop, not
+        // here, in the middle of what it does.
+        uv_os_fd_t fd;
+        t->shutting = true;
+        if (uv_fileno((const uv_handle_t *)&t->handle, &fd) == 0)
+            shutdown(fd, SHUT_RDWR);
         return;
     }
     s->queued += bytes.n;

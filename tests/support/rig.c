@@ -65,6 +65,8 @@ static void mem_close(struct gw_socket *s)
     struct rig_pipe *p = s->impl;
     p->near_end = true;
     s->reading = false;
+    if (s->queued > 0)
+        buf_clear(&p->from_gateway); // what was not with the kernel yet is dropped
 }
 
 static const struct gw_socket_ops ops = {
@@ -228,7 +230,7 @@ void rig_run(struct rig *r)
         for (size_t i = 0; i < CLIENTS; i++)
             if (clients[i] && clients[i]->rig == r && !clients[i]->pipe->window)
                 moved = client_step(clients[i]) || moved;
-        if (!moved && r->core.awaiting) {
+        if (!moved && r->core.awaiting && !r->disk_hangs) {
             usleep(1000);
             gw_flow_audit_progress(&r->core);
             moved = true;
@@ -454,7 +456,7 @@ void rig_revoke(struct rig *r, const char *name)
 
 // ---------------------------------------------------------------------------------------------------------- clients
 
-void rig_client_init(struct rig_client *c, struct rig *r, const char *name)
+void rig_client_begin(struct rig_client *c, struct rig *r, const char *name)
 {
     struct diags diags;
     *c = (struct rig_client){ .rig = r };
@@ -481,6 +483,11 @@ void rig_client_init(struct rig_client *c, struct rig *r, const char *name)
             clients[i] = c;
             break;
         }
+}
+
+void rig_client_init(struct rig_client *c, struct rig *r, const char *name)
+{
+    rig_client_begin(c, r, name);
     rig_run(r);
 }
 

@@ -39,6 +39,7 @@ struct rig {
     size_t n_shards;
     bool shard_down;                  // connections are refused
     bool dial_fails;                  // connections cannot even be tried
+    bool disk_hangs;                  // nobody hears of what the audit writer wrote
     struct gw_tls_context *shard_tls; // the shard speaks TLS
     struct pki_trust *trust;
     struct gw_tls_trust client_trust;
@@ -73,6 +74,8 @@ void rig_revoke(struct rig *r, const char *name);
 
 // A client with the certificate `name` ("rag", "thief"; NULL: none); the handshake is done when rig_run returns.
 void rig_client_init(struct rig_client *c, struct rig *r, const char *name);
+// The same, but not a byte has moved yet.
+void rig_client_begin(struct rig_client *c, struct rig *r, const char *name);
 void rig_client_fini(struct rig_client *c);
 void rig_send(struct rig_client *c, const char *text);
 void rig_send_span(struct rig_client *c, struct span s);

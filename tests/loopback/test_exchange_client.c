@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Clients that are slow, greedy or gone, and what may have changed while the gateway waited.
+#include "tests/support/rig.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}"
+#define POINT "/collections/docs/points/1"
+#define POINTS "/collections/docs/points"
+#define COUNT "/collections/docs/points/count"
+#define UUID "/api/v2/tenants/acme/databases/main/collections/0f8fad5b-d9cb-469f-a165-70867728950e/count"
+
+static const char chroma[] = "shards:\n"
+                             "  - { name: a, api: chroma, endpoints: [\"http://127.0.0.1:2\"] }\n"
+                             "routes:\n"
+                             "  - { shard: a }\n";
+
+static void ask(struct rig_client *c, const char *method, const char *path, const char *body)
+{
+    char *request = rig_request(c->rig, method, path, body);
+    rig_send(c, request);
+    free(request);
+    rig_run(c->rig);
+}
+
+static bool has(const char *text, const char *part)
+{
+    return strstr(text, part) != NULL;
+}
+
+static void ask_the_last(struct rig_client *c, const char *path)
+{
+    char request[8192];
+    char *token = rig_token(c->rig, RIG_RAG, NULL), *credentials = rig_credentials(c->rig, token, "GET", path);
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: " RIG_AUTHORITY "\r\nConnection: close\r\n%s\r\n", path,
+             credentials);
+    rig_send(c, request);
+    free(token);
+    free(credentials);
+    rig_run(c->rig);
+}
+
+static void a_slow_reader_gets_the_last_answer_whole(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init(&r, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    ask_the_last(&c, POINT);
+    c.pipe->window = 10;
+    rig_shard_say(&r, 0, OK_ANSWER);
+    rig_sleep(&r, 5000);
+    c.pipe->window = 0;
+    rig_run(&r);
+    assert_true(has(rig_received(&c), "{\"status\":\"ok\"}"));
+    assert_true(c.closed);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+static void who_reads_nothing_of_the_last_answer_is_not_waited_for_long(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init(&r, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    ask_the_last(&c, POINT);
+    c.pipe->window = 10;
+    rig_shard_say(&r, 0, OK_ANSWER);
+    rig_sleep(&r, 80000);
+    assert_int_equal(r.core.n_clients, 0);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+// Checklist 30: a body may take a minute to come; what was revoked meanwhile counts.
+static void rule_30_what_is_revoked_while_the_body_comes_is_refused(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init(&r, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    char *request = rig_request(&r, "POST", COUNT, "{\"exact\":true}");
+    size_t n = strlen(request);
+    rig_send_span(&c, span_of(request, n - 3));
+    rig_run(&r);
+    rig_revoke(&r, "rag");
+    rig_send_span(&c, span_of(request + n - 3, 3));
+    rig_run(&r);
+    assert_true(has(rig_received(&c), "403 Forbidden"));
+    assert_true(has(rig_received(&c), "certificate_revoked"));
+    assert_int_equal(r.n_shards, 0);
+    free(request);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+static void a_token_that_expires_while_a_listing_runs_is_refused(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init_shards(&r, chroma, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    ask(&c, "GET", UUID, NULL);
+    assert_true(has(rig_shard_got(&r, 0), "/collections?"));
+    r.core.now.wall_ms += 600000; // the token lives 300 seconds
+    rig_shard_say(&r, 0, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]");
+    assert_true(has(rig_received(&c), "401 Unauthorized"));
+    assert_true(has(rig_received(&c), "token_expired"));
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+static void pipelining_buys_a_waiting_request_no_time(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init_shards(&r, chroma, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    ask(&c, "GET", UUID, NULL);
+    for (int i = 0; i < 9; i++) {
+        rig_sleep(&r, 2000);
+        rig_send(&c, "G");
+        rig_run(&r);
+    }
+    assert_true(has(rig_received(&c), "504 Gateway Timeout"));
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+static void who_pipelines_and_never_reads_is_bounded_and_cut(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init(&r, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    c.pipe->window = 1000;
+    for (int i = 0; i < 20000; i++)
+        rig_send(&c, "GET /nothing HTTP/1.1\r\nHost: " RIG_AUTHORITY "\r\n\r\n");
+    rig_run(&r);
+    const struct gw_client *inside = r.core.clients;
+    assert_true(buf_len(&inside->held) < (192u << 10));
+    assert_true(buf_len(&inside->out) < (128u << 10));
+    assert_true(buf_len(&c.pipe->from_gateway) < (1u << 20));
+    assert_true(buf_len(&c.pipe->to_gateway) > 0);
+    rig_sleep(&r, 80000);
+    assert_int_equal(r.core.n_clients, 0);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+static void a_disk_that_hangs_holds_no_request_for_ever(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client change, look;
+    rig_init(&r, NULL, "sync: request");
+    rig_client_init(&change, &r, "rag");
+    rig_client_init(&look, &r, "rag");
+    r.disk_hangs = true;
+    ask(&look, "GET", POINT, NULL);
+    rig_shard_say(&r, 0, OK_ANSWER);
+    ask(&change, "PUT", POINTS, "{\"points\":[]}");
+    rig_shard_forget(&r, 0);
+    rig_sleep(&r, 60000);
+    assert_true(look.cut && change.cut);
+    assert_int_equal(buf_len(&look.received), 0);
+    assert_string_equal(rig_shard_got(&r, 0), "");
+    r.disk_hangs = false;
+    assert_int_equal(rig_audit_lines(&r, "\"kind\":\"request\""), 2);
+    assert_true(rig_audited(&r, "AUDIT_FULL"));
+    rig_client_fini(&change);
+    rig_client_fini(&look);
+    rig_fini(&r);
+}
+
+static void a_handshake_that_is_reset_leaves_a_record(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init(&r, NULL, NULL);
+    rig_client_begin(&c, &r, "rag");
+    buf_append(&c.pipe->to_gateway, SPAN("\x16\x03\x01\x02\x00\x01")); // the start of a ClientHello
+    c.pipe->window = 1;                                                // and no more of it
+    rig_run(&r);
+    c.pipe->reset = true;
+    rig_run(&r);
+    assert_int_equal(rig_audit_lines(&r, "\"kind\":\"handshake\""), 1);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return gw_tls_process_init();
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    gw_tls_process_fini();
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_slow_reader_gets_the_last_answer_whole),
+        cmocka_unit_test(who_reads_nothing_of_the_last_answer_is_not_waited_for_long),
+        cmocka_unit_test(rule_30_what_is_revoked_while_the_body_comes_is_refused),
+        cmocka_unit_test(a_token_that_expires_while_a_listing_runs_is_refused),
+        cmocka_unit_test(pipelining_buys_a_waiting_request_no_time),
+        cmocka_unit_test(who_pipelines_and_never_reads_is_bounded_and_cut),
+        cmocka_unit_test(a_disk_that_hangs_holds_no_request_for_ever),
+        cmocka_unit_test(a_handshake_that_is_reset_leaves_a_record),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
