@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A nonce is 21 bytes in base64url: id of the key, number of the bucket (big-endian), 16 bytes of HMAC over both.
+// A nonce is 23 bytes in base64url: id of the key, number of the bucket (48 bits, big-endian: buckets may be of a millisecond), 16 bytes
+// of HMAC over both.
 #include "pki/nonce.h"
 
 #include "gateway/base/base64url.h"
 #include "gateway/base/secret.h"
 #include "pki/digest.h"
 
-enum { HEAD = 5, MAC = 16, RAW = HEAD + MAC };
+enum { NUMBER = 6, HEAD = 1 + NUMBER, MAC = 16, RAW = HEAD + MAC };
 _Static_assert(BASE64URL_ENCODED(RAW) == PKI_NONCE_TEXT, "PKI_NONCE_TEXT");
 
 void pki_nonce_keys_init(struct pki_nonce_keys *k, int64_t bucket_ms, int64_t life_ms)
@@ -30,13 +31,13 @@ void pki_nonce_keys_rotate(const struct pki_nonce_keys *old, struct pki_nonce_ke
     secret_wipe(&k, sizeof k);
 }
 
-static void make(const uint8_t key[static 32], uint8_t id, uint32_t bucket, uint8_t out[static RAW])
+static void make(const uint8_t key[static 32], uint8_t id, int64_t bucket, uint8_t out[static RAW])
 {
     static const char label[] = "dpop-nonce";
     uint8_t text[sizeof label + HEAD], mac[PKI_SHA256];
     out[0] = id;
-    for (int i = 0; i < 4; i++)
-        out[1 + i] = (uint8_t)(bucket >> (24 - 8 * i));
+    for (int i = 0; i < NUMBER; i++)
+        out[1 + i] = (uint8_t)(bucket >> 8 * (NUMBER - 1 - i));
     memcpy(text, label, sizeof label);
     memcpy(text + sizeof label, out, HEAD);
     pki_hmac_sha256(span_of(key, 32), span_of(text, sizeof text), mac);
@@ -46,7 +47,7 @@ static void make(const uint8_t key[static 32], uint8_t id, uint32_t bucket, uint
 void pki_nonce_make(const struct pki_nonce_keys *k, int64_t now_ms, char out[static PKI_NONCE_TEXT])
 {
     uint8_t raw[RAW];
-    make(k->key[0], k->id[0], (uint32_t)(now_ms / k->bucket_ms), raw);
+    make(k->key[0], k->id[0], now_ms / k->bucket_ms, raw);
     base64url_encode(span_of(raw, sizeof raw), out);
 }
 
@@ -57,12 +58,14 @@ bool pki_nonce_check(const struct pki_nonce_keys *k, struct span nonce, int64_t 
     size_t n;
     if (nonce.n != PKI_NONCE_TEXT || !base64url_decode(nonce, raw, &n) || n != RAW)
         return false;
-    uint32_t bucket = 0, present = (uint32_t)(now_ms / k->bucket_ms);
-    for (int i = 0; i < 4; i++)
+    int64_t bucket = 0, present = now_ms / k->bucket_ms;
+    for (int i = 0; i < NUMBER; i++)
         bucket = bucket << 8 | raw[1 + i];
-    int64_t end = (int64_t)bucket * k->bucket_ms + k->life_ms;
     // A bucket ahead cannot be ours, unless the clock was set back; then its nonces are as good as unknown.
-    if (bucket > present || now_ms >= end)
+    if (bucket > present)
+        return false;
+    int64_t end = bucket * k->bucket_ms + k->life_ms;
+    if (now_ms >= end)
         return false;
     for (int i = 0; i < (k->has_previous ? 2 : 1); i++) {
         if (raw[0] != k->id[i])

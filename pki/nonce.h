@@ -7,7 +7,7 @@
 
 #include "gateway/base/span.h"
 
-#define PKI_NONCE_TEXT 28 // characters
+#define PKI_NONCE_TEXT 31 // characters
 
 // Plain data: shared read-only, replaced whole by the control thread, handed to the next process at an upgrade.
 struct pki_nonce_keys {

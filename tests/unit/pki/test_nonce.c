@@ -81,7 +81,26 @@ static void rule_15_nonces_of_two_buckets_share_nothing_predictable(void **state
     pki_nonce_make(&k, T, again);
     pki_nonce_make(&k, T + 1000, b);
     assert_memory_equal(a, again, sizeof a);
-    assert_memory_not_equal(a + 8, b + 8, 8);
+    assert_memory_not_equal(a + 10, b + 10, 8);
+}
+
+// A second's life in four buckets: what the shortest `nonce_lifetime` comes to.
+static void short_lives_are_possible(void **state)
+{
+    (void)state;
+    struct pki_nonce_keys k;
+    char n[PKI_NONCE_TEXT];
+    int64_t expires = 0;
+    pki_nonce_keys_init(&k, 250, 1000);
+    pki_nonce_make(&k, T + 249, n);
+    assert_true(pki_nonce_check(&k, span_of(n, sizeof n), T + 249, &expires, NULL));
+    assert_int_equal(expires, T + 1000);
+    assert_true(pki_nonce_check(&k, span_of(n, sizeof n), T + 999, NULL, NULL));
+    assert_false(pki_nonce_check(&k, span_of(n, sizeof n), T + 1000, NULL, NULL));
+    // A number of a bucket that nobody made is no reason to compute with it.
+    memset(n, '_', sizeof n);
+    n[sizeof n - 1] = '8';
+    assert_false(pki_nonce_check(&k, span_of(n, sizeof n), T, NULL, NULL));
 }
 
 int main(void)
@@ -90,6 +109,7 @@ int main(void)
         cmocka_unit_test(rule_10_only_our_fresh_nonces_are_accepted),
         cmocka_unit_test(every_changed_character_is_refused),
         cmocka_unit_test(rotation_refuses_nobody_and_ends_the_oldest_key),
+        cmocka_unit_test(short_lives_are_possible),
         cmocka_unit_test(rule_15_nonces_of_two_buckets_share_nothing_predictable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
