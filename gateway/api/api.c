@@ -231,8 +231,10 @@ static int read_body(struct gw_api_build *b)
         return 0;
     case GW_API_BODY_STREAM: return 0;
     case GW_API_BODY_FACTS:
-        if (!q->inspect_writes)
+        if (!q->inspect_writes) {
+            b->meaning.facts.unread = true;
             return 0;
+        }
         break;
     case GW_API_BODY_INSPECT: break;
     }

@@ -58,6 +58,8 @@ struct gw_api_authorisation {
 // Facts for a policy's context. A count that was not looked at, or has no bound, is absent (`has_…` false), so that a policy that
 // compares it errs and does not permit.
 struct gw_api_facts {
+    bool
+        unread; // the body streams unread, and could say otherwise: nothing of what follows is known, false and empty included
     bool has_limit; // false also for "everything there is" (Chroma get without limit)
     uint64_t
         limit; // most records that one query of the request can return; the server's default where the body has none

@@ -24,6 +24,7 @@ enum kind {
     RECORDS = 1 << 10,
     ONE_SEARCH = 1 << 11,
     LIMIT = 1 << 12,
+    SELECT = 1 << 13,
 };
 
 static const struct gw_api_member members[] = {
@@ -51,6 +52,7 @@ static const struct gw_api_member members[] = {
     { "rank", ONE_SEARCH },
     { "group_by", ONE_SEARCH },
     { "select", ONE_SEARCH },
+    { "keys", SELECT },
     { "embeddings", RECORDS },
     { "documents", RECORDS },
     { "metadatas", RECORDS },
@@ -135,23 +137,58 @@ static int update_tenant(struct gw_api_build *b, json body)
     return rc == 0 ? gw_api_body_name(b, json_get(body, SPAN("resource_name")), &name) : rc;
 }
 
-// `include` of a get or query: what the answer carries.
-static void fact_include(struct gw_api_build *b, json include)
+// The next of a list of words. 1, 0 at its end, or ERR_API_BODY: the server also reads {"embeddings": null} as the word.
+static int next_word(struct gw_api_build *b, struct json_iter *it, struct span *word)
 {
-    struct gw_api_facts *f = &b->meaning.facts;
-    if (json_type(include) != JSON_ARRAY) {
-        f->with_payload = true;
-        return;
-    }
-    struct json_iter it = json_iter(include);
     struct span name;
     json v;
-    while (json_next(&it, &name, &v)) {
-        struct span s = json_string(v);
+    if (!json_next(it, &name, &v))
+        return 0;
+    *word = json_string(v);
+    return span_is_none(*word) ? gw_api_refuse(b, ERR_API_BODY, "not a string where the API has one", SPAN_NONE) : 1;
+}
+
+// `include` of a get or query: what the answer carries.
+static int fact_include(struct gw_api_build *b, json include)
+{
+    struct gw_api_facts *f = &b->meaning.facts;
+    if (!gw_api_given(include)) {
+        f->with_payload = true;
+        return 0;
+    }
+    if (json_type(include) != JSON_ARRAY)
+        return gw_api_refuse(b, ERR_API_BODY, "include is no list", SPAN_NONE);
+    struct json_iter it = json_iter(include);
+    struct span s;
+    int rc;
+    while ((rc = next_word(b, &it, &s)) == 1) {
         f->with_vectors = f->with_vectors || span_eq(s, SPAN("embeddings"));
         f->with_payload = f->with_payload || span_eq(s, SPAN("documents")) || span_eq(s, SPAN("metadatas")) ||
                           span_eq(s, SPAN("uris"));
     }
+    return rc;
+}
+
+// `select` of a search: the same.
+static int fact_select(struct gw_api_build *b, json select)
+{
+    struct gw_api_facts *f = &b->meaning.facts;
+    if (!gw_api_given(select))
+        return 0;
+    int rc = GW_API_MEMBERS(b, select, members, SELECT);
+    json keys = json_get(select, SPAN("keys"));
+    if (rc == 0 && gw_api_given(keys) && json_type(keys) != JSON_ARRAY)
+        rc = gw_api_refuse(b, ERR_API_BODY, "keys is no list", SPAN_NONE);
+    if (rc < 0)
+        return rc;
+    struct json_iter it = json_iter(keys);
+    struct span key;
+    while ((rc = next_word(b, &it, &key)) == 1) {
+        bool vector = span_eq(key, SPAN("#embedding"));
+        f->with_vectors = f->with_vectors || vector;
+        f->with_payload = f->with_payload || !vector;
+    }
+    return rc;
 }
 
 static bool has_something(json v)
@@ -193,8 +230,7 @@ static int get_records(struct gw_api_build *b, json body)
         limit = b->meaning.facts.points;
     if (limit != UINT64_MAX)
         gw_api_fact_limit(b, limit);
-    fact_include(b, json_get(body, SPAN("include")));
-    return 0;
+    return fact_include(b, json_get(body, SPAN("include")));
 }
 
 static int query_records(struct gw_api_build *b, json body)
@@ -213,8 +249,7 @@ static int query_records(struct gw_api_build *b, json body)
     gw_api_fact_limit(b, limit);
     b->meaning.facts.has_queries = true;
     b->meaning.facts.queries = json_count(vectors);
-    fact_include(b, json_get(body, SPAN("include")));
-    return 0;
+    return fact_include(b, json_get(body, SPAN("include")));
 }
 
 static int one_search(struct gw_api_build *b, json v, bool *unbounded)
@@ -236,17 +271,8 @@ static int one_search(struct gw_api_build *b, json v, bool *unbounded)
         *unbounded = true;
     else
         gw_api_fact_limit(b, limit);
-    json keys = json_get(json_get(v, SPAN("select")), SPAN("keys"));
-    struct json_iter it = json_iter(keys);
-    struct span name;
-    json key;
-    while (json_next(&it, &name, &key)) {
-        bool vector = span_eq(json_string(key), SPAN("#embedding"));
-        b->meaning.facts.with_vectors = b->meaning.facts.with_vectors || vector;
-        b->meaning.facts.with_payload = b->meaning.facts.with_payload || !vector;
-    }
     b->meaning.facts.queries++;
-    return 0;
+    return fact_select(b, json_get(v, SPAN("select")));
 }
 
 static int search_records(struct gw_api_build *b, json body)

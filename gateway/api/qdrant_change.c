@@ -38,8 +38,9 @@ static int change(struct gw_api_build *b, json v, unsigned kind)
     json filter = json_get(v, SPAN("filter"));
     if (gw_api_given(points) && json_type(points) != JSON_ARRAY)
         return gw_api_refuse(b, ERR_API_BODY, "points is no list", SPAN_NONE);
-    if (gw_api_given(points) && gw_api_given(filter) && kind == SELECT)
-        return gw_api_refuse(b, ERR_API_BODY, "points and filter at once, of which the server heeds one", SPAN_NONE);
+    // Of the two the server heeds one, or for vectors both: the number of points would say nothing.
+    if (gw_api_given(points) && gw_api_given(filter))
+        return gw_api_refuse(b, ERR_API_BODY, "points and filter at once", SPAN_NONE);
     uint64_t n = json_count(points);
     json ids = json_get(json_get(v, SPAN("batch")), SPAN("ids"));
     if (!gw_api_given(points))

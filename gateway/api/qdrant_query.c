@@ -119,38 +119,63 @@ int gw_qdrant_shard_key(struct gw_api_build *b, json v)
     return rc;
 }
 
-static bool is_id(json v)
+// What the API has in a place where a point's id may be.
+enum place {
+    VECTOR,  // a vector, an id, or an object with one inside
+    STRUCT,  // an object with places inside
+    VECTORS, // a list of the former
+    STRUCTS  // a list of the latter, or one
+};
+
+static const struct {
+    const char *name;
+    enum place place;
+} places[] = {
+    { "nearest", VECTOR },   { "target", VECTOR },    { "example", VECTOR },
+    { "discover", STRUCT },  { "recommend", STRUCT }, { "relevance_feedback", STRUCT },
+    { "positive", VECTORS }, { "negative", VECTORS }, { "context", STRUCTS },
+    { "feedback", STRUCTS },
+};
+
+// Numbers, or rows of them.
+static bool is_vector(json v, unsigned depth)
 {
-    enum json_type t = json_type(v);
-    return t == JSON_STRING || t == JSON_UINT || t == JSON_INT;
+    if (json_is_numbers(v))
+        return true;
+    if (depth == 0 || json_type(v) != JSON_ARRAY)
+        return false;
+    struct json_iter it = json_iter(v);
+    struct span name;
+    json row;
+    while (json_next(&it, &name, &row))
+        if (!is_vector(row, depth - 1))
+            return false;
+    return true;
 }
 
-// Whether an id is where the API takes a vector or an id. An array of numbers is a vector; in `positive`, `negative` and
-// `feedback` the elements are examples, each a vector or an id.
-static bool names_points(json v, unsigned depth, bool examples)
+// Whether a point is named. A list that is no vector counts as one that does: the server takes a struct also as the list of its fields.
+static bool names_points(json v, unsigned depth, enum place place)
 {
-    if (is_id(v))
+    enum json_type t = json_type(v);
+    if (t == JSON_STRING || t == JSON_UINT || t == JSON_INT)
         return true;
-    if (depth == 0 || (json_type(v) != JSON_OBJECT && json_type(v) != JSON_ARRAY))
+    if (t != JSON_OBJECT && t != JSON_ARRAY)
         return false;
-    if (json_type(v) == JSON_ARRAY && !examples)
-        return false;
-    static const char *const one[] = { "nearest", "target", "example", "discover", "recommend", "relevance_feedback" };
-    static const char *const many[] = { "positive", "negative", "context", "feedback" };
+    if (t == JSON_ARRAY && place == VECTOR)
+        return !is_vector(v, 1);
+    if (depth == 0 || (t == JSON_ARRAY && place == STRUCT))
+        return true;
     struct json_iter it = json_iter(v);
     struct span name;
     json value;
     while (json_next(&it, &name, &value)) {
-        if (span_is_none(name)) {
-            if (names_points(value, depth - 1, false))
+        if (t == JSON_ARRAY) {
+            if (names_points(value, depth - 1, place == VECTORS ? VECTOR : STRUCT))
                 return true;
             continue;
         }
-        for (size_t i = 0; i < sizeof(one) / sizeof(one[0]); i++)
-            if (span_eq(name, span_str(one[i])) && names_points(value, depth - 1, false))
-                return true;
-        for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++)
-            if (span_eq(name, span_str(many[i])) && names_points(value, depth - 1, true))
+        for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+            if (span_eq(name, span_str(places[i].name)) && names_points(value, depth - 1, places[i].place))
                 return true;
     }
     return false;
@@ -195,6 +220,7 @@ static int with_lookup(struct gw_api_build *b, json v)
         return 0;
     if (json_type(v) == JSON_STRING) {
         rc = gw_api_body_name(b, v, &name);
+        b->meaning.facts.with_payload = true;
     } else {
         rc = GW_API_MEMBERS(b, v, lookup_members, WITH_LOOKUP);
         if (rc == 0)
@@ -282,9 +308,9 @@ static int ask(struct gw_api_build *b, json q, unsigned kind, unsigned depth)
         fact_with(b, q, (kind & (POINTS | SCROLL)) != 0);
     // In a query object the body itself stands where {recommend}, {discover} and {context} do.
     if ((kind & (QUERY | QUERY_GROUPS | PREFETCH)) != 0)
-        b->meaning.facts.by_id = b->meaning.facts.by_id || names_points(json_get(q, SPAN("query")), 6, false);
+        b->meaning.facts.by_id = b->meaning.facts.by_id || names_points(json_get(q, SPAN("query")), 6, VECTOR);
     if ((kind & (RECOMMEND | RECOMMEND_GROUPS | DISCOVER)) != 0)
-        b->meaning.facts.by_id = b->meaning.facts.by_id || names_points(q, 6, false);
+        b->meaning.facts.by_id = b->meaning.facts.by_id || names_points(q, 6, STRUCT);
     if ((kind & (PLAIN | GROUPS | MATRIX)) != 0) {
         b->meaning.facts.has_queries = true;
         b->meaning.facts.queries++;

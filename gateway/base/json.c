@@ -340,6 +340,17 @@ json json_at(json v, size_t i)
     return value;
 }
 
+bool json_is_numbers(json v)
+{
+    if (json_type(v) != JSON_ARRAY)
+        return false;
+    yyjson_val *at = unsafe_yyjson_get_first(raw(v));
+    for (size_t n = unsafe_yyjson_get_len(raw(v)); n > 0; n--, at = unsafe_yyjson_get_next(at))
+        if (!unsafe_yyjson_is_num(at) && !unsafe_yyjson_is_raw(at))
+            return false;
+    return true;
+}
+
 struct json_iter json_iter(json container)
 {
     size_t n = json_count(container);

@@ -55,6 +55,7 @@ struct span json_string(json v);
 json json_get(json v, struct span name);
 size_t json_count(json v);      // members or elements; 0 otherwise
 json json_at(json v, size_t i); // O(i); iterate with json_iter instead
+bool json_is_numbers(json v);   // an array of nothing but numbers, or of nothing
 
 // Objects yield name + value, arrays a SPAN_NONE name + value.
 struct json_iter {

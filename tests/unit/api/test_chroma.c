@@ -253,6 +253,43 @@ static void facts_say_how_much_is_asked_for(void **state)
     ASK_ROWS("chroma", rows);
 }
 
+// serde takes a struct as the list of its fields and a word as {"word": null}. A real Chroma 1.0 answers the first of these with the
+// vectors.
+static void what_the_server_spells_otherwise_hides_no_vectors(void **state)
+{
+    (void)state;
+    static const struct ask_row rows[] = {
+        { "POST", PU "/get", "{\"include\":[{\"embeddings\":null}]}", "!API_BODY" },
+        { "POST", PU "/get", "{\"include\":[\"documents\",[\"embeddings\"]]}", "!API_BODY" },
+        { "POST", PU "/get", "{\"include\":{\"0\":\"embeddings\"}}", "!API_BODY" },
+        { "POST", PU "/query", "{\"query_embeddings\":[[1]],\"include\":[{\"embeddings\":null}]}", "!API_BODY" },
+        { "POST", PU "/search", "{\"searches\":[{\"select\":[[\"#embedding\"]]}]}", "!API_BODY" },
+        { "POST", PU "/search", "{\"searches\":[{\"select\":{\"keys\":{\"#embedding\":null}}}]}", "!API_BODY" },
+        { "POST", PU "/search", "{\"searches\":[{\"select\":{\"keys\":[{\"#embedding\":null}]}}]}", "!API_BODY" },
+        { "POST", PU "/search", "{\"searches\":[{\"limit\":[0,7]}]}", "!API_BODY" },
+        { "POST", PU "/search", "{\"searches\":[{\"select\":{\"keys\":[\"#embedding\"]}}]}", "search " AT "#" U },
+        { "POST", PU "/get", "{\"include\":[]}", "read " AT "#" U },
+    };
+    ASK_ROWS("chroma", rows);
+}
+
+static void facts_of_a_body_that_streams_unread_are_not_known(void **state)
+{
+    (void)state;
+    struct asked a;
+    asked_init(&a, "chroma");
+    ask(&a, "POST", PU "/upsert", "{\"ids\":[\"a\"]}");
+    assert_true(a.rc == 0 && !a.body_was_needed && a.meaning.facts.unread);
+    ask(&a, "POST", PU "/delete", "{\"ids\":[\"a\"]}");
+    assert_false(a.meaning.facts.unread);
+    ask(&a, "GET", PU "/count", NULL);
+    assert_false(a.meaning.facts.unread);
+    a.inspect_writes = true;
+    ask(&a, "POST", PU "/upsert", "{\"ids\":[\"a\"]}");
+    assert_false(a.meaning.facts.unread);
+    asked_fini(&a);
+}
+
 static void tenants_and_databases_concern_every_shard(void **state)
 {
     (void)state;
@@ -310,6 +347,8 @@ int main(void)
         cmocka_unit_test(an_encoded_body_is_415_where_it_is_read),
         cmocka_unit_test(lists_are_paged_after_filtering),
         cmocka_unit_test(facts_say_how_much_is_asked_for),
+        cmocka_unit_test(what_the_server_spells_otherwise_hides_no_vectors),
+        cmocka_unit_test(facts_of_a_body_that_streams_unread_are_not_known),
         cmocka_unit_test(tenants_and_databases_concern_every_shard),
         cmocka_unit_test(actions_have_names_and_groups),
     };

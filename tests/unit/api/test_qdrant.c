@@ -500,6 +500,11 @@ static void facts_say_how_much_is_asked_for(void **state)
         "\"y\"}}");
     assert_true(f->limit == 63 && f->n_shard_keys == 2);
 
+    // Short for {"collection": "other"}, whose default is to bring the payload.
+    ask(&a, "POST", "/collections/docs/points/query/groups",
+        "{\"query\":[1],\"group_by\":\"a\",\"with_lookup\":\"other\"}");
+    assert_true(f->with_payload && !f->with_vectors);
+
     ask(&a, "POST", "/collections/docs/points/query/batch",
         "{\"searches\":[{\"query\":[1],\"filter\":{\"must\":[{}]}},{\"query\":[1],\"limit\":50}]}");
     assert_true(f->queries == 2 && f->limit == 50 && !f->has_filter);
@@ -552,6 +557,21 @@ static void a_point_id_used_as_the_query_is_a_fact(void **state)
         { "discover", "{\"target\":42,\"limit\":1}", true },
         { "discover", "{\"context\":[{\"positive\":[1],\"negative\":42}],\"limit\":1}", true },
         { "search", "{\"vector\":[1,2],\"limit\":1}", false },
+        { "query", "{\"query\":[[1,2],[3,4]]}", false }, // a multivector
+        { "query", "{\"query\":[[1e999,-0.0],[3,4]]}", false },
+        // A struct is also taken as the list of its fields: {nearest}, {recommend}, a pair, {example, score}.
+        { "query", "{\"query\":[\"5c56c793-69f3-4fbf-87e6-c4bf54c28c26\"]}", true },
+        { "query", "{\"query\":[{\"positive\":[42]}]}", true },
+        { "query", "{\"query\":[[[\"5c56c793-69f3-4fbf-87e6-c4bf54c28c26\"],null]]}", true },
+        { "query", "{\"query\":{\"nearest\":[\"5c56c793-69f3-4fbf-87e6-c4bf54c28c26\"]}}", true },
+        { "query", "{\"query\":{\"recommend\":[[42],null,null]}}", true },
+        { "query", "{\"query\":{\"discover\":[42,[]]}}", true },
+        { "query", "{\"query\":{\"context\":[[42,43]]}}", true },
+        { "query", "{\"query\":{\"relevance_feedback\":{\"target\":[1],\"feedback\":[[42,0.9]]}}}", true },
+        { "query", "{\"query\":{\"relevance_feedback\":{\"target\":[1],\"feedback\":[{\"example\":[1],\"score\":1}]}}}",
+          false },
+        { "query", "{\"query\":{\"fusion\":\"rrf\"},\"prefetch\":{\"query\":[\"a\"]}}", true },
+        { "discover", "{\"context\":[[42,43]],\"limit\":1}", true },
     };
     struct asked a;
     asked_init(&a, "qdrant");
@@ -578,6 +598,26 @@ static void a_change_says_what_it_touches(void **state)
     assert_true(!f->by_id && !f->has_points && f->has_filter && f->n_shard_keys == 1);
     ask(&a, "POST", "/collections/docs/points/delete", "{\"points\":[1],\"filter\":{\"must\":[{\"key\":\"a\"}]}}");
     assert_int_equal(a.rc, ERR_API_BODY);
+    // The server deletes the vectors of both, so that the number of points would be no bound.
+    static const char *const both[] = { "vectors/delete", "payload", "payload/delete", "payload/clear" };
+    a.inspect_writes = true;
+    for (size_t i = 0; i < 4; i++) {
+        char path[64], body[160];
+        const char *more = i == 0   ? ",\"vector\":[\"\"]"
+                           : i == 1 ? ",\"payload\":{}"
+                           : i == 2 ? ",\"keys\":[\"a\"]"
+                                    : "";
+        snprintf(path, sizeof path, "/collections/docs/points/%s", both[i]);
+        snprintf(body, sizeof body, "{\"points\":[1],\"filter\":{}%s}", more);
+        ask(&a, "POST", path, body);
+        assert_int_equal(a.rc, ERR_API_BODY);
+    }
+    a.inspect_writes = false;
+    ask(&a, "POST", "/collections/docs/points/batch",
+        "{\"operations\":[{\"delete_vectors\":{\"points\":[1],\"filter\":{},\"vector\":[\"\"]}}]}");
+    assert_int_equal(a.rc, ERR_API_BODY);
+    ask(&a, "PUT", "/collections/docs/points", "{\"points\":[{\"id\":1,\"vector\":[1]}],\"shard_key\":\"other\"}");
+    assert_true(a.rc == 0 && f->unread && f->n_shard_keys == 0);
     ask(&a, "POST", "/collections/docs/points/batch",
         "{\"operations\":[{\"upsert\":{\"points\":[{\"id\":1},{\"id\":2}]}},{\"upsert\":{\"batch\":{\"ids\":[3],"
         "\"vectors\":[[1]]}}}]}");
