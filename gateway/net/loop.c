@@ -174,17 +174,15 @@ void gw_generation_free(struct gw_generation *g)
 
 void gw_loop_adopt(struct gw_loop *l, struct gw_generation *g)
 {
-    struct gw_generation *missed = atomic_exchange(&l->next, g);
+    // Taken back before the new one is published: from then on it is the loop's, and may be gone. Only this thread publishes.
+    struct gw_generation *missed = atomic_exchange(&l->next, NULL);
     // Revocations alone must not push out a configuration that was not taken up yet: it goes along.
-    if (missed && missed->snapshot && !g->snapshot) {
-        struct gw_generation *both = calloc(1, sizeof *both);
-        if (both) {
-            both->snapshot = gw_snapshot_ref(missed->snapshot);
-            both->revocations = gw_revocations_ref(g->revocations);
-            gw_generation_free(atomic_exchange(&l->next, both));
-        }
+    if (missed && !g->snapshot) {
+        g->snapshot = missed->snapshot;
+        missed->snapshot = NULL;
     }
     gw_generation_free(missed);
+    atomic_store(&l->next, g);
     uv_async_send(&l->wake);
 }
 
