@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -502,6 +503,88 @@ static void trace_ends_with_the_rule_that_failed(void **state)
     pki_issuers_free(s);
 }
 
+// ---- loops at once
+
+enum { KINDS = 6, LOOPS = 3, ROUNDS = 40 };
+static const struct {
+    enum pki_key_type type;
+    enum pki_alg alg;
+    const char *name;
+} kinds[KINDS] = {
+    { PKI_KEY_P256, PKI_ES256, "ES256" },    { PKI_KEY_P384, PKI_ES384, "ES384" }, { PKI_KEY_P521, PKI_ES512, "ES512" },
+    { PKI_KEY_ED25519, PKI_EDDSA, "EdDSA" }, { PKI_KEY_RSA, PKI_RS256, "RS256" },  { PKI_KEY_RSA, PKI_PS256, "PS256" },
+};
+
+struct shared {
+    struct pki_issuers *issuers;
+    char *good[KINDS], *bad[KINDS];
+    _Atomic(int) wrong;
+};
+
+static void *one_loop(void *ctx)
+{
+    struct shared *s = ctx;
+    for (int i = 0; i < ROUNDS * KINDS; i++) {
+        struct span compact = span_str(i % 4 == 3 ? s->bad[i % KINDS] : s->good[i % KINDS]);
+        uint8_t sha256[32];
+        struct pki_token *t = NULL;
+        pki_sha256(compact, sha256);
+        int rc = pki_token_verify(s->issuers, NULL, compact, sha256, T + 1, NULL, &t);
+        if (rc != (i % 4 == 3 ? ERR_TOKEN_SIGNATURE : 0))
+            s->wrong = 1;
+        pki_token_unref(t);
+    }
+    return NULL;
+}
+
+// The keys of an issuer are in the snapshot, and wolfSSL keeps scratch state in its keys: every loop verifies with them at once.
+// (The thread sanitizer says what this test can only hope to see.)
+static void rule_21_issuer_keys_serve_all_loops_at_once(void **state)
+{
+    (void)state;
+    struct pki_issuer issuer = jose_issuer();
+    struct shared s = { .issuers = pki_issuers_new() };
+    struct pki_key *keys[KINDS];
+    struct buf set;
+    struct diags d;
+    buf_init(&set, 0);
+    diags_init(&d);
+    issuer.algs = 0;
+    for (int i = 0; i < KINDS; i++) {
+        char header[128];
+        keys[i] = pki_key_generate(kinds[i].type, 2048);
+        assert_non_null(keys[i]);
+        issuer.algs |= PKI_ALG_BIT(kinds[i].alg);
+        char *jwk = jose_jwk(keys[i], false);
+        buf_printf(&set, "%s%.*s,\"kid\":\"k%d\",\"alg\":\"%s\"}", i ? "," : "{\"keys\":[", (int)strlen(jwk) - 1, jwk,
+                   i, kinds[i].name);
+        free(jwk);
+        snprintf(header, sizeof header, "{\"typ\":\"at+jwt\",\"alg\":\"%s\",\"kid\":\"k%d\"}", kinds[i].name, i);
+        s.good[i] = jose_sign(header, jose_token_base, keys[i], kinds[i].alg);
+        s.bad[i] = jose_sign(header, jose_token_base, keys[i], kinds[i].alg);
+        char *last = strrchr(s.bad[i], '.') + 20;
+        *last = *last == 'A' ? 'B' : 'A';
+    }
+    buf_append(&set, SPAN("]}"));
+    struct pki_jwks *jwks = pki_jwks_read(buf_span(&set), issuer.algs, SPAN("f"), &d);
+    assert_non_null(jwks);
+    assert_int_equal(pki_issuers_add(s.issuers, &issuer, jwks), 0);
+    pthread_t threads[LOOPS];
+    for (int i = 0; i < LOOPS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, one_loop, &s), 0);
+    for (int i = 0; i < LOOPS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(s.wrong, 0);
+    for (int i = 0; i < KINDS; i++) {
+        free(s.good[i]);
+        free(s.bad[i]);
+        pki_key_free(keys[i]);
+    }
+    pki_issuers_free(s.issuers);
+    buf_fini(&set);
+    diags_fini(&d);
+}
+
 static int make_keys(void **state)
 {
     (void)state;
@@ -542,6 +625,7 @@ int main(void)
         cmocka_unit_test(claims_are_found_by_pointer),
         cmocka_unit_test(rule_26c_workload_claim_is_a_spiffe_id),
         cmocka_unit_test(trace_ends_with_the_rule_that_failed),
+        cmocka_unit_test(rule_21_issuer_keys_serve_all_loops_at_once),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }
