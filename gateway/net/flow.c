@@ -99,20 +99,37 @@ static void after_record(struct gw_flow *f)
     gw_client_done(c, close || !f->whole);
 }
 
+// The record is not on the disk and nobody knows when it will be. A refusal is given all the same: waiting for the disk would be a
+// hang, and it gives nothing away. Anything else is cut off.
+static void go_without_record(struct gw_flow *f)
+{
+    if (f->x.error != 0)
+        after_record(f);
+    else
+        gw_client_cut(f->client);
+}
+
 static void conclude(struct gw_flow *f)
 {
     gw_call_abort(&f->call);
-    if (record(f) != 0) { // the configured choice: no record, no answer
-        gw_client_cut(f->client);
-        return;
-    }
     f->state = GW_FLOW_RECORD;
-    if (must_wait(f)) {
-        f->client->hold = true;
-        list_add(&core_of(f)->awaiting, f);
+    if (record(f) != 0) { // the configured choice: no record, no answer, but the one that says so
+        if (f->x.error == ERR_AUDIT_FULL)
+            after_record(f);
+        else
+            gw_client_cut(f->client);
         return;
     }
-    after_record(f);
+    if (!must_wait(f)) {
+        after_record(f);
+        return;
+    }
+    if (gw_audit_failing(core_of(f)->shared->audit)) {
+        go_without_record(f);
+        return;
+    }
+    f->client->hold = true;
+    list_add(&core_of(f)->awaiting, f);
 }
 
 static void refuse(struct gw_flow *f, int err)
@@ -624,7 +641,7 @@ void gw_flow_audit_progress(struct gw_core *core)
         else if (f->state == GW_FLOW_INTENT)
             start(f);
         else if (lost)
-            gw_client_cut(c); // the answer is held back, and stays so
+            go_without_record(f);
         else
             after_record(f);
         gw_client_resume(c);
