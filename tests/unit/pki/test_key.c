@@ -353,6 +353,30 @@ static void rule_22_points_and_sizes_are_checked(void **state)
     }
 }
 
+// Keys that anybody can sign for, or that have a second spelling: the eight points of small order, and encodings that RFC 8032 §5.1.3
+// does not let decode (y of the prime or more, a sign without an x).
+static void rule_22_ed25519_points_of_small_order_are_refused(void **state)
+{
+    (void)state;
+    static const char *const points[] = {
+        "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "7P_______________________________________38",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA",
+        "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o", "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA_o",
+        "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU", "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU",
+        "7f_______________________________________38", "7v_______________________________________38",
+        "7f________________________________________8", "7v________________________________________8",
+        "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA", "7P________________________________________8",
+        "8P_______________________________________38",
+    };
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        char text[128];
+        struct pki_key *k = NULL;
+        snprintf(text, sizeof text, "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"%s\"}", points[i]);
+        if (from_text(text, true, &k, NULL) != ERR_PROOF_KEY)
+            fail_msg("%s is accepted", points[i]);
+    }
+}
+
 // x = p + 5 would be x = 5 after reduction, where P-256 has a point: one key with two spellings and two thumbprints.
 static void coordinate_above_the_prime_is_refused(void **state)
 {
@@ -473,6 +497,7 @@ int main(void)
         cmocka_unit_test(keys_survive_jwk),
         cmocka_unit_test(private_half_of_another_key_is_refused),
         cmocka_unit_test(rule_22_points_and_sizes_are_checked),
+        cmocka_unit_test(rule_22_ed25519_points_of_small_order_are_refused),
         cmocka_unit_test(coordinate_above_the_prime_is_refused),
         cmocka_unit_test(rule_22_weak_rsa_is_refused),
         cmocka_unit_test(rule_7_every_private_member_is_refused),
