@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/flow_inside.h"
+
+#include "gateway/http/answer.h"
+#include "gateway/stages/account.h"
+#include "gateway/stages/challenge.h"
+
+void gw_flow_link(struct gw_flow **head, struct gw_flow *f)
+{
+    f->next = *head;
+    if (f->next)
+        f->next->link = &f->next;
+    f->link = head;
+    *head = f;
+}
+
+void gw_flow_unlink(struct gw_flow *f)
+{
+    if (!f->link)
+        return;
+    *f->link = f->next;
+    if (f->next)
+        f->next->link = f->link;
+    f->link = NULL;
+    f->next = NULL;
+}
+
+int gw_flow_submit(struct gw_flow *f, enum gw_audit_kind kind)
+{
+    struct gw_core *core = core_of(f);
+    struct buf line;
+    buf_init(&line, 0);
+    int rc = gw_account(&f->x, kind, &line) ? 0 : ERR_AUDIT_FULL;
+    if (rc == 0)
+        rc = gw_audit_submit(core->shared->audit, core->index, buf_span(&line), &f->ticket);
+    buf_fini(&line);
+    gw_count(core->metrics, rc == 0 ? GW_METRIC_AUDIT_WRITTEN : GW_METRIC_AUDIT_REFUSED, 1);
+    return rc;
+}
+
+bool gw_flow_must_wait(const struct gw_flow *f)
+{
+    const struct gw_core *core = core_of(f);
+    return f->view->snapshot->config->audit.sync_request &&
+           gw_audit_acked(core->shared->audit, core->index) < f->ticket;
+}
+
+int gw_flow_record(struct gw_flow *f)
+{
+    struct gw_core *core = core_of(f);
+    f->recorded = true;
+    f->x.now = core->now;
+    f->x.done_ns = clock_mono_ns();
+    gw_count(core->metrics, f->x.verdict == GW_ALLOW ? GW_METRIC_REQUEST_ALLOWED : GW_METRIC_REQUEST_DENIED, 1);
+    if (f->x.error != 0)
+        gw_count_refused(core->metrics, f->x.error);
+    gw_count_duration(core->metrics, (f->x.done_ns - f->x.started_ns) / 1000);
+    return gw_flow_submit(f, GW_AUDIT_REQUEST);
+}
+
+static void after_record(struct gw_flow *f)
+{
+    struct gw_client *c = f->client;
+    bool close = f->x.close || !f->keep_alive || core_of(f)->draining;
+    // The rest of a request that nobody wants is read, if it is short, so that the connection can go on.
+    bool short_rest = !f->x.request.expect_continue &&
+                      (f->x.request.framing != GW_FRAMING_LENGTH || f->x.request.content_length <= DISCARD_MAX);
+    if (!f->whole && !close && short_rest) {
+        f->state = GW_FLOW_DISCARD;
+        c->hold = false;
+        gw_client_resume(c);
+        return;
+    }
+    gw_client_done(c, close || !f->whole);
+}
+
+// The record is not on the disk and nobody knows when it will be. A refusal is given all the same: waiting for the disk would be a
+// hang, and it gives nothing away. Anything else is cut off.
+static void go_without_record(struct gw_flow *f)
+{
+    if (f->x.error != 0)
+        after_record(f);
+    else
+        gw_client_cut(f->client);
+}
+
+void gw_flow_conclude(struct gw_flow *f)
+{
+    gw_call_abort(&f->call);
+    f->state = GW_FLOW_RECORD;
+    if (gw_flow_record(f) != 0) { // the configured choice: no record, no answer, but the one that says so
+        if (f->x.error == ERR_AUDIT_FULL)
+            after_record(f);
+        else
+            gw_client_cut(f->client);
+        return;
+    }
+    if (!gw_flow_must_wait(f)) {
+        after_record(f);
+        return;
+    }
+    if (gw_audit_failing(core_of(f)->shared->audit)) {
+        go_without_record(f);
+        return;
+    }
+    f->client->hold = true;
+    gw_flow_link(&core_of(f)->awaiting, f);
+}
+
+void gw_flow_refuse(struct gw_flow *f, int err)
+{
+    struct gw_exchange *x = &f->x;
+    struct gw_client *c = f->client;
+    x->error = err;
+    if (f->answered) { // too late to say anything: the answer ends short and the client can tell
+        gw_client_cut(c);
+        return;
+    }
+    x->close = x->close || gw_problem_must_close(err) || (!f->whole && x->request.expect_continue);
+    bool whole_head = f->state != GW_FLOW_HEAD;
+    f->keep_alive = whole_head && x->request.keep_alive && !x->close;
+    char nonce[PKI_NONCE_TEXT];
+    struct span challenges[2];
+    struct gw_problem p = {
+        .error = err,
+        .request_id = span_str(x->id),
+        .challenges = challenges,
+        .n_challenges = whole_head ? gw_challenge(x, challenges) : 0,
+        .wall_ms = core_of(f)->now.wall_ms,
+        .head = x->request.method == GW_METHOD_HEAD,
+        .close = !f->keep_alive || core_of(f)->draining,
+    };
+    if (x->nonce_due) {
+        pki_nonce_make(x->services->nonces, x->now.wall_ms, nonce);
+        p.dpop_nonce = span_of(nonce, sizeof nonce);
+    }
+    struct buf out;
+    buf_init(&out, 0);
+    if (gw_problem_write(&p, &out) != 0) {
+        buf_fini(&out);
+        gw_client_cut(c);
+        return;
+    }
+    x->status = (unsigned)err_info(err)->status;
+    f->answered = true;
+    gw_client_send(c, buf_span(&out));
+    buf_fini(&out);
+    gw_flow_conclude(f);
+}
+
+void gw_flow_fail(struct gw_flow *f, int err, const char *what)
+{
+    f->x.detail = span_str(what);
+    gw_flow_refuse(f, err);
+}
+
+void gw_flow_audit_progress(struct gw_core *core)
+{
+    uint64_t acked = gw_audit_acked(core->shared->audit, core->index);
+    bool failing = gw_audit_failing(core->shared->audit);
+    struct gw_flow *all = core->awaiting;
+    core->awaiting = NULL;
+    if (all)
+        all->link = &all;
+    while (all) {
+        struct gw_flow *f = all;
+        struct gw_client *c = f->client;
+        gw_flow_unlink(f);
+        if (acked < f->ticket && !failing) {
+            gw_flow_link(&core->awaiting, f);
+            continue;
+        }
+        bool lost = acked < f->ticket;
+        if (f->state == GW_FLOW_INTENT && lost)
+            gw_flow_fail(f, ERR_AUDIT_FULL, "the audit log cannot be written just now");
+        else if (f->state == GW_FLOW_INTENT)
+            gw_flow_start(f);
+        else if (lost)
+            go_without_record(f);
+        else
+            after_record(f);
+        gw_client_resume(c);
+    }
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/flow_inside.h"
+
+#include "gateway/http/forward.h"
+
+// A failure told by a call's callback, where nobody above sends what was queued.
+static void fail_call(struct gw_flow *f, int err, const char *what)
+{
+    struct gw_client *c = f->client;
+    gw_flow_fail(f, err, what);
+    gw_client_resume(c);
+}
+
+struct span gw_flow_whole_body(const struct gw_flow *f)
+{
+    const struct gw_exchange *x = &f->x;
+    if (!span_is_none(x->meaning.body))
+        return x->meaning.body;
+    return x->body_asked ? x->body : SPAN_NONE;
+}
+
+static struct gw_view_shard *shard_of(struct gw_flow *f)
+{
+    return &f->view->shards[f->x.snapshot->apis[f->x.api].shards[f->x.shard]];
+}
+
+void gw_flow_flush(struct gw_flow *f)
+{
+    if (buf_len(&f->up) == 0)
+        return;
+    gw_call_write(&f->call, buf_span(&f->up));
+    buf_fini(&f->up);
+}
+
+static void forget_names(struct gw_flow *f)
+{
+    const struct gw_api_authorisation *a = &f->x.meaning.authorisations[0];
+    if (f->x.meaning.forgets_names)
+        gw_name_map_forget(f->view->services.names, (struct gw_name_scope){ f->x.shard, a->tenant, a->database },
+                           SPAN_NONE, SPAN_NONE);
+}
+
+void gw_flow_request_ended(struct gw_flow *f)
+{
+    if (gw_body_end(&f->up_body, &f->up) != 0) {
+        fail_call(f, ERR_INTERNAL, "the request's body did not end where it should");
+        return;
+    }
+    gw_flow_flush(f);
+    gw_call_sent(&f->call);
+}
+
+static void on_ready(struct gw_call *call)
+{
+    struct gw_flow *f = call->owner;
+    struct gw_exchange *x = &f->x;
+    const struct gw_shard *shard = shard_of(f)->shard;
+    struct gw_to_shard to = gw_to_shard(&x->request, &x->to);
+    struct span body = gw_flow_whole_body(f);
+    to.host = shard->endpoints[call->endpoint].authority;
+    to.request_id = span_str(x->id);
+    to.credential_name = shard->credential_name;
+    to.credential = shard->credential;
+    to.plain_answer = f->learns;
+    if (!span_is_none(x->meaning.method))
+        to.method = gw_method_parse(x->meaning.method);
+    if (!span_is_none(x->meaning.target)) {
+        to.query = x->meaning.target;
+        to.path = span_cut(&to.query, '?');
+    }
+    if (!span_is_none(body)) {
+        to.framing = body.n > 0 ? GW_FRAMING_LENGTH : GW_FRAMING_NONE;
+        to.content_length = body.n;
+        to.body_rewritten = true;
+    }
+    buf_fini(&f->up);
+    int rc = gw_forward_request(&to, &f->up, &f->up_body);
+    if (rc == 0 && !span_is_none(body) && body.n > 0)
+        rc = gw_body_write(&f->up_body, body, &f->up);
+    if (rc != 0) {
+        fail_call(f, rc, "the request for the shard could not be written");
+        return;
+    }
+    x->upstream_ns = clock_mono_ns();
+    f->state = GW_FLOW_FORWARD;
+    if (!span_is_none(body) || f->whole)
+        gw_flow_request_ended(f);
+    else
+        gw_client_resume(f->client); // takes what is there of the body, then flushes it together with the head
+}
+
+static void on_drained(struct gw_call *call)
+{
+    struct gw_flow *f = call->owner;
+    gw_client_resume(f->client);
+}
+
+// ------------------------------------------------------------------------------------------------ from the shard
+
+static void on_answer(struct gw_call *call, const struct gw_response *r)
+{
+    struct gw_flow *f = call->owner;
+    struct gw_exchange *x = &f->x;
+    if (is_refusal(r->status)) {
+        fail_call(f, ERR_SHARD_ANSWER, GW_FLOW_REFUSAL);
+        return;
+    }
+    char nonce[PKI_NONCE_TEXT];
+    struct gw_to_client to = {
+        .response = r,
+        .method = x->request.method,
+        .minor = x->request.minor,
+        .keep_alive = x->request.keep_alive && !x->close && !core_of(f)->draining,
+        .request_id = span_str(x->id),
+    };
+    if (x->nonce_due) {
+        pki_nonce_make(x->services->nonces, x->now.wall_ms, nonce);
+        to.dpop_nonce = span_of(nonce, sizeof nonce);
+    }
+    struct buf out;
+    buf_init(&out, 0);
+    int rc = gw_forward_response(&to, &out, &f->down_body, &f->keep_alive);
+    if (rc != 0) {
+        buf_fini(&out);
+        fail_call(f, ERR_SHARD_ANSWER, "its head cannot be passed on");
+        return;
+    }
+    x->status = r->status;
+    f->answered = true;
+    f->learns = f->learns && r->status == 200;
+    gw_client_send(f->client, buf_span(&out));
+    buf_fini(&out);
+}
+
+static void on_piece(struct gw_call *call, struct span piece)
+{
+    struct gw_flow *f = call->owner;
+    struct buf out;
+    buf_init(&out, 0);
+    f->x.bytes_out += piece.n;
+    if (f->learns)
+        buf_append(&f->lesson, piece);
+    int rc = f->down_body.framing == GW_FRAMING_NONE ? 0 : gw_body_write(&f->down_body, piece, &out);
+    if (rc == 0)
+        gw_client_send(f->client, buf_span(&out));
+    buf_fini(&out);
+    if (rc != 0)
+        fail_call(f, ERR_SHARD_ANSWER, "more of an answer than it announced");
+}
+
+static void on_lull(struct gw_call *call)
+{
+    struct gw_flow *f = call->owner;
+    struct gw_client *c = f->client;
+    gw_client_resume(c); // sends what was queued, and may end the flow
+    if (c->flow == f && gw_client_congested(c))
+        gw_call_pause(call, true);
+}
+
+static void on_answered(struct gw_call *call)
+{
+    struct gw_flow *f = call->owner;
+    struct gw_exchange *x = &f->x;
+    struct buf out;
+    buf_init(&out, 0);
+    int rc = f->down_body.framing == GW_FRAMING_NONE ? 0 : gw_body_end(&f->down_body, &out);
+    if (rc == 0)
+        gw_client_send(f->client, buf_span(&out));
+    buf_fini(&out);
+    if (rc != 0) {
+        fail_call(f, ERR_SHARD_CUT, "less of an answer than it announced");
+        return;
+    }
+    forget_names(f);
+    const struct gw_api_authorisation *a = &x->meaning.authorisations[0];
+    if (f->learns && !f->lesson.failed)
+        gw_name_map_learn(f->view->services.names, (struct gw_name_scope){ x->shard, a->tenant, a->database },
+                          buf_span(&f->lesson), core_of(f)->now.mono_ms);
+    struct gw_client *c = f->client;
+    gw_flow_conclude(f);
+    gw_client_resume(c);
+}
+
+static void on_failed(struct gw_call *call, int err, const char *what)
+{
+    fail_call(call->owner, err, what);
+}
+
+void gw_flow_call(struct gw_flow *f)
+{
+    struct gw_exchange *x = &f->x;
+    forget_names(f);
+    f->learns = x->meaning.teaches_names;
+    struct span body = gw_flow_whole_body(f);
+    bool replayable = !span_is_none(body) || x->request.framing == GW_FRAMING_NONE;
+    f->call = (struct gw_call){
+        .owner = f,
+        .pool = &shard_of(f)->pool,
+        .arena = &x->arena,
+        .head_request = x->request.method == GW_METHOD_HEAD,
+        .may_retry = x->meaning.idempotent && replayable,
+        .on_ready = on_ready,
+        .on_head = on_answer,
+        .on_body = on_piece,
+        .on_lull = on_lull,
+        .on_end = on_answered,
+        .on_failed = on_failed,
+        .on_drained = on_drained,
+    };
+    f->state = GW_FLOW_CONNECT;
+    gw_call_start(&f->call);
+}
