@@ -160,7 +160,8 @@ fail:
 int gw_loop_start(struct gw_loop *l)
 {
     gw_audit_listen(l->core.shared->audit, l->core.index, on_audit_progress, l);
-    return uv_thread_create(&l->thread, run, l) == 0 ? 0 : ERR_NOMEM;
+    l->started = uv_thread_create(&l->thread, run, l) == 0;
+    return l->started ? 0 : ERR_NOMEM;
 }
 
 void gw_generation_free(struct gw_generation *g)
@@ -196,7 +197,10 @@ void gw_loop_stop(struct gw_loop *l)
 {
     atomic_store(&l->stop, true);
     uv_async_send(&l->wake);
-    uv_thread_join(&l->thread);
+    if (l->started)
+        uv_thread_join(&l->thread);
+    else
+        run(l);
     gw_generation_free(atomic_exchange(&l->next, NULL));
 }
 

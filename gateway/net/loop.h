@@ -27,7 +27,8 @@ struct gw_loop {
     uv_thread_t thread;
     _Atomic(struct gw_generation *) next;
     atomic_bool drain, stop, drained;
-    bool over; // the thread's work is done
+    bool started;
+    bool over;                     // the thread's work is done
     void (*on_drained)(void *ctx); // from the loop's thread
     void *ctx;
 };
@@ -41,7 +42,7 @@ void gw_loop_adopt(struct gw_loop *l, struct gw_generation *g);
 void gw_generation_free(struct gw_generation *g); // NULL is fine
 // No new connection; the present ones end after their request. Then on_drained.
 void gw_loop_drain(struct gw_loop *l);
-// Ends the thread, cutting what is still there, and joins it.
+// Ends the thread, cutting what is still there, and joins it. One that was never started ends as well.
 void gw_loop_stop(struct gw_loop *l);
 // Frees a stopped loop, when the audit it listens to is closed.
 void gw_loop_fini(struct gw_loop *l);

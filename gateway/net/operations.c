@@ -10,9 +10,10 @@
 #define OPEN_MAX 64
 #define TIMEOUT_MS 5000
 
-struct visitor {
+struct gw_operations_visitor {
     struct gw_socket socket;
     struct gw_operations_listener *listener;
+    struct gw_operations_visitor *next, **link;
     struct gw_h1 h1;
     struct gw_request request;
     struct arena arena;
@@ -25,7 +26,7 @@ static void on_timer_closed(uv_handle_t *h)
     free(h);
 }
 
-static void leave(struct visitor *v)
+static void leave(struct gw_operations_visitor *v)
 {
     if (v->timer) {
         uv_close((uv_handle_t *)v->timer, on_timer_closed);
@@ -34,7 +35,7 @@ static void leave(struct visitor *v)
     gw_socket_close(&v->socket);
 }
 
-static void answer(struct visitor *v)
+static void answer(struct gw_operations_visitor *v)
 {
     struct gw_operations_state state = { 0 };
     struct buf out;
@@ -50,7 +51,7 @@ static void answer(struct visitor *v)
 
 static void on_bytes(struct gw_socket *s, struct span in)
 {
-    struct visitor *v = s->owner;
+    struct gw_operations_visitor *v = s->owner;
     size_t used;
     if (v->answered)
         return;
@@ -89,8 +90,11 @@ static void on_drained(struct gw_socket *s)
 
 static void on_closed(struct gw_socket *s)
 {
-    struct visitor *v = s->owner;
+    struct gw_operations_visitor *v = s->owner;
     v->listener->open--;
+    *v->link = v->next;
+    if (v->next)
+        v->next->link = v->link;
     arena_fini(&v->arena);
     free(v);
 }
@@ -105,7 +109,7 @@ static void on_connection(uv_stream_t *stream, int status)
     struct gw_operations_listener *o = stream->data;
     if (status != 0)
         return;
-    struct visitor *v = calloc(1, sizeof *v);
+    struct gw_operations_visitor *v = calloc(1, sizeof *v);
     if (!v)
         return;
     v->listener = o;
@@ -124,6 +128,11 @@ static void on_connection(uv_stream_t *stream, int status)
         return;
     }
     o->open++;
+    v->link = &o->visitors;
+    v->next = *v->link;
+    if (v->next)
+        v->next->link = &v->next;
+    *v->link = v;
     v->timer = calloc(1, sizeof *v->timer);
     if (!v->timer || o->open > OPEN_MAX) {
         free(v->timer);
@@ -146,4 +155,10 @@ int gw_operations_listen(struct gw_operations_listener *o, uv_loop_t *uv, int fd
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&o->handle, 64, on_connection);
     return rc;
+}
+
+void gw_operations_end(struct gw_operations_listener *o)
+{
+    for (struct gw_operations_visitor *v = o->visitors; v; v = v->next)
+        leave(v);
 }

@@ -9,6 +9,7 @@
 struct gw_operations_listener {
     uv_tcp_t handle;
     size_t open; // connections, bounded
+    struct gw_operations_visitor *visitors;
     // Fills the state of this moment.
     void (*describe)(void *ctx, struct gw_operations_state *state);
     void *ctx;
@@ -16,5 +17,7 @@ struct gw_operations_listener {
 
 // Takes over `fd`. `uv->data` is a struct gw_tcp_loop. 0 or a uv error.
 int gw_operations_listen(struct gw_operations_listener *o, uv_loop_t *uv, int fd);
+// Closes what visitors there are; the loop runs once more after it. The listener's own handle is the loop's to close.
+void gw_operations_end(struct gw_operations_listener *o);
 
 #endif

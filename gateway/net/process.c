@@ -28,7 +28,7 @@ struct process {
     struct gw_revocations *revocations;
     struct gw_loop *loops;
     struct gw_metrics **metrics;
-    size_t n_loops, loops_drained;
+    size_t n_loops, n_made; // configured; set up so far
     uv_loop_t uv;
     struct gw_tcp_loop tcp;
     uv_signal_t signals[4];
@@ -39,7 +39,7 @@ struct process {
     int64_t refreshed_ms; // when the revocations were last read
     uint64_t reloads_ok, reloads_failed;
     int64_t start_s, open_ms;
-    bool draining;
+    bool draining, control; // `control`: the control loop is there
     char not_ready[256];
 };
 
@@ -118,8 +118,23 @@ static bool refresh_revocations(struct process *p, const struct gw_config *confi
     return true;
 }
 
+static uint64_t look(const struct process *p)
+{
+    return gw_watch_look(p->snapshot->files, p->snapshot->n_files);
+}
+
+static bool same_files(const struct gw_snapshot *a, const struct gw_snapshot *b)
+{
+    for (size_t i = 0; i < a->n_files && i < b->n_files; i++)
+        if (strcmp(a->files[i], b->files[i]) != 0)
+            return false;
+    return a->n_files == b->n_files;
+}
+
 static void reload(struct process *p, const char *why)
 {
+    // From before anything is read: what changes while it is being read is read again. A refused file is not, before it changes.
+    p->look = look(p);
     struct diags diags;
     diags_init(&diags);
     int64_t now_s = clock_read().wall_ms / 1000;
@@ -131,8 +146,11 @@ static void reload(struct process *p, const char *why)
     if (fresh) {
         print_diags(p, &diags);
         warn_fixed(p, p->snapshot->config, fresh->config);
+        bool same = same_files(p->snapshot, fresh);
         gw_snapshot_unref(p->snapshot);
         p->snapshot = fresh;
+        if (!same)
+            p->look = look(p);
         p->reloads_ok++;
         set_log(p);
         log_info(&p->log, "%s: configuration %llu is in force", why, (unsigned long long)fresh->generation);
@@ -162,11 +180,8 @@ static int64_t refresh_interval_ms(const struct process *p)
 static void on_watch(uv_timer_t *t)
 {
     struct process *p = t->data;
-    uint64_t look = gw_watch_look(p->snapshot->files, p->snapshot->n_files);
-    if (look != p->look) {
-        p->look = look; // also when what is there now is refused: it is not tried again before it changes
+    if (look(p) != p->look) {
         reload(p, "a file changed");
-        p->look = gw_watch_look(p->snapshot->files, p->snapshot->n_files);
         return;
     }
     int64_t interval = refresh_interval_ms(p);
@@ -274,10 +289,7 @@ static void on_signal(uv_signal_t *s, int number)
 {
     struct process *p = s->data;
     switch (number) {
-    case SIGHUP:
-        reload(p, "SIGHUP");
-        p->look = gw_watch_look(p->snapshot->files, p->snapshot->n_files);
-        break;
+    case SIGHUP: reload(p, "SIGHUP"); break;
     case SIGUSR1: gw_audit_reopen(p->shared.audit); break;
     default: drain(p); break;
     }
@@ -394,6 +406,7 @@ static bool start_loops(struct process *p)
         p->metrics[i] = &p->loops[i].metrics;
         ok = gw_loop_init(&p->loops[i], &p->shared, (unsigned)i, p->n_loops, &fds[i * n_addresses], n_addresses,
                           gw_snapshot_ref(p->snapshot), gw_revocations_ref(p->revocations)) == 0;
+        p->n_made += ok;
         p->loops[i].on_drained = on_loop_drained;
         p->loops[i].ctx = p;
         if (!ok)
@@ -410,6 +423,7 @@ static bool start_control(struct process *p)
     static const int numbers[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
     if (uv_loop_init(&p->uv) != 0 || gw_tcp_loop_init(&p->tcp, &p->uv) != 0)
         return false;
+    p->control = true;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         uv_signal_init(&p->uv, &p->signals[i]);
         p->signals[i].data = p;
@@ -447,19 +461,23 @@ static void close_handle(uv_handle_t *h, void *ctx)
         uv_close(h, NULL);
 }
 
+// Also of a process that could not be started whole.
 static void finish(struct process *p)
 {
-    for (size_t i = 0; i < p->n_loops; i++)
+    for (size_t i = 0; i < p->n_made; i++)
         gw_loop_stop(&p->loops[i]);
     uint64_t lost = gw_audit_close(p->shared.audit, AUDIT_PATIENCE_MS);
     if (lost > 0)
         log_error(&p->log, "%llu audit records could not be written", (unsigned long long)lost);
-    for (size_t i = 0; i < p->n_loops; i++)
+    for (size_t i = 0; i < p->n_made; i++)
         gw_loop_fini(&p->loops[i]);
-    uv_walk(&p->uv, close_handle, NULL);
-    uv_run(&p->uv, UV_RUN_DEFAULT);
-    uv_loop_close(&p->uv);
-    gw_tcp_loop_fini(&p->tcp);
+    if (p->control) {
+        gw_operations_end(&p->operations);
+        uv_walk(&p->uv, close_handle, NULL);
+        uv_run(&p->uv, UV_RUN_DEFAULT);
+        uv_loop_close(&p->uv);
+        gw_tcp_loop_fini(&p->tcp);
+    }
     gw_revocations_unref(p->revocations);
     gw_snapshot_unref(p->snapshot);
     pki_replay_free(p->shared.replay);
@@ -479,14 +497,23 @@ int gw_process_run(const struct gw_process_options *options)
     p->log.sink = log_to_stderr;
     atomic_store(&p->log.level, LOG_INFO);
     harden();
-    // Whatever could not be started ends with the process: nothing was promised to anybody yet.
-    if (gw_tls_process_init() != 0 || !load(p))
+    if (gw_tls_process_init() != 0) {
+        free(p);
         return 1;
-    set_log(p);
-    p->n_loops = p->snapshot->config->loops > 0 ? p->snapshot->config->loops : gw_usable_cores();
-    if (!start_control(p) || !start_loops(p))
+    }
+    bool ok = load(p);
+    if (ok) {
+        // What changes from here on, while the gateway starts, is read again.
+        p->look = look(p);
+        set_log(p);
+        p->n_loops = p->snapshot->config->loops > 0 ? p->snapshot->config->loops : gw_usable_cores();
+        ok = start_control(p) && start_loops(p);
+    }
+    if (!ok) {
+        finish(p);
+        free(p);
         return 1;
-    p->look = gw_watch_look(p->snapshot->files, p->snapshot->n_files);
+    }
     const struct gw_config_texts *addresses = &p->snapshot->config->listener.addresses;
     for (size_t i = 0; i < addresses->n; i++)
         log_info(&p->log, "listening on %.*s with %zu loops", SPAN_FMT(addresses->v[i].v), p->n_loops);
