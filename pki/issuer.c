@@ -152,35 +152,59 @@ void pki_key_view_free(struct pki_key_view *v)
     free(v);
 }
 
-int pki_key_view_add(struct pki_key_view *v, struct span iss, const struct pki_jwks *keys, int64_t read_s)
+// The caller fills the thumbprints. NULL: out of memory.
+static struct view_issuer *view_add(struct pki_key_view *v, struct span iss, size_t n, int64_t read_s)
 {
-    size_t n = keys ? pki_jwks_count(keys) : 0;
     struct view_issuer *e = arena_alloc(&v->arena, sizeof *e);
     uint8_t(*thumbprints)[32] = arena_array(&v->arena, n + 1, sizeof *thumbprints);
     struct span copy = arena_dup(&v->arena, iss);
     if (!e || !thumbprints || span_is_none(copy))
-        return ERR_NOMEM;
-    for (size_t i = 0; i < n; i++)
-        memcpy(thumbprints[i], pki_jwks_at(keys, i)->thumbprint, sizeof thumbprints[i]);
+        return NULL;
     *e = (struct view_issuer){ .iss = copy, .thumbprints = thumbprints, .n = n, .read_s = read_s, .next = v->first };
     v->first = e;
+    return e;
+}
+
+int pki_key_view_add(struct pki_key_view *v, struct span iss, const struct pki_jwks *keys, int64_t read_s)
+{
+    size_t n = keys ? pki_jwks_count(keys) : 0;
+    struct view_issuer *e = view_add(v, iss, n, read_s);
+    if (!e)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < n; i++)
+        memcpy(e->thumbprints[i], pki_jwks_at(keys, i)->thumbprint, sizeof e->thumbprints[i]);
     return 0;
+}
+
+int pki_key_view_narrow(struct pki_key_view *v, struct span iss, struct span text)
+{
+    uint8_t(*published)[32];
+    size_t n;
+    int rc = pki_jwks_published(text, &published, &n);
+    if (rc != 0)
+        return rc;
+    struct view_issuer *e = view_add(v, iss, n, INT64_MIN);
+    if (e)
+        memcpy(e->thumbprints, published, n * sizeof *published);
+    free(published);
+    return e ? 0 : ERR_NOMEM;
 }
 
 int pki_key_view_check(const struct pki_key_view *v, const struct pki_issuer *issuer,
                        const uint8_t thumbprint[static 32], int64_t now_s)
 {
-    const struct view_issuer *e = v ? v->first : NULL;
-    while (e && !span_eq(e->iss, issuer->iss))
-        e = e->next;
-    if (e) {
+    int64_t read_s = issuer->keys_read_s;
+    for (const struct view_issuer *e = v ? v->first : NULL; e; e = e->next) {
         bool there = false;
+        if (!span_eq(e->iss, issuer->iss))
+            continue;
+        if (e->read_s > read_s)
+            read_s = e->read_s;
         for (size_t i = 0; i < e->n && !there; i++)
             there = memcmp(e->thumbprints[i], thumbprint, 32) == 0;
         if (!there)
             return ERR_TOKEN_REVOKED;
     }
-    int64_t read_s = e && e->read_s > issuer->keys_read_s ? e->read_s : issuer->keys_read_s;
     if (issuer->max_stale_s > 0 && now_s - read_s > issuer->max_stale_s)
         return ERR_KEYS_STALE;
     return 0;

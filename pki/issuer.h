@@ -76,6 +76,9 @@ struct pki_key_view;
 struct pki_key_view *pki_key_view_new(void);
 void pki_key_view_free(struct pki_key_view *v);
 int pki_key_view_add(struct pki_key_view *v, struct span iss, const struct pki_jwks *keys, int64_t read_s);
+// For a set that cannot be used as a whole: what is not even published in it is gone, what is remains by an earlier reading, which the caller
+// adds. 0, ERR_TOKEN_KEY when `text` is no JWK set (nothing is gone then), ERR_NOMEM.
+int pki_key_view_narrow(struct pki_key_view *v, struct span iss, struct span text);
 // 0; ERR_TOKEN_REVOKED when the key is gone; ERR_KEYS_STALE when both the snapshot's and the view's reading are older than max_stale.
 // `v` may be NULL.
 int pki_key_view_check(const struct pki_key_view *v, const struct pki_issuer *issuer,

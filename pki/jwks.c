@@ -272,6 +272,35 @@ done:
     return s;
 }
 
+int pki_jwks_published(struct span text, uint8_t (**out)[32], size_t *n)
+{
+    struct json_doc *doc = json_parse(text, NULL, NULL);
+    json keys = json_get(json_root(doc), SPAN("keys")), jwk;
+    struct span name;
+    size_t found = 0;
+    bool set = json_type(keys) == JSON_ARRAY && json_count(keys) <= KEYS_MAX;
+    uint8_t(*thumbprints)[32] = set ? calloc(json_count(keys) + 1, sizeof *thumbprints) : NULL;
+    int rc = !set ? ERR_TOKEN_KEY : thumbprints ? 0 : ERR_NOMEM;
+    for (struct json_iter it = json_iter(rc == 0 ? keys : NULL); rc == 0 && json_next(&it, &name, &jwk);) {
+        struct pki_key *key;
+        int e = pki_key_from_jwk(jwk, true, &key, NULL);
+        if (e == 0) {
+            pki_key_thumbprint(key, thumbprints[found++]);
+            pki_key_free(key);
+        } else if (e == ERR_NOMEM) {
+            rc = e;
+        }
+    }
+    json_free(doc);
+    if (rc == 0) {
+        *out = thumbprints;
+        *n = found;
+    } else {
+        free(thumbprints);
+    }
+    return rc;
+}
+
 int pki_jwks_write(const struct pki_key *const *keys, const enum pki_alg *algs, size_t n, struct buf *out)
 {
     struct json_writer w = json_writer(out);

@@ -27,6 +27,10 @@ const struct pki_jwks_key *pki_jwks_at(const struct pki_jwks *s, size_t i);
 // `kid` is only a lookup key: the entry with this kid and alg; without a kid, the only entry of that alg. NULL: none, or ambiguous.
 const struct pki_jwks_key *pki_jwks_find(const struct pki_jwks *s, struct span kid, enum pki_alg alg);
 
+// What a set still publishes, whatever is wrong with other members of it: the thumbprints of its sound public keys. A removal must not wait
+// until the set as a whole can be used. `*out` is the caller's to free. 0; ERR_TOKEN_KEY when the text is no set, ERR_NOMEM.
+int pki_jwks_published(struct span text, uint8_t (**out)[32], size_t *n);
+
 // Appends a set of public keys, with kid = thumbprint, alg and use: what `token keygen` publishes.
 int pki_jwks_write(const struct pki_key *const *keys, const enum pki_alg *algs, size_t n, struct buf *out);
 

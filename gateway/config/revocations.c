@@ -94,7 +94,12 @@ static int take_keys(struct load *l, const void *what, const struct gw_config_te
     bool emptied = json_type(list) == JSON_ARRAY && json_count(list) == 0;
     json_free(doc);
     struct pki_jwks *keys = emptied ? NULL : pki_jwks_read(text, i->algorithms, path->v, diags);
-    int rc = keys || emptied ? pki_key_view_add(l->out->keys, i->issuer.v, keys, read_s) : ERR_TOKEN_KEY;
+    if (!keys && !emptied) {
+        // The configuration with this set is refused, but what somebody took out of it is out.
+        pki_key_view_narrow(l->out->keys, i->issuer.v, text);
+        return ERR_TOKEN_KEY;
+    }
+    int rc = pki_key_view_add(l->out->keys, i->issuer.v, keys, read_s);
     pki_jwks_free(keys);
     return rc;
 }
