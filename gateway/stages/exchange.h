@@ -87,6 +87,7 @@ struct gw_exchange {
     // policy
     struct gw_decision *decisions;
     size_t n_decisions;
+    struct pol_value token_facts; // context.token, once it was made (facts.c)
     // route
     struct gw_shard_set shards; // where it goes: one, or those to ask
 

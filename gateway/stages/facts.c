@@ -2,6 +2,7 @@
 #include "gateway/stages/facts.h"
 
 #include "gateway/base/json.h"
+#include "pki/claims.h"
 
 static struct span join(struct arena *arena, struct span a, struct span b)
 {
@@ -80,6 +81,24 @@ static void add_resource(struct gw_exchange *x, const struct gw_api_authorisatio
         pol_request_parent(r, e, SPAN("Server"), api);
 }
 
+static struct pol_value claim(struct pol_request *r, json v, unsigned depth);
+
+// Sorted at once: put one by one, many claims would cost the square of their number.
+static struct pol_value claims(struct pol_request *r, json v, unsigned depth)
+{
+    struct pol_field *fields = arena_array(r->arena, json_count(v) + 1, sizeof *fields);
+    size_t n = 0;
+    struct span name;
+    json item;
+    if (!fields)
+        return (struct pol_value){ .kind = POL_NONE };
+    for (struct json_iter it = json_iter(v); json_next(&it, &name, &item);) {
+        fields[n] = (struct pol_field){ arena_dup(r->arena, name), claim(r, item, depth) };
+        n += fields[n].value.kind != POL_NONE;
+    }
+    return pol_value_record(fields, n, NULL);
+}
+
 // A claim as a Cedar value. What Cedar has no value for (null, fractions) is POL_NONE and left out by the caller.
 static struct pol_value claim(struct pol_request *r, json v, unsigned depth)
 {
@@ -103,28 +122,28 @@ static struct pol_value claim(struct pol_request *r, json v, unsigned depth)
                 n++;
         return pol_request_set(r, items, n);
     }
-    case JSON_OBJECT: {
-        if (depth == 0)
-            return none;
-        struct pol_record *rec = pol_record_new(r);
-        struct span name;
-        json item;
-        for (struct json_iter it = json_iter(v); json_next(&it, &name, &item);) {
-            struct pol_value member = claim(r, item, depth - 1);
-            if (member.kind != POL_NONE)
-                pol_record_put(r, rec, arena_dup(r->arena, name), member);
-        }
-        return pol_record_value(rec);
-    }
+    case JSON_OBJECT: return depth == 0 ? none : claims(r, v, depth - 1);
     default: return none;
     }
 }
 
-#define CLAIM_DEPTH 8
+#define CLAIM_DEPTH 16 // of a token's JSON: pki/token.c
 
-static void add_token(struct gw_exchange *x, struct pol_request *r)
+// From the claims, where a string of scopes and a list of them are both there whole.
+static void add_scopes(struct pol_request *r, struct pol_record *rec, const struct pki_token *t, json root)
 {
-    const struct pki_token *t = x->token;
+    struct pki_names scopes = { NULL, 0 };
+    bool ok = pki_claim_list(pki_claim(root, t->issuer->claims.scope), true, r->arena, &scopes);
+    struct span *copies = arena_array(r->arena, scopes.n + 1, sizeof *copies);
+    for (size_t i = 0; copies && i < scopes.n; i++)
+        copies[i] = arena_dup(r->arena, scopes.at[i]);
+    // Without a value the request is refused.
+    pol_record_put(r, rec, SPAN("scopes"),
+                   ok && copies ? pol_request_strings(r, copies, scopes.n) : (struct pol_value){ .kind = POL_NONE });
+}
+
+static struct pol_value token_facts(const struct pki_token *t, struct pol_request *r)
+{
     struct pol_record *rec = pol_record_new(r);
     add_text(r, rec, "issuer", t->issuer->iss);
     add_text(r, rec, "subject", t->subject);
@@ -136,18 +155,24 @@ static void add_token(struct gw_exchange *x, struct pol_request *r)
                           : SPAN("nothing"));
     pol_record_put(r, rec, SPAN("roles"), pol_request_strings(r, t->roles.at, t->roles.n));
     pol_record_put(r, rec, SPAN("groups"), pol_request_strings(r, t->groups.at, t->groups.n));
-    struct span scopes[64];
-    size_t n = 0;
-    for (struct span rest = t->scope, one; !span_is_none(rest) && n < sizeof scopes / sizeof *scopes;)
-        if ((one = span_cut(&rest, ' ')).n > 0)
-            scopes[n++] = one;
-    pol_record_put(r, rec, SPAN("scopes"), pol_request_strings(r, scopes, n));
+    // It was read as JSON before: what cannot be read now leaves claims without a value, and the request is refused.
     struct json_doc *doc = json_parse(t->claims, NULL, NULL);
-    struct pol_value claims = doc ? claim(r, json_root(doc), CLAIM_DEPTH) : (struct pol_value){ .kind = POL_NONE };
-    if (claims.kind == POL_RECORD)
-        pol_record_put(r, rec, SPAN("claims"), claims);
+    add_scopes(r, rec, t, json_root(doc));
+    pol_record_put(r, rec, SPAN("claims"), claim(r, json_root(doc), CLAIM_DEPTH));
     json_free(doc);
-    pol_request_context(r, SPAN("token"), pol_record_value(rec));
+    return pol_record_value(rec);
+}
+
+// The same for each authorisation and each entry of a list, so it is made once for an exchange.
+static void add_token(struct gw_exchange *x, struct pol_request *r)
+{
+    if (x->token_facts.kind == POL_NONE) {
+        struct pol_value v = token_facts(x->token, r);
+        if (r->err != 0)
+            return;
+        x->token_facts = v;
+    }
+    pol_request_context(r, SPAN("token"), x->token_facts);
 }
 
 static void add_context(struct gw_exchange *x, struct pol_request *r)
@@ -173,11 +198,13 @@ static void add_context(struct gw_exchange *x, struct pol_request *r)
     add_count(r, rec, "limit", f->has_limit, f->limit);
     add_count(r, rec, "queries", f->has_queries, f->queries);
     add_count(r, rec, "points", f->has_points, f->points);
-    add_flag(r, rec, "has_filter", f->has_filter);
-    add_flag(r, rec, "by_id", f->by_id);
-    add_flag(r, rec, "with_vectors", f->with_vectors);
-    add_flag(r, rec, "with_payload", f->with_payload);
-    pol_record_put(r, rec, SPAN("shard_keys"), pol_request_strings(r, f->shard_keys, f->n_shard_keys));
+    if (!f->unread) {
+        add_flag(r, rec, "has_filter", f->has_filter);
+        add_flag(r, rec, "by_id", f->by_id);
+        add_flag(r, rec, "with_vectors", f->with_vectors);
+        add_flag(r, rec, "with_payload", f->with_payload);
+        pol_record_put(r, rec, SPAN("shard_keys"), pol_request_strings(r, f->shard_keys, f->n_shard_keys));
+    }
     pol_request_context(r, SPAN("request"), pol_record_value(rec));
 
     rec = pol_record_new(r);

@@ -58,6 +58,15 @@ bool gw_policy_shows(struct gw_exchange *x, struct span database, struct span te
     };
     struct pol_request request;
     struct pol_answer answer;
+    // In memory of its own: a list has thousands of entries, and nothing of the decision outlives it.
+    struct arena of_exchange = x->arena;
+    struct pol_value token_facts = x->token_facts;
+    arena_init(&x->arena, of_exchange.limit);
     gw_facts(x, &a, &request);
-    return pol_decide(&request, POL_MODE_GATEWAY, x->snapshot->policy_budget, &answer) == 0;
+    bool shown = pol_decide(&request, POL_MODE_GATEWAY, x->snapshot->policy_budget, &answer) == 0;
+    of_exchange.failed |= x->arena.failed;
+    arena_fini(&x->arena);
+    x->arena = of_exchange;
+    x->token_facts = token_facts;
+    return shown;
 }

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What policies see of an exchange: all of it, or nothing; never a part that looks whole.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "gateway/base/err.h"
+#include "gateway/stages/facts.h"
+#include "gateway/stages/pipeline.h"
+
+struct fixture {
+    struct diags diags;
+    struct gw_snapshot snapshot;
+    struct gw_tls_peer peer;
+    struct gw_tls_facts tls;
+    struct pki_issuer issuer;
+    struct pki_token token;
+    struct gw_metrics metrics;
+    struct gw_services services;
+    struct gw_api_authorisation authorisation;
+    struct gw_exchange x;
+};
+
+static void fixture_init(struct fixture *f, const char *policies, const char *claims)
+{
+    struct pol_source source = { SPAN("p.cedar"), span_str(policies) };
+    memset(f, 0, sizeof *f);
+    diags_init(&f->diags);
+    f->snapshot.policies = pol_set_new(&source, 1, NULL, 0, &(struct pol_options){ .hash_key = 7 }, &f->diags);
+    assert_non_null(f->snapshot.policies);
+    f->peer.identity = (struct pki_identity){
+        .spiffe_id = SPAN("spiffe://a/rag"), .trust_domain = SPAN("a"), .path = SPAN("/rag"), .serial = SPAN("1")
+    };
+    f->issuer = (struct pki_issuer){ .name = SPAN("corp"), .iss = SPAN("https://i"), .scopeless = true };
+    f->issuer.claims.scope = SPAN("scope");
+    f->token = (struct pki_token){ .issuer = &f->issuer, .claims = span_str(claims), .actions = UINT64_MAX };
+    f->services.metrics = &f->metrics;
+    f->authorisation = (struct gw_api_authorisation){ .action = GW_ACTION_WRITE, .collection = SPAN("docs") };
+    f->x.snapshot = &f->snapshot;
+    f->x.services = &f->services;
+    f->x.peer = &f->peer;
+    f->x.tls = &f->tls;
+    f->x.token = &f->token;
+    f->x.meaning.api = SPAN("qdrant");
+    f->x.meaning.authorisations = &f->authorisation;
+    f->x.meaning.n_authorisations = 1;
+    arena_init(&f->x.arena, 64u << 20);
+}
+
+static void fixture_fini(struct fixture *f)
+{
+    arena_fini(&f->x.arena);
+    pol_set_free(f->snapshot.policies);
+    diags_fini(&f->diags);
+}
+
+static int decide(const char *policies, const char *claims, bool unread)
+{
+    struct fixture f;
+    fixture_init(&f, policies, claims);
+    f.x.meaning.facts.unread = unread;
+    int rc = gw_stage_policy(&f.x);
+    fixture_fini(&f);
+    return rc;
+}
+
+#define PERMIT "permit(principal, action, resource);\n"
+
+static void a_fact_of_an_unread_body_is_absent_and_not_false(void **state)
+{
+    (void)state;
+    static const char *const facts[] = { "has_filter", "by_id", "with_vectors", "with_payload" };
+    for (size_t i = 0; i < 4; i++) {
+        char policies[160];
+        // Who forbids it cannot be told that there is none of it...
+        snprintf(policies, sizeof policies, PERMIT "forbid(principal, action, resource) when { context.request.%s };",
+                 facts[i]);
+        assert_int_equal(decide(policies, "{}", false), 0);
+        assert_int_equal(decide(policies, "{}", true), ERR_POLICY_FORBID_ERROR);
+        // ... nor who permits only without it.
+        snprintf(policies, sizeof policies, "permit(principal, action, resource) unless { context.request.%s };",
+                 facts[i]);
+        assert_int_equal(decide(policies, "{}", false), 0);
+        assert_int_equal(decide(policies, "{}", true), ERR_POLICY_NO_PERMIT);
+        snprintf(policies, sizeof policies, "permit(principal, action, resource) unless { context.request has %s };",
+                 facts[i]);
+        assert_int_equal(decide(policies, "{}", true), 0);
+    }
+}
+
+static void shard_keys_of_an_unread_body_are_not_taken_for_none(void **state)
+{
+    (void)state;
+    static const char only_eu[] =
+        "permit(principal, action, resource) when { [\"eu\"].containsAll(context.request.shard_keys) };";
+    assert_int_equal(decide(only_eu, "{}", true), ERR_POLICY_NO_PERMIT);
+    assert_int_equal(decide(only_eu, "{}", false), 0);
+}
+
+static void every_scope_is_seen_however_many_there_are(void **state)
+{
+    (void)state;
+    static const char policies[] =
+        PERMIT "forbid(principal, action, resource) when { context.token.scopes.contains(\"restricted\") };";
+    char claims[4096] = "{\"scope\":\"";
+    for (unsigned i = 0; i < 200; i++)
+        sprintf(claims + strlen(claims), "s%u ", i);
+    strcat(claims, "restricted\"}");
+    assert_int_equal(decide(policies, claims, false), ERR_POLICY_FORBID);
+    assert_int_equal(decide(policies, "{\"scope\":\"a b\"}", false), 0);
+    assert_int_equal(decide(policies, "{}", false), 0);
+}
+
+static void scopes_in_a_list_are_seen_as_those_in_a_string(void **state)
+{
+    (void)state;
+    static const char policies[] =
+        PERMIT "forbid(principal, action, resource) when { context.token.scopes.contains(\"restricted\") };";
+    assert_int_equal(decide(policies, "{\"scope\":[\"a\",\"restricted\"]}", false), ERR_POLICY_FORBID);
+}
+
+static void a_claim_is_seen_at_any_depth_that_a_token_may_have(void **state)
+{
+    (void)state;
+    static const char policies[] =
+        PERMIT "forbid(principal, action, resource) when { context.token.claims has a.a.a.a.a.a.a.a.a.a.a.a };";
+    assert_int_equal(
+        decide(policies,
+               "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}}}}",
+               false),
+        ERR_POLICY_FORBID);
+}
+
+static void a_long_list_does_not_use_up_the_exchange(void **state)
+{
+    (void)state;
+    struct fixture f;
+    char *claims = malloc(16000);
+    assert_non_null(claims);
+    strcpy(claims, "{\"scope\":\"a\"");
+    for (unsigned i = 0; i < 900; i++)
+        sprintf(claims + strlen(claims), ",\"c%u\":[%u]", i, i);
+    strcat(claims, "}");
+    fixture_init(&f, PERMIT "forbid(principal, action, resource == Collection::\"secret\");", claims);
+    for (unsigned i = 0; i < 2000; i++)
+        assert_true(gw_policy_shows(&f.x, SPAN_NONE, SPAN_NONE, SPAN("docs")));
+    assert_false(gw_policy_shows(&f.x, SPAN_NONE, SPAN_NONE, SPAN("secret")));
+    assert_false(f.x.arena.failed);
+    assert_true(f.x.arena.used < 1u << 20);
+    fixture_fini(&f);
+    free(claims);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_fact_of_an_unread_body_is_absent_and_not_false),
+        cmocka_unit_test(shard_keys_of_an_unread_body_are_not_taken_for_none),
+        cmocka_unit_test(every_scope_is_seen_however_many_there_are),
+        cmocka_unit_test(scopes_in_a_list_are_seen_as_those_in_a_string),
+        cmocka_unit_test(a_claim_is_seen_at_any_depth_that_a_token_may_have),
+        cmocka_unit_test(a_long_list_does_not_use_up_the_exchange),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
