@@ -41,8 +41,9 @@ int gw_flow_submit(struct gw_flow *f, enum gw_audit_kind kind)
 bool gw_flow_must_wait(const struct gw_flow *f)
 {
     const struct gw_core *core = core_of(f);
-    return f->view->snapshot->config->audit.sync_request &&
-           gw_audit_acked(core->shared->audit, core->index) < f->ticket;
+    const struct gw_config_audit *config = &f->view->snapshot->config->audit;
+    return config->sync_request && gw_audit_acked(core->shared->audit, core->index) < f->ticket &&
+           !(config->drop_when_full && gw_audit_failing(core->shared->audit)); // then its record is dropped
 }
 
 int gw_flow_record(struct gw_flow *f)
@@ -156,7 +157,6 @@ void gw_flow_fail(struct gw_flow *f, int err, const char *what)
 
 void gw_flow_audit_progress(struct gw_core *core)
 {
-    uint64_t acked = gw_audit_acked(core->shared->audit, core->index);
     bool failing = gw_audit_failing(core->shared->audit);
     struct gw_flow *all = core->awaiting;
     core->awaiting = NULL;
@@ -166,11 +166,11 @@ void gw_flow_audit_progress(struct gw_core *core)
         struct gw_flow *f = all;
         struct gw_client *c = f->client;
         gw_flow_unlink(f);
-        if (acked < f->ticket && !failing) {
+        bool lost = gw_flow_must_wait(f);
+        if (lost && !failing) {
             gw_flow_link(&core->awaiting, f);
             continue;
         }
-        bool lost = acked < f->ticket;
         if (f->state == GW_FLOW_INTENT && lost)
             gw_flow_fail(f, ERR_AUDIT_FULL, "the audit log cannot be written just now");
         else if (f->state == GW_FLOW_INTENT)

@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -33,6 +35,14 @@ static void ask(struct rig_client *c, const char *method, const char *path, cons
 static bool has(const char *text, const char *part)
 {
     return strstr(text, part) != NULL;
+}
+
+static size_t count(const char *text, const char *part)
+{
+    size_t n = 0;
+    for (; (text = strstr(text, part)); text++)
+        n++;
+    return n;
 }
 
 static void ask_the_last(struct rig_client *c, const char *path)
@@ -187,6 +197,33 @@ static void a_disk_that_hangs_holds_no_request_for_ever(void **state)
     rig_fini(&r);
 }
 
+// on_full: drop means that service goes on, also for those who wait for their record.
+static void dropping_records_cuts_nobody_off(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init(&r, NULL, "sync: request, on_full: drop");
+    rig_client_init(&c, &r, "rag");
+    struct rlimit before, none = { 0, 0 };
+    getrlimit(RLIMIT_FSIZE, &before);
+    none.rlim_max = before.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &none);
+    for (int i = 0; i < 5; i++) {
+        ask(&c, "GET", POINT, NULL);
+        rig_shard_say(&r, 0, OK_ANSWER);
+        ask(&c, "PUT", POINTS, "{\"points\":[]}");
+        rig_shard_say(&r, 0, OK_ANSWER);
+    }
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_false(c.cut);
+    assert_int_equal(count(rig_received(&c), "200 OK"), 10);
+    assert_true(gw_audit_dropped(r.shared.audit) > 0);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
 static void a_handshake_that_is_reset_leaves_a_record(void **state)
 {
     (void)state;
@@ -229,6 +266,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(pipelining_buys_a_waiting_request_no_time),
         cmocka_unit_test(who_pipelines_and_never_reads_is_bounded_and_cut),
         cmocka_unit_test(a_disk_that_hangs_holds_no_request_for_ever),
+        cmocka_unit_test(dropping_records_cuts_nobody_off),
         cmocka_unit_test(a_handshake_that_is_reset_leaves_a_record),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

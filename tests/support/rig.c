@@ -358,6 +358,7 @@ void rig_init_shards(struct rig *r, const char *shards, const char *extra, const
     struct gw_audit_options options = {
         .file = a->file.v.p,
         .sync = a->sync_request ? GW_AUDIT_SYNC_REQUEST : GW_AUDIT_SYNC_BATCH,
+        .on_full = a->drop_when_full ? GW_AUDIT_DROP : GW_AUDIT_REFUSE,
         .queue = (size_t)a->queue,
         .interval_ms = 5,
         .producers = 1,
