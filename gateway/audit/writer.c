@@ -415,7 +415,8 @@ int gw_audit_submit(struct gw_audit *a, unsigned producer, struct span line, uin
     if (!gw_ring_put(&p->ring, line, &end)) {
         if (atomic_exchange(&a->sleep, AWAKE) != AWAKE)
             wake(a);
-        if (!a->drop)
+        // A record that never fits would be a way to act without one, so it is refused in any case.
+        if (!a->drop || line.n > p->ring.cap)
             return ERR_AUDIT_FULL;
         atomic_fetch_add_explicit(&a->dropped, 1, memory_order_relaxed);
     } else if (is_due(a, p)) {

@@ -47,7 +47,7 @@ typedef void (*gw_audit_on_progress)(void *ctx);
 void gw_audit_listen(struct gw_audit *a, unsigned producer, gw_audit_on_progress on_progress, void *ctx);
 
 // Hands over one line (whole JSON and its '\n'). Only from the producer's own thread. 0 with its `*ticket` (may be NULL; 0 for a dropped record, which counts as
-// acknowledged), or ERR_AUDIT_FULL.
+// acknowledged), or ERR_AUDIT_FULL: also for a record that is larger than the whole queue, whatever `on_full` says.
 int gw_audit_submit(struct gw_audit *a, unsigned producer, struct span line, uint64_t *ticket);
 // Any thread.
 uint64_t gw_audit_acked(const struct gw_audit *a, unsigned producer);

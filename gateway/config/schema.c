@@ -225,7 +225,7 @@ static const struct gw_field audit_fields[] = {
       .fallback = "4MiB",
       .low = 64 * KIB,
       .high = GIB,
-      .doc = "memory of an event loop for records that wait" },
+      .doc = "memory of an event loop for records that wait; a request whose record is larger is refused" },
     { .key = NAME("interval"),
       .type = GW_FIELD_DURATION,
       AT(gw_config_audit, interval),
