@@ -18,11 +18,16 @@ struct entry {
     char name[];
 };
 
+struct heard {
+    uint32_t made, changed;
+};
+
 struct scope {
     struct scope *older, *newer; // by last use
     struct map entries;          // UUID → struct entry
     int64_t tried_ms;            // last listing begun or ended
     int64_t begun_ms;            // of the running one
+    struct heard heard, begun;   // of the news: last, and when the running listing began
     size_t offset;
     bool tried, listing;
     bool complete; // the last listing that ended saw everything
@@ -33,6 +38,7 @@ struct scope {
 
 struct gw_name_map {
     struct gw_name_map_limits limits;
+    struct gw_name_news *news; // may be NULL
     uint64_t key[2];
     struct map scopes;
     struct scope *oldest, *newest;
@@ -173,6 +179,33 @@ static size_t scope_key(struct gw_name_scope scope, unsigned char *out)
     return 6 + scope.tenant.n + scope.database.n;
 }
 
+// ---- the news
+
+static unsigned slot_of(struct span key)
+{
+    static const uint64_t fixed[2] = { 0x73616c6c79706f72, 0x746e616d656e6577 }; // the same in every map
+    return (unsigned)(siphash24(fixed, key) % GW_NAME_NEWS_SLOTS);
+}
+
+static struct heard listen_to(const struct gw_name_map *m, const struct scope *s)
+{
+    if (!m->news)
+        return (struct heard){ 0, 0 };
+    unsigned slot = slot_of(span_of(s->key, s->key_n));
+    return (struct heard){ atomic_load(&m->news->made[slot]), atomic_load(&m->news->changed[slot]) };
+}
+
+// A change takes every name away; something new takes away only what is held to be absent.
+static void hear(struct gw_name_map *m, struct scope *s)
+{
+    struct heard now = listen_to(m, s);
+    if (now.changed != s->heard.changed)
+        drop_entries(m, s, any_entry, NULL);
+    if ((now.changed != s->heard.changed || now.made != s->heard.made) && !s->listing)
+        s->tried = s->complete = false;
+    s->heard = now;
+}
+
 static struct scope *find_scope(const struct gw_name_map *m, struct gw_name_scope scope)
 {
     unsigned char key[KEY_MAX];
@@ -218,6 +251,7 @@ static struct scope *need_scope(struct gw_name_map *m, struct gw_name_scope scop
     }
     m->n_scopes++;
     link_newest(m, s);
+    s->heard = listen_to(m, s);
     return s;
 }
 
@@ -242,6 +276,7 @@ enum gw_name_found gw_name_map_lookup(struct gw_name_map *m, struct gw_name_scop
     unlink_scope(m, s);
     link_newest(m, s);
     expire_listing(m, s, now_ms);
+    hear(m, s);
     const struct entry *e = map_get(&s->entries, uuid);
     if (e && now_ms - e->seen_ms < m->limits.ttl_ms) {
         m->stats.hits++;
@@ -283,6 +318,8 @@ int gw_name_map_begin(struct gw_name_map *m, struct gw_name_scope scope, int64_t
     if (!s)
         return ERR_NOMEM;
     expire_listing(m, s, now_ms);
+    hear(m, s);
+    s->begun = s->listing ? s->begun : s->heard;
     if (s->listing || (s->tried && now_ms - s->tried_ms < m->limits.relist_ms))
         return ERR_OVERLOADED;
     s->listing = true;
@@ -342,11 +379,18 @@ static enum learned learn_one(struct gw_name_map *m, struct scope *s, struct gw_
     return put(m, s, id, name, now_ms);
 }
 
-static int end_listing(struct scope *s, int64_t now_ms, bool complete, int error)
+static int end_listing(struct gw_name_map *m, struct scope *s, int64_t now_ms, bool complete, int error)
 {
+    struct heard now = listen_to(m, s);
     s->listing = false;
     s->complete = complete;
     s->tried_ms = now_ms;
+    // What happened meanwhile may or may not be in it.
+    if (now.changed != s->begun.changed)
+        drop_entries(m, s, any_entry, NULL);
+    if (now.changed != s->begun.changed || now.made != s->begun.made)
+        s->tried = s->complete = false;
+    s->heard = now;
     return error;
 }
 
@@ -378,34 +422,34 @@ int gw_name_map_page(struct gw_name_map *m, struct gw_name_scope scope, int stat
         const struct json_limits limits = { .bytes = body.n + 1, .depth = 64 };
         struct json_doc *doc = json_parse(body, &limits, NULL);
         if (!doc)
-            return end_listing(s, now_ms, false, ERR_SHARD_ANSWER);
+            return end_listing(m, s, now_ms, false, ERR_SHARD_ANSWER);
         count = json_count(json_root(doc));
         int rc = take_page(m, s, scope, json_root(doc), now_ms);
         json_free(doc);
         if (rc < 0)
-            return end_listing(s, now_ms, false, rc);
+            return end_listing(m, s, now_ms, false, rc);
     } else if (status != 404) {
-        return end_listing(s, now_ms, false, ERR_SHARD_ANSWER);
+        return end_listing(m, s, now_ms, false, ERR_SHARD_ANSWER);
     }
     // More than was asked for: a server that knows no paging, and this was all.
     if (count == m->limits.page && !s->full) {
         struct span next = page_target(m, scope, s->offset + count, arena);
         if (span_is_none(next))
-            return end_listing(s, now_ms, false, ERR_NOMEM);
+            return end_listing(m, s, now_ms, false, ERR_NOMEM);
         s->offset += count;
         *target = next;
         return 1;
     }
     if (!s->full)
         drop_entries(m, s, older_entry, &s->begun_ms);
-    return end_listing(s, now_ms, true, 0);
+    return end_listing(m, s, now_ms, true, 0);
 }
 
 void gw_name_map_abandon(struct gw_name_map *m, struct gw_name_scope scope, int64_t now_ms)
 {
     struct scope *s = find_scope(m, scope);
     if (s && s->listing)
-        (void)end_listing(s, now_ms, false, 0);
+        (void)end_listing(m, s, now_ms, false, 0);
 }
 
 size_t gw_name_map_learn(struct gw_name_map *m, struct gw_name_scope scope, struct span body, int64_t now_ms)
@@ -430,8 +474,29 @@ size_t gw_name_map_learn(struct gw_name_map *m, struct gw_name_scope scope, stru
     return n;
 }
 
+static unsigned scope_slot(struct gw_name_scope scope)
+{
+    unsigned char key[KEY_MAX];
+    size_t n = scope_key(scope, key);
+    return slot_of(span_of(key, n));
+}
+
+void gw_name_map_share(struct gw_name_map *m, struct gw_name_news *news)
+{
+    assert(m->n_scopes == 0);
+    m->news = news;
+}
+
+void gw_name_map_made(struct gw_name_map *m, struct gw_name_scope scope)
+{
+    if (m->news)
+        atomic_fetch_add(&m->news->made[scope_slot(scope)], 1);
+}
+
 void gw_name_map_forget(struct gw_name_map *m, struct gw_name_scope scope, struct span uuid, struct span name)
 {
+    if (m->news)
+        atomic_fetch_add(&m->news->changed[scope_slot(scope)], 1);
     struct scope *s = find_scope(m, scope);
     if (!s)
         return;

@@ -4,7 +4,8 @@
 // when a UUID is not known. The server ignores the tenant and database of a path that has a UUID, so the key's own
 // tenant and database are what keeps a workload inside its own: a UUID learned under others is not found here.
 //
-// Short-lived, since another gateway may rename: a name serves for `ttl_ms` after it was last seen. Unknown UUIDs are negative
+// The maps of a process's loops hear from each other what was made, renamed or dropped (gateway/api/name_news.h). Of other gateways nobody
+// hears, so what is known is short-lived: a name serves for `ttl_ms` after it was last seen. Unknown UUIDs are negative
 // answers of a complete listing, good for `relist_ms`; so a flood of random UUIDs costs at most one listing of a scope (shard, tenant,
 // database) in that time, however many ask. Bounded by scopes and entries; the least recently used scope leaves first. A
 // scope that alone is larger than its share is marked, and a UUID not found in it is refused as overload rather than called absent.
@@ -14,6 +15,7 @@
 #ifndef SALLYPORT_API_NAME_MAP_H
 #define SALLYPORT_API_NAME_MAP_H
 
+#include "gateway/api/name_news.h"
 #include "gateway/base/arena.h"
 
 struct gw_name_map;
@@ -46,6 +48,8 @@ enum gw_name_found {
 // `key`: random, against chosen collisions. NULL when out of memory.
 struct gw_name_map *gw_name_map_new(const struct gw_name_map_limits *limits, const uint64_t key[static 2]);
 void gw_name_map_free(struct gw_name_map *m);
+// Before the first use: the news that this map shares with others, which outlives it. Without it, it is alone.
+void gw_name_map_share(struct gw_name_map *m, struct gw_name_news *news);
 
 // `uuid` in lower case with hyphens (as gw_api_match gives it).
 enum gw_name_found gw_name_map_lookup(struct gw_name_map *m, struct gw_name_scope scope, struct span uuid,
@@ -68,6 +72,8 @@ void gw_name_map_abandon(struct gw_name_map *m, struct gw_name_scope scope, int6
 // Learns from a 200 answer that passed through: one collection object or an array of them. Those whose own tenant or database
 // differs from the scope's are left out; an unreadable body teaches nothing. Returns how many were learned.
 size_t gw_name_map_learn(struct gw_name_map *m, struct gw_name_scope scope, struct span body, int64_t now_ms);
+// A collection was made in the scope: nobody holds on to having listed it without that one.
+void gw_name_map_made(struct gw_name_map *m, struct gw_name_scope scope);
 // After a rename or drop: by UUID, or by name (the other SPAN_NONE); both SPAN_NONE: the whole scope. Call it before the request is
 // forwarded and again when the answer has come.
 void gw_name_map_forget(struct gw_name_map *m, struct gw_name_scope scope, struct span uuid, struct span name);

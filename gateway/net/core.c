@@ -151,6 +151,8 @@ static struct gw_view *view_new(struct gw_core *c, struct gw_snapshot *snapshot,
         .present = &c->present,
         .metrics = c->metrics,
     };
+    if (v->services.names)
+        gw_name_map_share(v->services.names, c->shared->names);
     v->tls = server_context(c, snapshot, diags);
     v->shards = calloc(snapshot->n_shards + 1, sizeof *v->shards);
     bool ok = v->services.names && v->tls && v->shards;

@@ -173,9 +173,11 @@ static void on_answered(struct gw_call *call)
     }
     forget_names(f);
     const struct gw_api_authorisation *a = &x->meaning.authorisations[0];
+    struct gw_name_scope scope = { x->shard, a->tenant, a->database };
     if (f->learns && !f->lesson.failed)
-        gw_name_map_learn(f->view->services.names, (struct gw_name_scope){ x->shard, a->tenant, a->database },
-                          buf_span(&f->lesson), core_of(f)->now.mono_ms);
+        gw_name_map_learn(f->view->services.names, scope, buf_span(&f->lesson), core_of(f)->now.mono_ms);
+    if (f->learns && x->meaning.changes_data)
+        gw_name_map_made(f->view->services.names, scope);
     struct gw_client *c = f->client;
     gw_flow_conclude(f);
     gw_client_resume(c);

@@ -24,6 +24,7 @@ struct process {
     struct log log;
     struct gw_shared shared;
     struct pki_nonce_keys nonces;
+    struct gw_name_news names;
     struct gw_snapshot *snapshot;
     struct gw_revocations *revocations;
     struct gw_loop *loops;
@@ -357,6 +358,7 @@ static bool make_shared(struct process *p)
         .nonces = &p->nonces,
         .tickets = gw_tls_ticket_keys_new(c->listener.tls.tickets.lifetime / 1000),
         .peers = gw_tls_peers_new(PEERS),
+        .names = &p->names,
     };
     if (!p->shared.replay || !p->shared.tickets || !p->shared.peers) {
         log_error(&p->log, "out of memory; lower dpop.replay.capacity");

@@ -219,6 +219,25 @@ test('a UUID of nobody, and a name where a UUID belongs, are unknown', async () 
   }
 })
 
+test('what is made, renamed or dropped over one connection is so for all others at once', async () => {
+  const caller = w.clients[0]
+  const api = '/api/v2/tenants/default_tenant/databases/default_database/collections'
+  // Fresh connections, so that every event loop is among them.
+  const everywhere = path => Promise.all(Array.from({ length: 8 }, () => caller.get(path, { agent: false })))
+  await everywhere(`${api}/00000000-0000-4000-8000-000000000001/count`) // all loops have just listed what there is
+  const { id } = (await caller.post(api, { name: 'archive-new' })).json
+  for (const answer of await everywhere(`${api}/${id}/count`)) assert.equal(answer.status, 200, answer.text)
+  // archive-* is on shard a, and so may its new name be; hidden-* is nothing that this workload may read.
+  const setup = w.clients[2]
+  assert.equal((await setup.put(`${api}/${id}`, { new_name: 'archive-newer' })).status, 200)
+  for (const answer of await everywhere(`${api}/${id}/count`)) {
+    assert.equal(answer.status, 200, answer.text)
+    assert.equal((await w.record(answer.headers['x-request-id'])).accesses[0].collection, 'archive-newer')
+  }
+  assert.equal((await caller.request('DELETE', `${api}/archive-newer`)).status, 200)
+  for (const answer of await everywhere(`${api}/${id}/count`)) assert.equal(answer.status, 404, answer.text)
+})
+
 test('a collection is dropped, and its name and UUID end with it', async () => {
   const c = await make(clients.ingest, 'short-lived')
   assert.equal(await c.count(), 0)

@@ -243,6 +243,47 @@ static void after_a_change_nothing_is_held_to_be_absent(void **state)
     assert_int_equal(gw_name_map_begin(f->map, main_scope, 3, &f->arena, &target), 0);
 }
 
+static void maps_hear_of_each_other_what_was_made_and_changed(void **state)
+{
+    struct fixture *f = *state;
+    static struct gw_name_news news;
+    struct gw_name_scope other_scope = { .shard = 1, .tenant = main_scope.tenant, .database = main_scope.database };
+    struct gw_name_map *other = gw_name_map_new(NULL, key);
+    struct span target;
+    gw_name_map_share(f->map, &news);
+    gw_name_map_share(other, &news);
+    for (int round = 0; round < 2; round++) {
+        struct gw_name_scope scope = round ? other_scope : main_scope;
+        assert_int_equal(gw_name_map_begin(f->map, scope, 0, &f->arena, &target), 0);
+        assert_int_equal(
+            gw_name_map_page(f->map, scope, 200, SPAN("[" ROW(U1, "a", "acme", "main") "]"), 1, &f->arena, &target), 0);
+        assert_int_equal(look(f, scope, U2, 2), GW_NAME_ABSENT);
+    }
+    // Made elsewhere: what is known stays, what was absent is looked for.
+    gw_name_map_made(other, main_scope);
+    assert_int_equal(look(f, main_scope, U1, 3), GW_NAME_KNOWN);
+    assert_int_equal(look(f, main_scope, U2, 3), GW_NAME_MISS);
+    assert_int_equal(look(f, other_scope, U2, 3), GW_NAME_ABSENT);
+    // Made while it is being listed: the listing may have missed it.
+    assert_int_equal(gw_name_map_begin(f->map, main_scope, 4, &f->arena, &target), 0);
+    gw_name_map_made(other, main_scope);
+    assert_int_equal(look(f, main_scope, U2, 4), GW_NAME_LISTING);
+    assert_int_equal(
+        gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U1, "a", "acme", "main") "]"), 5, &f->arena, &target),
+        0);
+    assert_int_equal(look(f, main_scope, U1, 5), GW_NAME_KNOWN);
+    assert_int_equal(look(f, main_scope, U2, 5), GW_NAME_MISS);
+    // Renamed while it is being listed: no name of that listing can be relied upon.
+    assert_int_equal(gw_name_map_begin(f->map, main_scope, 6, &f->arena, &target), 0);
+    gw_name_map_forget(other, main_scope, SPAN_NONE, SPAN_NONE);
+    assert_int_equal(
+        gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U1, "a", "acme", "main") "]"), 7, &f->arena, &target),
+        0);
+    assert_int_equal(look(f, main_scope, U1, 7), GW_NAME_MISS);
+    assert_int_equal(look(f, other_scope, U1, 7), GW_NAME_KNOWN);
+    gw_name_map_free(other);
+}
+
 static void answers_that_pass_teach_and_changes_forget(void **state)
 {
     struct fixture *f = *state;
@@ -278,6 +319,7 @@ int main(void)
         T(listings_are_paged),
         T(a_failed_listing_concludes_nothing_and_waits),
         T(after_a_change_nothing_is_held_to_be_absent),
+        T(maps_hear_of_each_other_what_was_made_and_changed),
         T(answers_that_pass_teach_and_changes_forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
