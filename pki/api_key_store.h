@@ -57,7 +57,7 @@ struct pki_api_key_query {
 int pki_api_key_store_each(struct pki_api_key_store *s, const struct pki_api_key_query *query,
                            int (*on_record)(void *ctx, const struct pki_api_key_record *r), void *ctx);
 // Adds `fresh`, and the key `id` ends at `overlap_until`, or at its own end if that is sooner: both or neither. ERR_STORE_ABSENT: no such key;
-// ERR_CA_REFUSED: it is revoked, expired at `now_s`, or was replaced already.
+// ERR_APIKEY_REVOKED; ERR_APIKEY_EXPIRED, at `now_s`; ERR_STORE_EXISTS: it was replaced already.
 int pki_api_key_store_rotate(struct pki_api_key_store *s, struct span id, const struct pki_api_key_record *fresh,
                              int64_t overlap_until, int64_t now_s);
 // All or none, with one commit. ERR_STORE_ABSENT: no such key; one that is revoked already stays as it was.

@@ -17,14 +17,16 @@
 
 struct pki_api_keys;
 
-// Reads the registry. `previous` may be NULL; its meters are taken over. 0 and one reference, or ERR_STORE_*, ERR_NOMEM.
+#define PKI_API_KEYS_MOST (1u << 20)
+// Reads the registry, without what expired more than 30 days ago: such a key is unknown. `previous` may be NULL; its meters are taken
+// over. 0 and one reference, or ERR_STORE_*, ERR_NOMEM, ERR_OVERLOADED for more than PKI_API_KEYS_MOST.
 int pki_api_keys_load(struct pki_api_key_store *store, const struct pki_api_keys *previous, int64_t now_s,
                       struct pki_api_keys **out);
 struct pki_api_keys *pki_api_keys_ref(struct pki_api_keys *k);
 void pki_api_keys_unref(struct pki_api_keys *k); // NULL is fine
 size_t pki_api_keys_count(const struct pki_api_keys *k);
 uint64_t pki_api_keys_version(const struct pki_api_keys *k); // of the registry, as read
-int64_t pki_api_keys_read_s(const struct pki_api_keys *k); // when that was
+int64_t pki_api_keys_read_s(const struct pki_api_keys *k);   // when that was
 
 // One presentation of a key.
 struct pki_api_key_use {

@@ -329,7 +329,7 @@ static struct pki_names take_names(char **at, struct span *array, struct pki_nam
 }
 
 // One block holds the token and all it points to.
-static struct pki_token *seal(const struct pki_token *t)
+struct pki_token *pki_token_seal_(const struct pki_token *t)
 {
     size_t size = sizeof *t + names_size(t->roles) + names_size(t->groups) + t->subject.n + t->client_id.n + t->jti.n +
                   t->kid.n + t->scope.n + t->tenant.n + t->workload.n + t->claims.n;
@@ -368,7 +368,7 @@ int pki_token_verify(const struct pki_issuers *issuers, const struct pki_key_vie
     for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof *steps; i++)
         rc = steps[i](&v);
     if (rc == 0) {
-        struct pki_token *token = seal(&v.token);
+        struct pki_token *token = pki_token_seal_(&v.token);
         if (token)
             *out = token;
         else
