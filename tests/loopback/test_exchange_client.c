@@ -115,6 +115,29 @@ static void rule_30_what_is_revoked_while_the_body_comes_is_refused(void **state
     rig_fini(&r);
 }
 
+// The design's promise to a security team: the stream that is already running stops too.
+static void rule_30_a_revocation_ends_the_answer_that_is_under_way(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c, other;
+    rig_init(&r, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    rig_client_init(&other, &r, "thief");
+    ask(&c, "GET", POINT, NULL);
+    rig_shard_say(&r, 0, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
+    rig_revoke(&r, "thief"); // somebody else
+    rig_run(&r);
+    assert_false(c.cut);
+    rig_revoke(&r, "rag");
+    rig_run(&r);
+    assert_true(c.cut);
+    assert_int_equal(rig_audit_lines(&r, "CERT_REVOKED"), 1);
+    rig_client_fini(&c);
+    rig_client_fini(&other);
+    rig_fini(&r);
+}
+
 static void a_token_that_expires_while_a_listing_runs_is_refused(void **state)
 {
     (void)state;
@@ -262,6 +285,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_slow_reader_gets_the_last_answer_whole),
         cmocka_unit_test(who_reads_nothing_of_the_last_answer_is_not_waited_for_long),
         cmocka_unit_test(rule_30_what_is_revoked_while_the_body_comes_is_refused),
+        cmocka_unit_test(rule_30_a_revocation_ends_the_answer_that_is_under_way),
         cmocka_unit_test(a_token_that_expires_while_a_listing_runs_is_refused),
         cmocka_unit_test(pipelining_buys_a_waiting_request_no_time),
         cmocka_unit_test(who_pipelines_and_never_reads_is_bounded_and_cut),

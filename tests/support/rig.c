@@ -93,7 +93,6 @@ static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port,
 {
     struct rig *r = ctx;
     (void)host;
-    (void)port;
     if (r->dial_fails)
         return -EMFILE;
     struct rig_pipe *p = pipe_new(r, s);
@@ -102,6 +101,7 @@ static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port,
         require(p->tls && gw_tls_server_init(p->tls, r->shard_tls, &r->client_trust) == 0, "no TLS for a shard");
     }
     p->connecting = true;
+    p->refused = port == r->port_down;
     p->on_connected = on_connected;
     require(r->n_shards < 16, "too many connections to the shard");
     r->shards[r->n_shards++] = p;
@@ -130,7 +130,7 @@ static bool step(struct rig *r, struct rig_pipe *p)
     }
     if (p->connecting) {
         p->connecting = false;
-        p->on_connected(s, r->shard_down ? "connection refused" : NULL);
+        p->on_connected(s, r->shard_down || p->refused ? "connection refused" : NULL);
         return true;
     }
     if (p->reset) {
@@ -453,6 +453,7 @@ void rig_revoke(struct rig *r, const char *name)
     buf_fini(&crl);
     diags_fini(&diags);
     gw_core_adopt_revocations(&r->core, v);
+    gw_clients_look_again(&r->core);
 }
 
 // ---------------------------------------------------------------------------------------------------------- clients

@@ -18,7 +18,7 @@ struct rig_pipe {
     struct buf to_gateway, from_gateway;
     size_t window;          // how much the far side lets the gateway send before it takes it (0: as much as comes)
     bool far_end, near_end; // closed by the far side (FIN), by the gateway
-    bool told_end, reset, connecting;
+    bool told_end, reset, connecting, refused;
     gw_on_connected on_connected;
     struct gw_tls_engine *tls; // the far side's, of a shard that speaks TLS
     struct buf plain;          // what it read
@@ -38,6 +38,7 @@ struct rig {
     struct rig_pipe *shards[16]; // connections to the shard, in the order they were made
     size_t n_shards;
     bool shard_down;                  // connections are refused
+    uint16_t port_down;               // connections to this one are
     bool dial_fails;                  // connections cannot even be tried
     bool disk_hangs;                  // nobody hears of what the audit writer wrote
     struct gw_tls_context *shard_tls; // the shard speaks TLS
