@@ -74,7 +74,7 @@ static void fail(struct gw_upstream *u, int err, const char *what)
         return;
     c->upstream = NULL;
     bool nothing_sent = state == CONNECTING || state == HANDSHAKE;
-    if ((nothing_sent && c->attempts < c->pool->config->n_endpoints) ||
+    if ((nothing_sent && c->connects < c->pool->config->n_endpoints) ||
         (state == BUSY && stale && c->may_retry && err != ERR_SHARD_TIMEOUT)) {
         if (!nothing_sent)
             gw_count(c->pool->metrics, GW_METRIC_UPSTREAM_RETRIED, 1);
@@ -380,7 +380,8 @@ static int open_upstream(struct gw_pool *p, struct gw_call *c)
                                     .on_closed = on_closed };
     gw_h1_init_client(&u->h1, p->config->limits);
     buf_init(&u->held, 0);
-    u->endpoint = p->next_endpoint++ % p->config->n_endpoints;
+    // After one that failed comes the one behind it, whatever others have begun meanwhile.
+    u->endpoint = (c->connects > 0 ? c->endpoint + 1 : p->next_endpoint++) % p->config->n_endpoints;
     const struct gw_endpoint *e = &p->config->endpoints[u->endpoint];
     if (p->dialler.dial(p->dialler.ctx, &u->socket, e->host, e->port, on_connected) != 0) {
         free(u);
@@ -392,6 +393,8 @@ static int open_upstream(struct gw_pool *p, struct gw_call *c)
     p->open++;
     gw_count(p->metrics, GW_METRIC_UPSTREAM_OPEN, 1);
     c->upstream = u;
+    c->connects++;
+    c->endpoint = u->endpoint;
     due_in(u, p->config->connect_ms);
     return 0;
 }
@@ -497,7 +500,7 @@ void gw_call_start(struct gw_call *c)
     assert(!c->started);
     c->started = true;
     c->sent = c->paused = c->answered = c->in_queue = false;
-    c->attempts = 0;
+    c->attempts = c->connects = 0;
     c->upstream = NULL;
     // Behind those who wait already: a connection that has just become free is theirs.
     if (c->pool->waiting)

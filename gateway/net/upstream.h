@@ -69,7 +69,7 @@ struct gw_call {
     struct gw_call *next;
     size_t endpoint; // which one on_ready is about
     bool started, in_queue, sent, paused, answered;
-    unsigned attempts;
+    unsigned attempts, connects; // in all; of new connections
     struct gw_deadline deadline; // while waiting for a connection
     struct gw_response response;
 };

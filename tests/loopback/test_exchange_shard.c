@@ -33,6 +33,12 @@ static const char two_chromas[] = "shards:\n"
                                   "routes:\n"
                                   "  - { hash: [a, b] }\n";
 
+static const char two_endpoints[] =
+    "shards:\n"
+    "  - { name: one, api: qdrant, endpoints: [\"http://127.0.0.1:2\", \"http://127.0.0.1:3\"] }\n"
+    "routes:\n"
+    "  - { shard: one }\n";
+
 static const char one_connection[] =
     "shards:\n"
     "  - { name: one, api: qdrant, endpoints: [\"http://127.0.0.1:2\"], pool: { max_connections: 1, max_idle: 1 } }\n"
@@ -237,6 +243,26 @@ static void who_waits_for_a_connection_goes_before_who_comes_later(void **state)
     rig_fini(&r);
 }
 
+// One of two equivalent endpoints is down: no request fails for it, whatever became of kept connections.
+static void an_endpoint_that_is_down_costs_no_request(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init_shards(&r, two_endpoints, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    ask(&c, "GET", POINT, NULL);
+    rig_shard_say(&r, 0, OK_ANSWER);
+    r.port_down = 3;
+    ask(&c, "GET", POINT, NULL); // on the kept connection, which dies
+    rig_shard_close(&r, 0);
+    assert_int_equal(r.n_shards, 3); // the one that is down, then the other
+    rig_shard_say(&r, 2, OK_ANSWER);
+    assert_int_equal(count(rig_received(&c), "200 OK"), 2);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -262,6 +288,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_listing_that_fails_at_once_spoils_no_other),
         cmocka_unit_test(a_listing_under_way_ends_with_the_loop),
         cmocka_unit_test(a_shard_that_refuses_the_gateway_is_a_502),
+        cmocka_unit_test(an_endpoint_that_is_down_costs_no_request),
         cmocka_unit_test(who_waits_for_a_connection_goes_before_who_comes_later),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
