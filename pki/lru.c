@@ -7,7 +7,7 @@
 
 struct pki_lru_owner {
     struct pki_lru_item *newest, *oldest;
-    size_t count;
+    size_t count, bytes;
     struct span workload; // behind the struct
 };
 
@@ -18,6 +18,13 @@ void pki_lru_init(struct pki_lru *l, size_t entries, size_t bytes, size_t share,
     l->share = share ? share : entries / 8;
     if (l->share < 16 && share == 0)
         l->share = 16;
+    size_t scaled;
+    if (l->share >= entries)
+        l->share_bytes = bytes;
+    else if (__builtin_mul_overflow(bytes, l->share, &scaled))
+        l->share_bytes = bytes / entries * l->share;
+    else
+        l->share_bytes = scaled / entries;
     pki_random(key, sizeof key);
     map_init(&l->items, key);
     pki_random(key, sizeof key);
@@ -77,6 +84,7 @@ void pki_lru_drop(struct pki_lru *l, struct pki_lru_item *item)
     map_del(&l->items, item->key);
     unlink_item(l, item);
     l->used -= item->bytes;
+    o->bytes -= item->bytes;
     o->count--;
     release_owner(l, o);
     l->on_drop(item);
@@ -109,8 +117,9 @@ bool pki_lru_put(struct pki_lru *l, struct pki_lru_item *item, struct span workl
         pki_lru_drop(l, same);
 
     // Room is made before the owner is taken: an owner without entries is freed.
-    struct pki_lru_owner *o = map_get(&l->owners, workload);
-    if (o && o->count >= l->share)
+    struct pki_lru_owner *o;
+    while ((o = map_get(&l->owners, workload)) != NULL &&
+           (o->count >= l->share || o->bytes >= l->share_bytes || item->bytes > l->share_bytes - o->bytes))
         pki_lru_drop(l, o->oldest);
     while (l->items.len >= l->entries || l->used + item->bytes > l->bytes)
         pki_lru_drop(l, l->oldest);
@@ -124,6 +133,7 @@ bool pki_lru_put(struct pki_lru *l, struct pki_lru_item *item, struct span workl
     }
     item->owner = o;
     o->count++;
+    o->bytes += item->bytes;
     l->used += item->bytes;
     link_newest(l, item);
     return true;

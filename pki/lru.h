@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The bound that the token cache and the proof cache share: least recently used goes first, but each entry counts for a workload, and
-// a workload at its share gives up its own entries. So no workload can push out more of the others' than its share. Intrusive: the
+// a workload at its share, of entries or of bytes, gives up its own. So no workload can push out more of the others' than its share. Intrusive: the
 // cache embeds a `pki_lru_item` in its entries, hands it over with pki_lru_put, and frees it in `on_drop`. One thread.
 #ifndef SALLYPORT_PKI_LRU_H
 #define SALLYPORT_PKI_LRU_H
@@ -20,8 +20,9 @@ struct pki_lru_item {
 struct pki_lru {
     struct map items, owners;
     struct pki_lru_item *newest, *oldest;
-    size_t entries, bytes, share; // bounds
-    size_t used;                  // bytes
+    size_t entries, bytes;     // bounds
+    size_t share, share_bytes; // of one workload; a single entry may be larger
+    size_t used;               // bytes
     void (*on_drop)(struct pki_lru_item *item);
 };
 

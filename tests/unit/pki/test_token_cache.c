@@ -106,6 +106,33 @@ static void one_workload_cannot_push_out_the_others(void **state)
     pki_token_cache_free(c);
 }
 
+// Nor with few and large ones: the share is one of bytes as well.
+static void one_workload_cannot_push_out_the_others_with_large_tokens(void **state)
+{
+    (void)state;
+    struct pki_token_cache *c = pki_token_cache_new(200, 200 * 1000, 50);
+    for (int i = 0; i < 40; i++)
+        assert_true(put(c, i, "modest"));
+    for (int i = 1000; i < 1200; i++) {
+        struct pki_token *t = token(i, 12000);
+        assert_true(pki_token_cache_put(c, t, SPAN("greedy"), 1));
+        pki_token_unref(t);
+    }
+    for (int i = 0; i < 40; i++)
+        assert_true(there(c, i));
+    for (int i = 1197; i < 1200; i++) // four fit into a quarter of the bytes
+        assert_true(there(c, i));
+    assert_false(there(c, 1195));
+    // One that is larger than a share is still kept, alone.
+    struct pki_token *t = token(2000, 60000);
+    assert_true(pki_token_cache_put(c, t, SPAN("greedy"), 1));
+    pki_token_unref(t);
+    assert_true(there(c, 2000));
+    assert_false(there(c, 1199));
+    assert_int_equal(pki_token_cache_count(c), 41);
+    pki_token_cache_free(c);
+}
+
 static void full_cache_drops_the_least_recently_used(void **state)
 {
     (void)state;
@@ -146,6 +173,7 @@ int main(void)
         cmocka_unit_test(expired_token_is_dropped),
         cmocka_unit_test(token_in_use_outlives_its_entry),
         cmocka_unit_test(one_workload_cannot_push_out_the_others),
+        cmocka_unit_test(one_workload_cannot_push_out_the_others_with_large_tokens),
         cmocka_unit_test(full_cache_drops_the_least_recently_used),
         cmocka_unit_test(bytes_are_bounded),
     };
