@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "pki/crl.h"
+#include "pki/pem.h"
 #include "tests/support/trust_bench.h"
 
 #define ID TRUST_BENCH_ID
@@ -130,6 +132,46 @@ static void crl_newest_counts(void **state)
     trust_bench_fini(&b);
 }
 
+static int64_t this_update(const char *name)
+{
+    struct arena arena;
+    struct pki_crl crl;
+    struct span label;
+    struct buf pem = certs_read_crl(&certs, name), der;
+    struct span rest = buf_span(&pem);
+    arena_init(&arena, 0);
+    buf_init(&der, 0);
+    assert_int_equal(pki_pem_next(&rest, &label, &der), 1);
+    assert_int_equal(pki_crl_parse(buf_span(&der), &arena, &crl, NULL), 0);
+    buf_fini(&pem);
+    buf_fini(&der);
+    arena_fini(&arena);
+    return crl.this_update;
+}
+
+// Two revocations in one second: thisUpdate does not say which list is the later one.
+static void crls_of_the_same_second_count_together(void **state)
+{
+    (void)state;
+    const char *const none[] = { NULL }, *const one[] = { "leaf", NULL };
+    int tries = 0;
+    do {
+        assert_true(tries++ < 20);
+        certs_crl(&certs, "empty", "ca", 1, none);
+        certs_crl(&certs, "full", "ca", 1, one);
+    } while (this_update("empty") != this_update("full"));
+    for (int order = 0; order < 2; order++) {
+        struct trust_bench b;
+        trust_bench_init(&b, &certs, now);
+        assert_int_equal(trust_bench_add(&b, "one.test", "ca"), 0);
+        assert_int_equal(trust_bench_add_crl(&b, "one.test", order ? "full" : "empty"), 0);
+        assert_int_equal(trust_bench_add_crl(&b, "one.test", order ? "empty" : "full"), 0);
+        assert_int_equal(trust_bench_verify(&b, "leaf", NULL), ERR_CERT_REVOKED);
+        assert_int_equal(trust_bench_verify(&b, "leaf2", NULL), 0);
+        trust_bench_fini(&b);
+    }
+}
+
 static void removal_of_a_ca_works_while_the_bundle_is_still_old(void **state)
 {
     (void)state;
@@ -207,6 +249,7 @@ int main(void)
         cmocka_unit_test(crl_stale_or_missing_fails_closed),
         cmocka_unit_test(crl_forged_under_the_cas_name_is_not_believed),
         cmocka_unit_test(crl_newest_counts),
+        cmocka_unit_test(crls_of_the_same_second_count_together),
         cmocka_unit_test(removal_of_a_ca_works_while_the_bundle_is_still_old),
         cmocka_unit_test(recheck_sees_a_ca_that_left_the_bundle),
         cmocka_unit_test(recheck_sees_expiry),
