@@ -35,7 +35,7 @@ struct rig {
     struct gw_core core;
     struct pki_key *issuer, *dpop;
     struct rig_pipe *pipes;
-    struct rig_pipe *shards[16]; // connections to the shard, in the order they were made
+    struct rig_pipe *shards[512]; // connections to the shard, in the order they were made
     size_t n_shards;
     bool shard_down;                  // connections are refused
     uint16_t port_down;               // connections to this one are
