@@ -45,7 +45,7 @@ struct gw_config_tls {
 struct gw_config_limits {
     uint64_t connections;
     uint64_t request_line, header_bytes, header_count;
-    uint64_t body_bytes;
+    uint64_t body_bytes, inspected_body_bytes;
 };
 
 struct gw_config_timeouts {

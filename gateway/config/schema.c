@@ -106,6 +106,15 @@ static const struct gw_field limits_fields[] = {
       .low = KIB,
       .high = 64 * GIB,
       .doc = "largest request body; a larger one is answered 413" },
+    { .key = NAME("inspected_body_bytes"),
+      .type = GW_FIELD_SIZE,
+      AT(gw_config_limits, inspected_body_bytes),
+      .fallback = "8MiB",
+      .low = KIB,
+      .high = 32 * MIB,
+      .doc = "largest body of a request that is decided by its body and so held in memory, such as a query; a larger "
+             "one is answered "
+             "413. Inserts and updates stream and are not meant" },
 };
 static const struct gw_schema limits_schema = PART(limits_fields, gw_config_limits);
 

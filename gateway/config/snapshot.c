@@ -125,6 +125,7 @@ static void load_listener(struct gw_snapshot *s, int64_t now_s, struct diags *di
     s->request_limits.header_bytes = (size_t)l->limits.header_bytes;
     s->request_limits.header_count = (size_t)l->limits.header_count;
     s->request_limits.body = l->limits.body_bytes;
+    s->inspected_body = l->limits.inspected_body_bytes;
     s->response_limits.body = 0; // streamed, however long
 }
 

@@ -55,6 +55,7 @@ struct gw_snapshot {
 
     struct gw_target_options target;
     struct gw_h1_limits request_limits, response_limits;
+    uint64_t inspected_body; // most bytes of a body that the api stage asks for
 
     struct gw_served_api *apis;
     size_t n_apis;

@@ -121,7 +121,7 @@ struct gw_flow *gw_flow_new(struct gw_client *c)
     x->started_ns = clock_mono_ns();
     gw_core_random_id(core, x->id);
     buf_init(&f->up, 0);
-    buf_init(&f->collected, x->snapshot->request_limits.body);
+    buf_init(&f->collected, x->snapshot->inspected_body);
     buf_init(&f->lesson, LESSON_MAX);
     return f;
 }

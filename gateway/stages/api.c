@@ -25,6 +25,8 @@ static int match(struct gw_exchange *x)
             break;
     }
     if (rc == GW_API_NEED_BODY) {
+        if (x->request.content_length > x->snapshot->inspected_body)
+            return gw_refuse(x, ERR_HTTP_BODY_SIZE, SPAN("a body that has to be read is over inspected_body_bytes"));
         x->body_asked = true;
         return GW_BODY;
     }
