@@ -33,8 +33,8 @@ before(async () => {
   client = await w.workload('client', { mint: { claims: { roles: ['reader'], level: 4 } } })
 })
 
-after(async t => {
-  dumpLogs(t, w?.process)
+after(async () => {
+  dumpLogs(w?.process)
   await w?.stop()
   await shard?.stop()
 })

@@ -55,8 +55,8 @@ before(async () => {
   retrieval = await w.workload('retrieval')
 })
 
-after(async t => {
-  dumpLogs(t, w?.process, chroma)
+after(async () => {
+  dumpLogs(w?.process, chroma)
   await w?.stop()
   await Promise.all([chroma?.stop(), shard?.stop()])
 })

@@ -66,8 +66,8 @@ before(async () => {
   await as('setup')
 })
 
-after(async t => {
-  dumpLogs(t, w?.process, ...chromas ?? [])
+after(async () => {
+  dumpLogs(w?.process, ...chromas ?? [])
   await Promise.all(Object.values(agents).map(a => a.stop()))
   await w?.stop()
   await Promise.all((chromas ?? []).map(c => c.stop()))

@@ -27,8 +27,8 @@ beforeEach(() => {
   w.save()
 })
 
-after(async t => {
-  dumpLogs(t, w?.process)
+after(async () => {
+  dumpLogs(w?.process)
   await w?.stop()
   await shard?.stop()
 })

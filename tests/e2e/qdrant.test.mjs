@@ -32,8 +32,8 @@ before(async () => {
   qdrant = new QdrantClient({ url: agent.url, apiKey: 'the-clients-own', checkCompatibility: false })
 })
 
-after(async t => {
-  dumpLogs(t, w?.process)
+after(async () => {
+  dumpLogs(w?.process)
   await agent?.stop()
   await w?.stop()
   await Promise.all([shard?.stop(), other?.stop()])

@@ -43,8 +43,8 @@ beforeEach(async () => {
   shard.answer = undefined
 })
 
-after(async t => {
-  dumpLogs(t, w?.process)
+after(async () => {
+  dumpLogs(w?.process)
   await w?.stop()
   await shard?.stop()
 })
@@ -135,6 +135,28 @@ test('a CRL that is not readable leaves the last good one in force', async () =>
   refused(await nothingReaches(shard, () => revoked.get(DOCS)), { status: 403, code: 'certificate_revoked' })
   assert.notEqual(await revoked.handshake(), 'open')
   replace(w.at('crl.pem'), crl)
+})
+
+test('a configuration whose CRL was never readable is refused, and the CRL of the old one counts on', async () => {
+  const who = w.ca.issue('client', { out: 'revoked-3' })
+  const revoked = await w.workload('client', { who })
+  await allowed(revoked)
+  w.ca.revoke(who)
+  replace(w.at('crl.pem'), w.ca.crl())
+  assert.ok(await w.reload())
+  const from = w.process.log.length
+  w.config.trust_domains[0].crls = [w.at('moved-crl.pem')]
+  w.save()
+  assert.equal(await w.reload(), false, 'the file is not there')
+  refused(await nothingReaches(shard, () => revoked.get(DOCS)), { status: 403, code: 'certificate_revoked' })
+  assert.match(w.process.log.slice(from), /moved-crl\.pem: No such file/)
+  replace(w.at('moved-crl.pem'), 'not a CRL')
+  assert.equal(await w.reload(), false, 'the file is no CRL')
+  refused(await nothingReaches(shard, () => revoked.get(DOCS)), { status: 403, code: 'certificate_revoked' })
+  fs.copyFileSync(w.at('crl.pem'), w.at('moved-crl.pem'))
+  assert.ok(await w.reload())
+  refused(await nothingReaches(shard, () => revoked.get(DOCS)), { status: 403, code: 'certificate_revoked' })
+  await allowed(client)
 })
 
 test('a removed signing key ends its tokens though the configuration is bad', async () => {

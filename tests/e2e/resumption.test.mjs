@@ -28,8 +28,8 @@ before(async () => {
 
 beforeEach(() => { w.config = structuredClone(base) })
 
-after(async t => {
-  dumpLogs(t, w?.process)
+after(async () => {
+  dumpLogs(w?.process)
   await w?.stop()
   await shard?.stop()
 })

@@ -43,8 +43,8 @@ before(async () => {
   client = await w.workload('client')
 })
 
-after(async t => {
-  dumpLogs(t, w?.process)
+after(async () => {
+  dumpLogs(w?.process)
   await w?.stop()
   await Promise.all(Object.values(shards).map(s => s.stop()))
 })

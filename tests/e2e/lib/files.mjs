@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url'
 export const repository = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..')
 export const sallyport = path.resolve(process.env.SALLYPORT_BIN ?? path.join(repository, 'build/sallyport'))
 
+// A build with a sanitizer keeps freed memory back and is many times slower.
+export const sanitised = fs.existsSync(sallyport) && ['__asan_init', '__tsan_init'].some(name => fs.readFileSync(sallyport).includes(name))
+
 // A folder that goes away with the test process, whatever becomes of the tests.
 export function temporary(name) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), `sallyport-${name}-`))

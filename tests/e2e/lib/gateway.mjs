@@ -87,9 +87,11 @@ export class World {
     return this
   }
 
+  // A gateway that a test did not kill ends with 0, or a sanitizer has something to say.
   async stop() {
     for (const c of this.clients ?? []) c.close()
-    return this.process?.stop()
+    const ended = await this.process?.stop(30000)
+    if (ended && ended.code !== 0) throw new Error(`the gateway ended with ${ended.code ?? ended.signal}:\n${ended.log.slice(-8000)}`)
   }
 
   // A workload with certificate, key pair, token.
