@@ -101,9 +101,10 @@ struct span gw_api_name(const struct gw_api *api)
     return span_str(api->def->name);
 }
 
+// From the end, where the rows of a bucket differ.
 static bool fits(const struct compiled_row *r, const struct gw_api_request *q)
 {
-    for (size_t i = 0; i < r->n; i++) {
+    for (size_t i = r->n; i-- > 0;) {
         if (q->segments[i].n == 0)
             return false;
         if (!is_placeholder(r->segments[i]) && !span_eq(r->segments[i], q->segments[i]))

@@ -33,7 +33,7 @@ static char *fail(struct buf *b)
     return NULL;
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+char *buf_reserve_more(struct buf *b, size_t n)
 {
     size_t len = buf_len(b), cap = b->cap ? b->cap : CAP_FIRST;
     char *base;
@@ -64,12 +64,6 @@ char *buf_reserve(struct buf *b, size_t n)
     b->start = 0;
     b->end = len;
     return base + len;
-}
-
-void buf_commit(struct buf *b, size_t n)
-{
-    assert(n <= b->cap - b->end);
-    b->end += n;
 }
 
 bool buf_append(struct buf *b, struct span s)

@@ -4,6 +4,8 @@
 #ifndef SALLYPORT_BASE_BUF_H
 #define SALLYPORT_BASE_BUF_H
 
+#include <assert.h>
+
 #include "gateway/base/span.h"
 
 struct buf {
@@ -26,8 +28,17 @@ static inline struct span buf_span(const struct buf *b)
     return span_of(b->base ? b->base + b->start : "", b->end - b->start);
 }
 // Room for at least n more bytes at the write end; NULL when out of memory or over the limit. Then buf_commit(used <= n).
-char *buf_reserve(struct buf *b, size_t n);
-void buf_commit(struct buf *b, size_t n);
+char *buf_reserve_more(struct buf *b, size_t n); // the rest of buf_reserve
+static inline char *buf_reserve(struct buf *b, size_t n)
+{
+    bool fits = b->base && n <= b->cap - b->end && (!b->limit || n + buf_len(b) <= b->limit);
+    return fits ? b->base + b->end : buf_reserve_more(b, n);
+}
+static inline void buf_commit(struct buf *b, size_t n)
+{
+    assert(n <= b->cap - b->end);
+    b->end += n;
+}
 bool buf_append(struct buf *b, struct span s);
 static inline bool buf_byte(struct buf *b, char c)
 {

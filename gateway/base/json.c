@@ -47,35 +47,27 @@ static void complain(struct json_error *err, struct span text, size_t offset, co
     }
 }
 
-// Eight bytes at a time. ONES * c is c in each of them; zeros(x) is 0 exactly when none of the bytes of x is.
-#define ONES 0x0101010101010101u
-#define HIGHS (ONES * 0x80u)
+// Runs of so many bytes are looked at as a whole, in a form that compilers make vector instructions of.
+enum { RUN = 16 };
 
-static uint64_t eight(const char *p)
+// Nothing in the run opens, closes or quotes anything: digits, commas, spaces, most of a vector. The brackets are among the bytes from '@'
+// to DEL, whose other letters, those of `true` and of exponents, merely take the slow way.
+static bool dull_outside(const char *p)
 {
-    uint64_t x;
+    unsigned char found = 0;
 
-    memcpy(&x, p, sizeof x);
-    return x;
+    for (int i = 0; i < RUN; i++)
+        found |= (unsigned char)((p[i] & 0x40) | (p[i] == '"'));
+    return !found;
 }
 
-static uint64_t zeros(uint64_t x)
+static bool dull_inside(const char *p)
 {
-    return (x - ONES) & ~x & HIGHS;
-}
+    unsigned char found = 0;
 
-// None of eight bytes opens, closes or quotes anything: digits, commas, spaces, most of a vector. The letters of `true` and of exponents are
-// above '[' and merely take the slow way.
-static bool dull_outside(uint64_t x)
-{
-    uint64_t from_bracket = ((x & ~HIGHS) + ONES * (0x80 - '[')) | x;
-
-    return !((from_bracket & HIGHS) | zeros(x ^ (ONES * '"')));
-}
-
-static bool dull_inside(uint64_t x)
-{
-    return !(zeros(x ^ (ONES * '"')) | zeros(x ^ (ONES * '\\')));
+    for (int i = 0; i < RUN; i++)
+        found |= (unsigned char)((p[i] == '"') | (p[i] == '\\'));
+    return !found;
 }
 
 // Depth is bounded on the text, before anything is built from it. Brackets inside strings do not count.
@@ -84,25 +76,28 @@ static bool depth_holds(struct span text, unsigned most, size_t *where)
     unsigned depth = 0;
     bool in_string = false;
 
-    for (size_t i = 0; i < text.n; i++) {
-        while (text.n - i >= 8 && (in_string ? dull_inside(eight(text.p + i)) : dull_outside(eight(text.p + i))))
-            i += 8;
-        if (i == text.n)
-            break;
-        char c = text.p[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '[' || c == '{') {
-            *where = i;
-            if (++depth > most)
-                return false;
-        } else if ((c == ']' || c == '}') && depth) {
-            depth--;
+    for (size_t i = 0; i < text.n;) {
+        size_t end = text.n - i < RUN ? text.n : i + RUN;
+        if (end - i == RUN && (in_string ? dull_inside(text.p + i) : dull_outside(text.p + i))) {
+            i = end;
+            continue;
+        }
+        for (; i < end; i++) {
+            char c = text.p[i];
+            if (in_string) {
+                if (c == '\\')
+                    i++; // perhaps past the run
+                else if (c == '"')
+                    in_string = false;
+            } else if (c == '"') {
+                in_string = true;
+            } else if (c == '[' || c == '{') {
+                *where = i;
+                if (++depth > most)
+                    return false;
+            } else if ((c == ']' || c == '}') && depth) {
+                depth--;
+            }
         }
     }
     return true;
@@ -448,33 +443,36 @@ void json_w_end(struct json_writer *w)
     w->depth--;
 }
 
+// ASCII without controls, quotes and backslashes.
 static bool is_plain(unsigned char c)
 {
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
-// How many bytes at the start stand for themselves: ASCII without controls, quotes and backslashes.
-static size_t plain_run(struct span s)
+// Whether every byte stands for itself in a string.
+static bool all_plain(struct span s)
 {
     size_t i = 0;
 
-    for (; s.n - i >= 8; i += 8) {
-        uint64_t x = eight(s.p + i);
-        if ((x & HIGHS) | ((x - ONES * 0x20) & HIGHS) | zeros(x ^ (ONES * '"')) | zeros(x ^ (ONES * '\\')))
-            break;
+    for (; s.n - i >= RUN; i += RUN) {
+        bool plain = true;
+        for (int k = 0; k < RUN; k++)
+            plain &= is_plain((unsigned char)s.p[i + (size_t)k]);
+        if (!plain)
+            return false;
     }
     while (i < s.n && is_plain((unsigned char)s.p[i]))
         i++;
-    return i;
+    return i == s.n;
 }
 
 static void quoted(struct buf *out, struct span s)
 {
     static const char hex[] = "0123456789abcdef";
-    size_t from = 0, i = plain_run(s), n;
-    char *at = i == s.n ? buf_reserve(out, s.n + 2) : NULL;
+    size_t from = 0, i = 0, n;
 
-    if (i == s.n) { // nearly always
+    if (all_plain(s)) { // nearly always
+        char *at = buf_reserve(out, s.n + 2);
         if (!at)
             return;
         at[0] = '"';

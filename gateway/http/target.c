@@ -12,6 +12,18 @@ static int refuse(const char **what, const char *text, int error)
     return error;
 }
 
+static struct span join(struct arena *arena, const struct span *parts, size_t n)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < n; i++)
+        length += parts[i].n;
+    char *all = arena_alloc(arena, length + 1), *at = all;
+    for (size_t i = 0; all && i < n; i++)
+        if (parts[i].n > 0)
+            at = mempcpy(at, parts[i].p, parts[i].n);
+    return all ? span_of(all, length) : SPAN_NONE;
+}
+
 // ------------------------------------------------------------------------------------------------ authority
 
 static bool is_alnum(char c)
@@ -68,7 +80,14 @@ int gw_authority_normalise(struct span s, struct span scheme, struct arena *aren
         return ERR_HTTP_HOST;
     if ((port == 443 && span_eq(scheme, SPAN("https"))) || (port == 80 && span_eq(scheme, SPAN("http"))))
         port = 0;
-    struct span normal = port ? arena_printf(arena, "%s:%u", text, port) : arena_dup(arena, span_str(text));
+    char digits[8];
+    size_t at = sizeof digits;
+    for (; port; port /= 10)
+        digits[--at] = (char)('0' + port % 10);
+    if (at < sizeof digits)
+        digits[--at] = ':';
+    const struct span parts[] = { span_str(text), span_of(digits + at, sizeof digits - at) };
+    struct span normal = join(arena, parts, 2);
     if (span_is_none(normal))
         return ERR_NOMEM;
     *out = normal;
@@ -261,6 +280,6 @@ int gw_target_of(const struct gw_request *r, const struct gw_target_options *opt
 
 struct span gw_target_htu(const struct gw_target *t, struct span scheme, struct arena *arena)
 {
-    struct span path = t->asterisk ? SPAN("") : t->path;
-    return arena_printf(arena, "%.*s://%.*s%.*s", SPAN_FMT(scheme), SPAN_FMT(t->authority), SPAN_FMT(path));
+    const struct span parts[] = { scheme, SPAN("://"), t->authority, t->asterisk ? SPAN("") : t->path };
+    return join(arena, parts, 4);
 }
