@@ -64,6 +64,8 @@ static void load_text(struct load *l, const struct gw_config_text *path, take_te
         take(l, what, path, old->text, old->read_s, &ignored);
         keep(l, path->v, old->text, old->read_s);
         diags_fini(&ignored);
+    } else {
+        l->out->whole = false;
     }
     buf_fini(&text);
 }
@@ -119,6 +121,7 @@ struct gw_revocations *gw_revocations_load(const struct gw_config *config, const
     if (!r)
         return NULL;
     r->refs = 1;
+    r->whole = true;
     r->generation = generation;
     r->certificates = pki_revocation_new();
     r->keys = pki_key_view_new();

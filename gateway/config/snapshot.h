@@ -85,6 +85,7 @@ struct gw_revocations {
     uint64_t generation;
     struct pki_revocation *certificates; // CRLs and remaining CAs
     struct pki_key_view *keys;           // remaining issuer keys
+    bool whole;                          // every file was good, now or before: none revokes nobody for want of reading
     struct arena arena;
     struct gw_revocation_text *texts;
 };

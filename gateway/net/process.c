@@ -106,11 +106,16 @@ static void publish(struct process *p, bool snapshot)
 }
 
 // Revocations take effect whatever becomes of the rest.
-static bool refresh_revocations(struct process *p, const struct gw_config *config, struct diags *diags)
+// Of a configuration that is not in force yet, `all`: only with every file it names. Else false, and the old ones stay.
+static bool refresh_revocations(struct process *p, const struct gw_config *config, bool all, struct diags *diags)
 {
     struct clock_now now = clock_read();
     struct gw_revocations *r = gw_revocations_load(
         config, p->revocations, p->revocations ? p->revocations->generation + 1 : 1, now.wall_ms / 1000, diags);
+    if (r && all && !r->whole) {
+        gw_revocations_unref(r);
+        r = NULL;
+    }
     if (!r)
         return false;
     gw_revocations_unref(p->revocations);
@@ -143,9 +148,18 @@ static void reload(struct process *p, const char *why)
     print_diags(p, &diags);
     diags_fini(&diags);
     diags_init(&diags);
-    refresh_revocations(p, fresh ? fresh->config : p->snapshot->config, &diags);
+    bool taken = fresh && refresh_revocations(p, fresh->config, true, &diags);
     if (fresh) {
         print_diags(p, &diags);
+        diags_fini(&diags);
+        diags_init(&diags);
+    }
+    if (!taken) {
+        gw_snapshot_unref(fresh);
+        fresh = NULL;
+        refresh_revocations(p, p->snapshot->config, false, &diags);
+    }
+    if (fresh) {
         warn_fixed(p, p->snapshot->config, fresh->config);
         bool same = same_files(p->snapshot, fresh);
         gw_snapshot_unref(p->snapshot);
@@ -189,7 +203,7 @@ static void on_watch(uv_timer_t *t)
     if (interval != INT64_MAX && clock_read().mono_ms - p->refreshed_ms >= interval) {
         struct diags diags;
         diags_init(&diags);
-        if (refresh_revocations(p, p->snapshot->config, &diags))
+        if (refresh_revocations(p, p->snapshot->config, false, &diags))
             publish(p, false);
         print_diags(p, &diags);
         diags_fini(&diags);
@@ -450,7 +464,7 @@ static bool load(struct process *p)
     struct diags diags;
     diags_init(&diags);
     p->snapshot = gw_snapshot_load(p->path, 1, clock_read().wall_ms / 1000, &diags);
-    bool ok = p->snapshot && refresh_revocations(p, p->snapshot->config, &diags) && diags.errors == 0;
+    bool ok = p->snapshot && refresh_revocations(p, p->snapshot->config, true, &diags) && diags.errors == 0;
     print_diags(p, &diags);
     diags_fini(&diags);
     return ok;

