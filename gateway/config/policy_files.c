@@ -52,6 +52,22 @@ static void add_policy(const struct gw_config *c, const struct gw_config_text *e
     buf_fini(&text);
 }
 
+// "folder/*.cedar", where the folder's name stands for itself. False: too long.
+static bool folder_pattern(const char *folder, char *out, size_t cap)
+{
+    static const char tail[] = "/*.cedar";
+    size_t n = 0;
+    for (const char *p = folder; *p; p++) {
+        if (n + 2 + sizeof tail > cap)
+            return false;
+        if (strchr("*?[\\", *p))
+            out[n++] = '\\';
+        out[n++] = *p;
+    }
+    memcpy(out + n, tail, sizeof tail);
+    return true;
+}
+
 static void add_policies(const struct gw_config *c, const struct gw_config_text *entry, gw_on_file on_file, void *ctx,
                          struct texts *t, struct diags *diags)
 {
@@ -60,17 +76,18 @@ static void add_policies(const struct gw_config *c, const struct gw_config_text 
     bool folder = stat(entry->v.p, &st) == 0 && S_ISDIR(st.st_mode);
     if (folder)
         on_file(ctx, entry->v.p);
-    if ((size_t)snprintf(pattern, sizeof pattern, folder ? "%s/*.cedar" : "%s", entry->v.p) >= sizeof pattern) {
+    if (folder && !folder_pattern(entry->v.p, pattern, sizeof pattern)) {
         gw_config_error(c, entry->at, diags, "the path is too long");
         return;
     }
     glob_t found = { 0 };
-    int rc = glob(pattern, 0, NULL, &found); // sorted
+    // Sorted. A folder that cannot be listed is an error: there may be a forbid in it.
+    int rc = glob(folder ? pattern : entry->v.p, GLOB_ERR, NULL, &found);
     if (rc == GLOB_NOMATCH)
         gw_config_error(c, entry->at, diags, folder ? "%s: no .cedar file in this folder" : "%s: no such file",
                         entry->v.p);
     else if (rc != 0)
-        gw_config_error(c, entry->at, diags, "%s: cannot be listed", entry->v.p);
+        gw_config_error(c, entry->at, diags, "%s: cannot be listed; check the folder and who may read it", entry->v.p);
     for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++) {
         on_file(ctx, found.gl_pathv[i]);
         add_policy(c, entry, found.gl_pathv[i], t, diags);
