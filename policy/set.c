@@ -158,6 +158,45 @@ static bool ids_differ(struct loader *l)
     return ok;
 }
 
+static struct span type_name(const struct pol_set *s, const struct pol_uid *u)
+{
+    return s->uids.types.at[u->type].name;
+}
+
+static struct span action_near(const struct pol_set *s, struct span id)
+{
+    struct span ids[64];
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < s->uids.uids.n && n < sizeof ids / sizeof *ids; i++)
+        if (s->facts[i].exists && span_eq(type_name(s, &s->uids.uids.at[i]), SPAN("Action")))
+            ids[n++] = s->uids.uids.at[i].id;
+    return diag_suggest(id, ids, n);
+}
+
+static void actions_exist(struct loader *l)
+{
+    const struct pol_set *s = l->set;
+
+    for (uint32_t i = 0; i < s->policies.n; i++) {
+        const struct pol_policy *p = &s->policies.at[i];
+
+        for (uint32_t k = 0; k < p->n_actions; k++) {
+            const struct pol_uid *u = &s->uids.uids.at[p->actions[k]];
+            struct span near;
+
+            if (s->facts[p->actions[k]].exists)
+                continue;
+            near = action_near(s, u->id);
+            diag_error(l->diags, p->info.file, p->info.line, p->info.column,
+                       "there is no action %.*s::\"%.*s\"; %s%.*s%s", SPAN_FMT(span_sub(type_name(s, u), 0, 96)),
+                       SPAN_FMT(span_sub(u->id, 0, 96)),
+                       span_is_none(near) ? "docs/policy.md lists them" : "did you mean Action::\"", SPAN_FMT(near),
+                       span_is_none(near) ? "" : "\"?");
+        }
+    }
+}
+
 // ----------------------------------------------------------------------------------------------------------- the whole
 
 static bool bounded(const struct pol_source *a, size_t n_a, const struct pol_source *b, size_t n_b, struct diags *diags)
@@ -200,6 +239,8 @@ static bool load(struct loader *l, const struct pol_source *policies, size_t n_p
     if (l->diags->errors == before)
         ids_differ(l);
     pol_entities_read(l->set, entities, n_entities, before, l->diags);
+    if (l->diags->errors == before && l->options->declared_actions)
+        actions_exist(l);
     if (l->diags->errors != before)
         return false;
     return pol_index_build(l->set) ? true : no_memory(l);

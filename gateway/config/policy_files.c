@@ -160,7 +160,7 @@ static void add_entities(const struct gw_config *c, gw_on_file on_file, void *ct
 struct pol_set *gw_policy_files_load(const struct gw_config *c, gw_on_file on_file, void *ctx, struct diags *diags)
 {
     struct texts policies = { 0 }, entities = { 0 };
-    struct pol_options options = { .strict_annotations = true };
+    struct pol_options options = { .strict_annotations = true, .declared_actions = true };
     struct pol_set *set = NULL;
     size_t errors = diags->errors;
     arena_init(&policies.arena, POL_TEXTS_MAX);

@@ -108,6 +108,24 @@ static void a_folder_is_itself_whatever_its_name_looks_like(void **state)
     assert_int_equal(loaded(p, "prod[1]"), 2);
 }
 
+// Nothing would ever match it: a forbid that says so permits.
+static void an_action_that_does_not_exist_is_an_error(void **state)
+{
+    const struct place *p = *state;
+    put(p, "known.cedar",
+        "forbid(principal, action == Action::\"drop\", resource);\n"
+        "permit(principal, action in [Action::\"readonly\", Action::\"write\"], resource);");
+    put(p, "misspelt.cedar", "forbid(principal, action == Action::\"dorp\", resource);");
+    put(p, "group.cedar", "forbid(principal, action in Action::\"readwrit\", resource);");
+    put(p, "list.cedar", "forbid(principal, action in [Action::\"drop\", Action::\"Alter\"], resource);");
+    put(p, "namespace.cedar", "forbid(principal, action == Qdrant::Action::\"drop\", resource);");
+    assert_int_equal(loaded(p, "known.cedar"), 2);
+    assert_int_equal(loaded(p, "misspelt.cedar"), -1);
+    assert_int_equal(loaded(p, "group.cedar"), -1);
+    assert_int_equal(loaded(p, "list.cedar"), -1);
+    assert_int_equal(loaded(p, "namespace.cedar"), -1);
+}
+
 static void what_is_not_there_is_an_error(void **state)
 {
     const struct place *p = *state;
@@ -122,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_folder_that_cannot_be_listed_is_not_passed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_folder_is_itself_whatever_its_name_looks_like, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_action_that_does_not_exist_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_an_error, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
