@@ -8,12 +8,17 @@
 
 #include <stdlib.h>
 
+struct unread {
+    struct span file;
+    struct unread *next;
+};
+
 struct domain {
     struct span name;
     struct pki_crl *crls;
     size_t crls_n, crls_cap;
-    bool keeps;  // the CA set was given …
-    bool unkept; // … but a file of it could not be read: nothing is removed then
+    bool keeps;            // the CA set was given …
+    struct unread *unread; // … but these files of it could not be read: nothing is removed then
     uint8_t (*kept)[32];
     size_t kept_n, kept_cap;
     bool demands, required;
@@ -154,9 +159,27 @@ int pki_revocation_keep_cas(struct pki_revocation *r, struct span domain, struct
     struct domain *d = find_or_add(r, domain);
     if (!d)
         return nomem(file, diags);
+    struct unread **link = &d->unread;
+    while (*link && !span_eq((*link)->file, file))
+        link = &(*link)->next;
+    size_t before = d->kept_n;
     int e = pki_bundle_each(text, file, diags, keep_ca, d);
     d->keeps = true;
-    d->unkept |= e != 0;
+    if (e == 0) { // the last good text of a file that was given first as it is now
+        if (*link)
+            *link = (*link)->next;
+        return 0;
+    }
+    d->kept_n = before;
+    if (*link)
+        return e;
+    struct unread *u = arena_alloc(&r->arena, sizeof *u);
+    if (!u) {
+        d->keeps = false; // as long as nothing else is given, nothing is removed
+        return nomem(file, diags);
+    }
+    *u = (struct unread){ .file = arena_dup(&r->arena, file) };
+    *link = u;
     return e;
 }
 
@@ -227,7 +250,7 @@ int pki_revocation_check(const struct pki_revocation *r, struct span domain, con
         return options->crl_required ? ERR_CRL_STALE : 0;
     bool required = d->demands ? d->required : options->crl_required;
     int64_t max_stale_s = d->demands ? d->max_stale_s : options->crl_max_stale_s;
-    if (d->keeps && !d->unkept && n > 0 && !kept(d, steps[n - 1].sha256))
+    if (d->keeps && !d->unread && n > 0 && !kept(d, steps[n - 1].sha256))
         return ERR_CERT_REVOKED;
     for (size_t i = 0; i + 1 < n; i++) {
         bool forged;

@@ -55,8 +55,8 @@ int pki_trust_add_jwks(struct pki_trust *t, struct span domain, struct span jwks
                        struct diags *diags);
 
 // CRLs (PEM or DER, several in one file) and the CA certificates that are still in the bundle files as read now. A domain whose CA set
-// was given by pki_revocation_keep_cas (PEM or a SPIFFE bundle document; once a file) loses every CA outside it; when one of its files cannot be
-// read, none. Immutable once built.
+// was given by pki_revocation_keep_cas (PEM or a SPIFFE bundle document; once a file) loses every CA outside it; while one of its files could not
+// be read, none. Such a file may be given again, as it was when it was last good. Immutable once built.
 struct pki_revocation *pki_revocation_new(void);
 void pki_revocation_free(struct pki_revocation *r);
 // Signature of each CRL is checked against the bundle (and the issuing CAs seen below it) when it is used, its dates likewise.

@@ -197,6 +197,28 @@ static void removal_of_a_ca_works_while_the_bundle_is_still_old(void **state)
     trust_bench_fini(&b);
 }
 
+// A bundle file that went bad counts as it was: the caller gives its last good text, and what that had removed stays removed.
+static void removal_of_a_ca_survives_a_file_gone_bad(void **state)
+{
+    (void)state;
+    struct trust_bench b;
+    struct buf evil = certs_pem(&certs, "evil");
+    trust_bench_init(&b, &certs, now);
+    assert_int_equal(trust_bench_add(&b, "one.test", "ca"), 0);
+    assert_int_equal(trust_bench_add(&b, "one.test", "evil"), 0);
+    assert_int_not_equal(pki_revocation_keep_cas(b.revocation, SPAN("one.test"), SPAN("bad"), SPAN("f"), &b.diags), 0);
+    assert_int_equal(trust_bench_verify(&b, "leaf", NULL), 0); // nothing is removed by what cannot be read
+    struct span last_good = buf_span(&evil);
+    assert_int_equal(pki_revocation_keep_cas(b.revocation, SPAN("one.test"), last_good, SPAN("f"), &b.diags), 0);
+    assert_int_equal(trust_bench_verify(&b, "leaf", NULL), ERR_CERT_REVOKED);
+    assert_int_equal(trust_bench_verify(&b, "forged", NULL), 0);
+    // Of two files, one that is not known at all leaves every CA alone.
+    assert_int_not_equal(pki_revocation_keep_cas(b.revocation, SPAN("one.test"), SPAN("bad"), SPAN("g"), &b.diags), 0);
+    assert_int_equal(trust_bench_verify(&b, "leaf", NULL), 0);
+    buf_fini(&evil);
+    trust_bench_fini(&b);
+}
+
 static void recheck_sees_a_ca_that_left_the_bundle(void **state)
 {
     (void)state;
@@ -251,6 +273,7 @@ int main(void)
         cmocka_unit_test(crl_newest_counts),
         cmocka_unit_test(crls_of_the_same_second_count_together),
         cmocka_unit_test(removal_of_a_ca_works_while_the_bundle_is_still_old),
+        cmocka_unit_test(removal_of_a_ca_survives_a_file_gone_bad),
         cmocka_unit_test(recheck_sees_a_ca_that_left_the_bundle),
         cmocka_unit_test(recheck_sees_expiry),
     };
