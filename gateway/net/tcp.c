@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define FLIGHT_MAX (256u << 10)
+
 struct tcp {
     uv_tcp_t handle;
     struct gw_socket *s;
@@ -104,8 +106,16 @@ static void flush(struct tcp *t)
         }
         return;
     }
-    t->flight = t->waiting;
-    buf_init(&t->waiting, 0);
+    // In pieces, so that `queued` tells how far the other side has come with what is long.
+    if (buf_len(&t->waiting) <= FLIGHT_MAX) {
+        t->flight = t->waiting;
+        buf_init(&t->waiting, 0);
+    } else if (buf_append(&t->flight, span_sub(buf_span(&t->waiting), 0, FLIGHT_MAX))) {
+        buf_consume(&t->waiting, FLIGHT_MAX);
+    } else {
+        t->s->on_error(t->s, -ENOMEM);
+        return;
+    }
     struct span out = buf_span(&t->flight);
     uv_buf_t b = uv_buf_init((char *)(uintptr_t)out.p, (unsigned)out.n);
     t->write.data = t;

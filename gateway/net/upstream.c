@@ -16,6 +16,7 @@ struct gw_upstream {
     struct gw_h1 h1;
     struct buf held; // plaintext that a paused call has not taken
     size_t endpoint;
+    size_t queued; // what waited to go out when the deadline was last looked at
     enum state state;
     bool secure, reused, heard, pumping;
     bool early; // the answer began before the request was whole
@@ -102,6 +103,12 @@ static void on_due(struct gw_deadline *d)
         // The shard's time begins with the end of the request. Before, it only has to take what our client sends, and the client has
         // deadlines of its own.
         if (!u->call->sent && !u->call->answered && !u->socket.congested) {
+            due_in(u, u->pool->config->first_byte_ms);
+            break;
+        }
+        // A long request is not yet with the shard when we have sent it; while it takes some, it is not late.
+        if (!u->call->answered && u->socket.queued < u->queued) {
+            u->queued = u->socket.queued;
             due_in(u, u->pool->config->first_byte_ms);
             break;
         }
@@ -320,7 +327,11 @@ static void on_error(struct gw_socket *s, int why)
 static void on_drained(struct gw_socket *s)
 {
     struct gw_upstream *u = of(s);
-    if (u->state == BUSY && u->call->on_drained)
+    if (u->state != BUSY)
+        return;
+    if (u->call->sent && !u->call->answered)
+        due_in(u, u->pool->config->first_byte_ms);
+    if (u->call->on_drained)
         u->call->on_drained(u->call);
 }
 
@@ -532,8 +543,10 @@ void gw_call_write(struct gw_call *c, struct span bytes)
 void gw_call_sent(struct gw_call *c)
 {
     c->sent = true;
-    if (c->upstream && c->upstream->state == BUSY)
-        due_in(c->upstream, c->pool->config->first_byte_ms);
+    if (!c->upstream || c->upstream->state != BUSY)
+        return;
+    c->upstream->queued = c->upstream->socket.queued;
+    due_in(c->upstream, c->pool->config->first_byte_ms);
 }
 
 bool gw_call_congested(const struct gw_call *c)

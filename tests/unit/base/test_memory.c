@@ -131,7 +131,7 @@ static void siphash_gives_its_published_values(void **state)
 
 static void map_finds_what_was_put_and_not_what_was_deleted(void **state)
 {
-    static char names[3000][8];
+    static char names[3000][16];
     struct map m;
     struct span k;
     void *old = NULL, *v;

@@ -40,7 +40,10 @@ static void header_is_found_by_all_its_bytes(void **state)
     (void)state;
     struct pki_proof_cache *c = pki_proof_cache_new(100, 0);
     struct pki_proof_header *h = header(1);
-    char *segment = strndup(h->segment.p, h->segment.n);
+    char *segment = malloc(h->segment.n + 1);
+    assert_non_null(segment);
+    memcpy(segment, h->segment.p, h->segment.n);
+    segment[h->segment.n] = '\0';
     pki_proof_cache_add(c, h, SPAN("w"));
     assert_true(there(c, 1));
     assert_false(there(c, 2)); // the same key in other bytes
