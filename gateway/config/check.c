@@ -270,7 +270,7 @@ static bool resolve(struct checker *k, struct gw_config_route *r)
 static bool routes(struct checker *k)
 {
     struct gw_config_route *all = (void *)(uintptr_t)k->c->routes;
-    const struct gw_config_route *catch_all = NULL;
+    const struct gw_config_route *catch_all[GW_CONFIG_APIS] = { NULL }; // each database has its own list of rules
     bool used[SHARDS_MOST] = { false };
 
     for (size_t i = 0; i < k->c->routes_n; i++) {
@@ -285,11 +285,14 @@ static bool routes(struct checker *k)
             return false;
         for (size_t j = 0; j < r->shards_n; j++)
             used[r->shards[j]] = true;
-        if (catch_all)
+        if (r->shards_n == 0)
+            continue;
+        enum gw_config_api api = k->c->shards[r->shards[0]].api;
+        if (catch_all[api])
             WARNING(k, r->at, "never reached: the route in line %u matches everything; move it to the end",
-                    catch_all->at.line);
+                    catch_all[api]->at.line);
         else if (!is_set(r->database) && !is_set(r->tenant) && !is_set(r->collection))
-            catch_all = r;
+            catch_all[api] = r;
     }
     for (size_t i = 0; i < k->c->shards_n && i < SHARDS_MOST; i++)
         if (!used[i] && k->c->routes_n)

@@ -150,7 +150,7 @@ struct gw_config_policy {
     uint64_t budget; // steps an evaluation
 };
 
-enum gw_config_api { GW_CONFIG_QDRANT = 1, GW_CONFIG_CHROMA };
+enum gw_config_api { GW_CONFIG_QDRANT = 1, GW_CONFIG_CHROMA, GW_CONFIG_APIS };
 
 struct gw_config_endpoint {
     struct gw_config_place at;

@@ -100,6 +100,13 @@ test('check: a good configuration is 0', () => {
   assert.match(result.out, /ok.*1 trust domain, 1 issuer, 1 shard/)
 })
 
+test('check: a route that no request reaches is warned of, one of another database is not', () => {
+  const two = [...base.shards, { name: 'two', api: 'chroma', endpoints: ['http://127.0.0.1:1'] }]
+  checked({ shards: two, routes: [{ shard: 'one' }, { shard: 'two' }] }, /0 warnings/, { status: 0 })
+  checked({ shards: two, routes: [{ shard: 'one' }, { shard: 'two' }, { collection: 'docs', shard: 'one' }] },
+    /gateway\.yaml:\d+:\d+: warning: never reached: the route in line \d+ matches everything/, { status: 0 })
+})
+
 test('check: every fault has its place and an advice', async t => {
   const expired = new OpenSslAuthority(w.folder, 'old.example').issue('gateway', { dns: ['localhost'], not: [new Date(Date.now() - 7200000), new Date(Date.now() - 3600000)] })
   const other = w.ca.issue('other', { dns: ['localhost'] })
