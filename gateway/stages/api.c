@@ -34,6 +34,19 @@ static int match(struct gw_exchange *x)
     return rc;
 }
 
+// A name is looked up with the gateway's own credential, and whether there is one is an answer too: not for a token whose scopes rule the
+// request out whatever the name is.
+static int may_look_up(struct gw_exchange *x)
+{
+    for (size_t i = 0; i < x->meaning.n_authorisations; i++) {
+        const struct gw_api_authorisation *a = &x->meaning.authorisations[i];
+        int rc = a->collection_is_uuid ? pki_token_check_scope(x->token, GW_ACTION_BIT(a->action), NULL) : 0;
+        if (rc != 0)
+            return gw_refuse(x, rc, gw_action_name(a->action));
+    }
+    return 0;
+}
+
 int gw_stage_api(struct gw_exchange *x)
 {
     if (x->to.asterisk)
@@ -45,7 +58,10 @@ int gw_stage_api(struct gw_exchange *x)
     }
     if (x->meaning.fan != GW_API_FAN_ONE)
         return GW_PASS;
-    int rc = gw_api_resolve(x->services->names, &x->snapshot->apis[x->api].placement, &x->meaning, x->now.mono_ms,
-                            &x->arena, &x->shard, &x->wait);
+    int rc = may_look_up(x);
+    if (rc != 0)
+        return rc;
+    rc = gw_api_resolve(x->services->names, &x->snapshot->apis[x->api].placement, &x->meaning, x->now.mono_ms,
+                        &x->arena, &x->shard, &x->wait);
     return rc == GW_RESOLVE_WAIT ? GW_WAIT : rc;
 }
