@@ -92,3 +92,40 @@ bool clock_parse_duration(struct span s, int64_t *ms)
             return !__builtin_mul_overflow((int64_t)count, units[i].ms, ms);
     return false;
 }
+
+static bool read_digits(struct span s, size_t at, size_t n, int *out)
+{
+    int v = 0;
+
+    if (at + n > s.n)
+        return false;
+    for (size_t i = at; i < at + n; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+        v = v * 10 + (s.p[i] - '0');
+    }
+    *out = v;
+    return true;
+}
+
+bool clock_parse_date(struct span s, int64_t *wall_ms)
+{
+    int year, month, day, hour = 0, minute = 0, second = 0;
+
+    if (!read_digits(s, 0, 4, &year) || !read_digits(s, 5, 2, &month) || !read_digits(s, 8, 2, &day) || s.p[4] != '-' ||
+        s.p[7] != '-')
+        return false;
+    if (s.n != 10 &&
+        (s.n != 20 || s.p[10] != 'T' || s.p[13] != ':' || s.p[16] != ':' || s.p[19] != 'Z' ||
+         !read_digits(s, 11, 2, &hour) || !read_digits(s, 14, 2, &minute) || !read_digits(s, 17, 2, &second)))
+        return false;
+    struct tm tm = {
+        .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour, .tm_min = minute, .tm_sec = second
+    };
+    time_t t = timegm(&tm);
+    // timegm takes the 31st of February for the 3rd of March.
+    if (tm.tm_mon != month - 1 || tm.tm_mday != day || tm.tm_hour != hour || tm.tm_min != minute || tm.tm_sec != second)
+        return false;
+    *wall_ms = (int64_t)t * 1000;
+    return true;
+}

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "gateway/base/clock.h"
 
@@ -49,42 +48,6 @@ struct span gw_cli_text(struct gw_cli *cli, const char *arg, size_t max)
     return s;
 }
 
-static bool digits(struct span s, size_t at, size_t n, int *out)
-{
-    int v = 0;
-
-    if (at + n > s.n)
-        return false;
-    for (size_t i = at; i < at + n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return false;
-        v = v * 10 + (s.p[i] - '0');
-    }
-    *out = v;
-    return true;
-}
-
-// RFC 3339, in UTC: the date, or date and time to the second.
-static bool parse_date(struct span s, int64_t *ms)
-{
-    int year, month, day, hour = 0, minute = 0, second = 0;
-
-    if (!digits(s, 0, 4, &year) || !digits(s, 5, 2, &month) || !digits(s, 8, 2, &day) || s.p[4] != '-' || s.p[7] != '-')
-        return false;
-    if (s.n != 10 && (s.n != 20 || s.p[10] != 'T' || s.p[13] != ':' || s.p[16] != ':' || s.p[19] != 'Z' ||
-                      !digits(s, 11, 2, &hour) || !digits(s, 14, 2, &minute) || !digits(s, 17, 2, &second)))
-        return false;
-    struct tm tm = {
-        .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour, .tm_min = minute, .tm_sec = second
-    };
-    time_t t = timegm(&tm);
-    // timegm takes the 31st of February for the 3rd of March.
-    if (tm.tm_mon != month - 1 || tm.tm_mday != day || tm.tm_hour != hour || tm.tm_min != minute || tm.tm_sec != second)
-        return false;
-    *ms = (int64_t)t * SECOND;
-    return true;
-}
-
 static bool parse_time(struct span s, int64_t now_ms, int64_t *ms)
 {
     uint64_t seconds;
@@ -102,7 +65,7 @@ static bool parse_time(struct span s, int64_t now_ms, int64_t *ms)
         *ms = (int64_t)seconds * SECOND;
         return true;
     }
-    return parse_date(s, ms);
+    return clock_parse_date(s, ms);
 }
 
 bool gw_cli_time(struct gw_cli *cli, const char *name, int64_t *wall_ms)

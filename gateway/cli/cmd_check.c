@@ -3,7 +3,7 @@
 #include "gateway/base/json.h"
 #include "gateway/cli/argument.h"
 #include "gateway/cli/cli.h"
-#include "gateway/config/snapshot.h"
+#include "gateway/config/revoked_source.h"
 
 static void place(struct json_writer *w, struct span name, unsigned v)
 {
@@ -90,7 +90,11 @@ static int run(struct gw_cli *cli)
     struct gw_snapshot *s = gw_snapshot_load(path, 1, now_ms / 1000, &diags);
     // CRLs belong to the other generation; a gateway starts only with both.
     struct gw_revocations *r = s ? gw_revocations_load(s->config, NULL, 1, now_ms / 1000, &diags) : NULL;
-    bool good = r && diags.errors == 0;
+    struct gw_revoked_source *revoked = r ? gw_revoked_source_new(false) : NULL;
+    if (revoked)
+        gw_revoked_source_look(revoked, s->config, now_ms / 1000, &diags);
+    bool good = revoked && diags.errors == 0;
+    gw_revoked_source_free(revoked);
     gw_revocations_unref(r);
     int rc = good ? GW_EXIT_OK : GW_EXIT_NO;
     if (cli->json) {

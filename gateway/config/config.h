@@ -214,6 +214,11 @@ struct gw_config_audit {
     int64_t interval;           // between batches
 };
 
+struct gw_config_revocations {
+    struct gw_config_text store, file; // paths
+    int64_t grace;                     // that a running answer has behind the end of its token or certificate
+};
+
 struct gw_config_operations {
     bool enabled;
     struct gw_config_text listen; // host:port
@@ -240,6 +245,7 @@ struct gw_config {
     size_t shards_n;
     const struct gw_config_route *routes;
     size_t routes_n;
+    struct gw_config_revocations revocations;
     struct gw_config_audit audit;
     struct gw_config_operations operations;
     struct gw_config_log log;

@@ -108,8 +108,13 @@ static int take_keys(struct load *l, const void *what, const struct gw_config_te
 
 static void revocations_free(struct gw_revocations *r)
 {
-    pki_revocation_free(r->certificates);
-    pki_key_view_free(r->keys);
+    for (size_t i = 0; i < GW_REVOKED_FROM_COUNT; i++)
+        pki_revoked_unref(r->revoked[i]);
+    gw_revocations_unref(r->base);
+    if (!r->base) {
+        pki_revocation_free(r->certificates);
+        pki_key_view_free(r->keys);
+    }
     arena_fini(&r->arena);
     free(r);
 }
@@ -140,6 +145,23 @@ struct gw_revocations *gw_revocations_load(const struct gw_config *config, const
     }
     for (size_t i = 0; i < config->issuers_n; i++)
         load_text(&l, &config->issuers[i].jwks, take_keys, &config->issuers[i]);
+    return r;
+}
+
+struct gw_revocations *gw_revocations_derive(struct gw_revocations *from, uint64_t generation)
+{
+    struct gw_revocations *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->refs = 1;
+    r->generation = generation;
+    // Never a chain: the files belong to one of them, and the others to it.
+    r->base = gw_revocations_ref(from->base ? from->base : from);
+    r->certificates = from->certificates;
+    r->keys = from->keys;
+    r->whole = from->whole;
+    r->texts = from->texts;
+    arena_init(&r->arena, 0);
     return r;
 }
 

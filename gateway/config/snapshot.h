@@ -16,6 +16,7 @@
 #include "gateway/http/target.h"
 #include "pki/dpop.h"
 #include "pki/issuer.h"
+#include "pki/revoked.h"
 #include "pki/trust.h"
 #include "policy/set.h"
 
@@ -80,12 +81,17 @@ void gw_snapshot_unref(struct gw_snapshot *s);
 
 struct gw_revocation_text; // a file as it was last good
 
+// Where revocations of single things come from (revoked_source.h); each is a set of its own.
+enum gw_revoked_from { GW_REVOKED_STORE, GW_REVOKED_FILE, GW_REVOKED_FROM_COUNT };
+
 struct gw_revocations {
     _Atomic(unsigned) refs;
     uint64_t generation;
-    struct pki_revocation *certificates; // CRLs and remaining CAs
-    struct pki_key_view *keys;           // remaining issuer keys
-    bool whole;                          // every file was good, now or before: none revokes nobody for want of reading
+    struct gw_revocations *base; // whose files these are, when only the sets differ; NULL: its own
+    struct pki_revoked *revoked[GW_REVOKED_FROM_COUNT]; // counted; NULL: none
+    struct pki_revocation *certificates;                // CRLs and remaining CAs
+    struct pki_key_view *keys;                          // remaining issuer keys
+    bool whole; // every file was good, now or before: none revokes nobody for want of reading
     struct arena arena;
     struct gw_revocation_text *texts;
 };
@@ -95,6 +101,8 @@ struct gw_revocations {
 // memory.
 struct gw_revocations *gw_revocations_load(const struct gw_config *config, const struct gw_revocations *previous,
                                            uint64_t generation, int64_t now_s, struct diags *diags);
+// The same files, which are not read again, and no sets: those are for the caller to put in before anybody else sees it. NULL: out of memory.
+struct gw_revocations *gw_revocations_derive(struct gw_revocations *from, uint64_t generation);
 struct gw_revocations *gw_revocations_ref(struct gw_revocations *r);
 void gw_revocations_unref(struct gw_revocations *r);
 

@@ -3,7 +3,6 @@
 
 #include "gateway/net/flow.h"
 #include "gateway/stages/account.h"
-#include "gateway/stages/pipeline.h"
 
 #include <stdlib.h>
 
@@ -474,22 +473,4 @@ struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ct
     gw_socket_read(&c->socket, true);
     arm(c);
     return c;
-}
-
-void gw_clients_look_again(struct gw_core *core)
-{
-    // Cutting one leaves it in the list until its socket is closed.
-    for (struct gw_client *c = core->clients; c; c = c->next) {
-        struct gw_exchange *x = c->flow ? &c->flow->x : NULL;
-        if (!x || x->verdict != GW_ALLOW || c->flow->recorded)
-            continue;
-        // At the time when it was decided: what only expired since then was valid when it began.
-        int rc = gw_tls_recheck(&c->tls, x->now.wall_ms / 1000);
-        if (rc == 0)
-            rc = gw_binding_check(x);
-        if (rc == 0)
-            continue;
-        x->error = rc;
-        gw_client_cut(c);
-    }
 }

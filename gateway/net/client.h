@@ -41,10 +41,6 @@ void gw_client_cut(struct gw_client *c);
 // The core drains: an idle connection closes, another one after its present request.
 void gw_client_drain(struct gw_client *c);
 
-// After newer revocations or bundles were taken up: exchanges whose certificate or issuer's key no longer stands end where they are. Idle
-// connections learn of it with their next request.
-void gw_clients_look_again(struct gw_core *core);
-
 // For the flow.
 // Queues plaintext; sent at the end of the wake-up.
 void gw_client_send(struct gw_client *c, struct span bytes);

@@ -3,6 +3,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/net/gather.h"
+#include "gateway/net/sweep.h"
 #include "pki/digest.h"
 
 #include <stdlib.h>
@@ -178,6 +179,7 @@ static void set_present(struct gw_core *c)
             .revocation_generation = (uint32_t)c->revocations->generation,
         },
         .keys = c->revocations->keys,
+        .revoked = c->revocations->revoked,
     };
 }
 
@@ -228,6 +230,7 @@ int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned ind
                            .revocations = revocations };
     c->now = clock_read();
     gw_wheel_init(&c->wheel, c->now.mono_ms);
+    gw_sweep_begin(c);
     c->tokens = pki_token_cache_new(share(TOKENS, loops), share(TOKEN_BYTES, loops), 0);
     c->proofs = pki_proof_cache_new(share(PROOFS, loops), 0);
     if (!c->tokens || !c->proofs)
@@ -242,6 +245,7 @@ int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned ind
 
 void gw_core_fini(struct gw_core *c)
 {
+    gw_sweep_end(c);
     gw_listings_end(c); // they would hold their view, and its connections, until a shard answers
     gw_view_unref(c->view);
     c->view = NULL;

@@ -55,6 +55,7 @@ struct gw_core {
     struct gw_dialler dialler;
     struct clock_now now; // refreshed at each wake-up
     struct gw_wheel wheel;
+    struct gw_deadline sweep; // sweep.h
     struct gw_metrics *metrics;
     struct gw_present present;
     struct gw_revocations *revocations;

@@ -3,6 +3,7 @@
 
 #include "gateway/net/client.h"
 #include "gateway/net/flow.h"
+#include "gateway/net/sweep.h"
 
 #include <stdlib.h>
 
@@ -79,7 +80,7 @@ static void take_up(struct gw_loop *l)
     if (g->snapshot && gw_core_adopt(&l->core, g->snapshot) != 0)
         log_error(l->core.shared->log, "loop %u: the new configuration could not be taken up; the old one stays",
                   l->core.index);
-    gw_clients_look_again(&l->core);
+    gw_sweep(&l->core);
     free(g);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/net/process.h"
 
+#include "gateway/config/revoked_source.h"
 #include "gateway/net/cores.h"
 #include "gateway/net/loop.h"
 #include "gateway/net/operations.h"
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #define WATCH_MS 1000
+#define REVOKED_MS 200 // in force within a second: a quarter of it for noticing, the rest for reading a large registry
 #define PEERS 65536
 #define AUDIT_PATIENCE_MS 5000
 #define NONCE_BUCKETS 4 // nonces roll this often within their life
@@ -27,13 +29,15 @@ struct process {
     struct gw_name_news names;
     struct gw_snapshot *snapshot;
     struct gw_revocations *revocations;
+    struct gw_revoked_source *revoked;
+    bool revoked_due; // its sets are newer than those in `revocations`
     struct gw_loop *loops;
     struct gw_metrics **metrics;
     size_t n_loops, n_made; // configured; set up so far
     uv_loop_t uv;
     struct gw_tcp_loop tcp;
     uv_signal_t signals[4];
-    uv_timer_t watch, deadline;
+    uv_timer_t watch, revoked_watch, deadline;
     uv_async_t drained;
     struct gw_operations_listener operations;
     uint64_t look;        // fingerprint of the files that were read
@@ -97,6 +101,7 @@ static void publish(struct process *p, bool snapshot)
         struct gw_generation *g = calloc(1, sizeof *g);
         if (!g) {
             log_error(&p->log, "out of memory: loop %zu keeps what it has", i);
+            p->revoked_due = true; // revocations at least are tried again
             continue;
         }
         g->snapshot = snapshot ? gw_snapshot_ref(p->snapshot) : NULL;
@@ -112,6 +117,11 @@ static bool refresh_revocations(struct process *p, const struct gw_config *confi
     struct clock_now now = clock_read();
     struct gw_revocations *r = gw_revocations_load(
         config, p->revocations, p->revocations ? p->revocations->generation + 1 : 1, now.wall_ms / 1000, diags);
+    // A configuration that is refused for its other files must not take the registry's place.
+    if (r && (!all || r->whole)) {
+        gw_revoked_source_look(p->revoked, config, now.wall_ms / 1000, diags);
+        gw_revoked_source_give(p->revoked, r);
+    }
     if (r && all && !r->whole) {
         gw_revocations_unref(r);
         r = NULL;
@@ -121,7 +131,29 @@ static bool refresh_revocations(struct process *p, const struct gw_config *confi
     gw_revocations_unref(p->revocations);
     p->revocations = r;
     p->refreshed_ms = now.mono_ms;
+    p->revoked_due = false;
     return true;
+}
+
+// The registry and the file of revocations, which do not wait for a reload.
+static void on_revoked_watch(uv_timer_t *t)
+{
+    struct process *p = t->data;
+    struct diags diags;
+    diags_init(&diags);
+    if (gw_revoked_source_look(p->revoked, p->snapshot->config, clock_read().wall_ms / 1000, &diags))
+        p->revoked_due = true;
+    print_diags(p, &diags);
+    diags_fini(&diags);
+    struct gw_revocations *r =
+        p->revoked_due ? gw_revocations_derive(p->revocations, p->revocations->generation + 1) : NULL;
+    if (!r)
+        return;
+    gw_revoked_source_give(p->revoked, r);
+    gw_revocations_unref(p->revocations);
+    p->revocations = r;
+    p->revoked_due = false;
+    publish(p, false);
 }
 
 static uint64_t look(const struct process *p)
@@ -239,7 +271,8 @@ static struct span why_not_ready(struct process *p)
         return SPAN("the gateway's certificate has expired");
     if (!p->snapshot->config->audit.drop_when_full && gw_audit_failing(p->shared.audit))
         return SPAN("the audit log cannot be written");
-    return find_stale(p, now_s);
+    struct span fault = gw_revoked_source_fault(p->revoked);
+    return span_is_none(fault) ? find_stale(p, now_s) : fault;
 }
 
 static void describe(void *ctx, struct gw_operations_state *state)
@@ -446,10 +479,12 @@ static bool start_control(struct process *p)
         uv_signal_start(&p->signals[i], on_signal, numbers[i]);
     }
     uv_timer_init(&p->uv, &p->watch);
+    uv_timer_init(&p->uv, &p->revoked_watch);
     uv_timer_init(&p->uv, &p->deadline);
     uv_async_init(&p->uv, &p->drained, on_drained);
-    p->watch.data = p->deadline.data = p->drained.data = p;
+    p->watch.data = p->revoked_watch.data = p->deadline.data = p->drained.data = p;
     uv_timer_start(&p->watch, on_watch, WATCH_MS, WATCH_MS);
+    uv_timer_start(&p->revoked_watch, on_revoked_watch, REVOKED_MS, REVOKED_MS);
     const struct gw_config_operations *o = &p->snapshot->config->operations;
     if (!o->enabled)
         return true;
@@ -464,7 +499,9 @@ static bool load(struct process *p)
     struct diags diags;
     diags_init(&diags);
     p->snapshot = gw_snapshot_load(p->path, 1, clock_read().wall_ms / 1000, &diags);
-    bool ok = p->snapshot && refresh_revocations(p, p->snapshot->config, true, &diags) && diags.errors == 0;
+    p->revoked = gw_revoked_source_new(true);
+    bool ok =
+        p->snapshot && p->revoked && refresh_revocations(p, p->snapshot->config, true, &diags) && diags.errors == 0;
     print_diags(p, &diags);
     diags_fini(&diags);
     return ok;
@@ -495,6 +532,7 @@ static void finish(struct process *p)
         gw_tcp_loop_fini(&p->tcp);
     }
     gw_revocations_unref(p->revocations);
+    gw_revoked_source_free(p->revoked);
     gw_snapshot_unref(p->snapshot);
     pki_replay_free(p->shared.replay);
     gw_tls_ticket_keys_free(p->shared.tickets);

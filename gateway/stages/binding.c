@@ -3,6 +3,7 @@
 // workload that the certificate names (checklist 1–18, 26c). Caches are filled only behind all of that, and a proof counts as used
 // only when everything else about it held.
 #include "gateway/stages/pipeline.h"
+#include "gateway/stages/standing.h"
 #include "pki/htu.h"
 
 static int check_proof(struct gw_exchange *x)
@@ -55,7 +56,8 @@ int gw_binding_check(struct gw_exchange *x)
         .workload = x->peer->identity.spiffe_id,
         .keys = x->services->present->keys,
     };
-    return pki_token_check(x->token, &use, NULL);
+    int rc = pki_token_check(x->token, &use, NULL);
+    return rc != 0 ? rc : gw_standing_token(x);
 }
 
 int gw_stage_binding(struct gw_exchange *x)

@@ -20,8 +20,9 @@
 
 // What is in force on a loop at this moment, whatever snapshot an exchange began under: the loop overwrites it on its own thread.
 struct gw_present {
-    struct gw_tls_trust trust;       // bundles and certificate revocations
-    const struct pki_key_view *keys; // issuer keys that remain; may be NULL
+    struct gw_tls_trust trust;          // bundles and certificate revocations
+    const struct pki_key_view *keys;    // issuer keys that remain; may be NULL
+    struct pki_revoked *const *revoked; // GW_REVOKED_FROM_COUNT sets, each of which may be NULL; NULL: none
 };
 
 // What the stages of one loop work with. The caches are the loop's own; `replay` and `nonces` are the process's.

@@ -2,12 +2,15 @@
 // Gate one, again: a handshake may be hours old, so expiry and revocation are looked at on every request (checklist 27–30). The
 // look costs no signature; what the handshake established about the path is in the peer.
 #include "gateway/stages/pipeline.h"
+#include "gateway/stages/standing.h"
 
 int gw_stage_identity(struct gw_exchange *x)
 {
     if (!x->peer)
         return gw_refuse(x, ERR_CERT_MISSING, SPAN_NONE);
     int rc = gw_tls_peer_recheck(x->peer, &x->services->present->trust, x->now.wall_ms / 1000);
+    if (rc == 0)
+        rc = gw_standing_certificate(x);
     if (rc != 0)
         x->close = true;
     return rc;

@@ -3,6 +3,7 @@
 
 #include "gateway/base/file.h"
 #include "gateway/net/flow.h"
+#include "gateway/net/sweep.h"
 #include "pki/digest.h"
 #include "pki/jwks.h"
 #include "pki/mint.h"
@@ -453,7 +454,7 @@ void rig_revoke(struct rig *r, const char *name)
     buf_fini(&crl);
     diags_fini(&diags);
     gw_core_adopt_revocations(&r->core, v);
-    gw_clients_look_again(&r->core);
+    gw_sweep(&r->core);
 }
 
 // ---------------------------------------------------------------------------------------------------------- clients
