@@ -45,8 +45,9 @@ static struct arena_chunk *chunk_for(struct arena *a, size_t n)
 
     if (head && head->cap - head->used >= n)
         return head;
+    // Most exchanges do with the first and a second, four times as large.
     if (head)
-        cap = head->cap >= CHUNK_MOST / 2 ? CHUNK_MOST : head->cap * 2;
+        cap = head->cap >= CHUNK_MOST / 4 ? CHUNK_MOST : head->cap * 4;
     if (cap < n)
         cap = n;
     if (cap > PTRDIFF_MAX - sizeof *c)
