@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,11 +37,12 @@ static const char usage[] =
     "usage: load --connect IP:PORT --authority HOST[:PORT] --spiffe-id ID --bundle FILE --cert FILE --key FILE\n"
     "            --token FILE [--dpop-key FILE] [--method M] [--path P] [--body FILE]\n"
     "            [--connections 32] [--requests 20000] [--seconds S] [--warmup 2000]\n"
-    "            [--status 200] [--answer-bytes N] [--pid GATEWAY] [--name TEXT] [--json]\n"
+    "            [--status 200] [--answer-bytes N] [--pid GATEWAY] [--name TEXT] [--spin] [--json]\n"
     "\n"
     "With --dpop-key each request carries a fresh proof, signed ahead; without it the token is sent as Bearer and must "
     "be bound\n"
-    "to the certificate. --seconds ends the window early. Exit status: 0, 1 when an answer was not as expected, 2 for "
+    "to the certificate. --seconds ends the window early. --spin: never sleeps, gives its core away instead. Exit "
+    "status: 0, 1 when an answer was not as expected, 2 for "
     "bad usage.\n";
 
 struct connection {
@@ -60,7 +62,7 @@ struct load {
     const char *connect, *authority, *spiffe_id, *bundle, *cert, *key, *token_file, *dpop_file, *body_file, *name;
     const char *method, *path;
     long connections, requests, seconds, warmup, status, answer_bytes, pid;
-    bool json;
+    bool json, spin;
     // what every request has in common: before the proof, and after it
     struct span token;
     struct buf head, tail;
@@ -290,14 +292,19 @@ static void open_connection(struct connection *c, const struct sockaddr *at, soc
 // Requests are sent and answered until `more` are done, or the time is up. Nothing is under way before or after.
 static void run_phase(struct load *l, long more, int64_t until_ms)
 {
+    int64_t heard_ms = clock_read().mono_ms;
     l->limit = l->sent + more;
     for (long i = 0; i < l->connections; i++)
         send_next(&l->all[i]);
     while (l->done < l->limit) {
         struct epoll_event events[64];
-        int n = epoll_wait(l->epoll, events, 64, STALLED_MS);
-        if (n == 0)
+        int n = epoll_wait(l->epoll, events, 64, l->spin ? 0 : STALLED_MS);
+        if (n > 0)
+            heard_ms = clock_read().mono_ms;
+        else if (clock_read().mono_ms - heard_ms >= STALLED_MS)
             stop(1, "nothing happened for %d s; %ld of %ld answers came", STALLED_MS / 1000, l->done, l->limit);
+        else
+            sched_yield();
         for (int i = 0; i < n; i++)
             on_event(events[i].data.ptr);
         if (until_ms > 0 && clock_read().mono_ms >= until_ms)
@@ -361,17 +368,20 @@ static void read_options(struct load *l, int argc, char **argv)
         { "pid", NULL, &l->pid },
     };
     enum { N = sizeof rows / sizeof *rows };
-    struct option options[N + 3] = { { 0 } };
+    struct option options[N + 4] = { { 0 } };
     for (int i = 0; i < N; i++)
         options[i] = (struct option){ rows[i].name, required_argument, NULL, i };
     options[N] = (struct option){ "json", no_argument, NULL, N };
     options[N + 1] = (struct option){ "help", no_argument, NULL, N + 1 };
+    options[N + 2] = (struct option){ "spin", no_argument, NULL, N + 2 };
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         char *end = NULL;
         if (o == N)
             l->json = true;
         else if (o == N + 1)
             exit(fputs(usage, stdout) < 0);
+        else if (o == N + 2)
+            l->spin = true;
         else if (o < N && rows[o].text)
             *rows[o].text = optarg;
         else if (o < N && (*rows[o].number = strtol(optarg, &end, 10)) >= 0 && end != optarg && !*end)

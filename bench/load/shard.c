@@ -2,11 +2,14 @@
 // A shard that costs next to nothing: HTTP/1.1 over keep-alive connections on a loopback port, and the same 200 of N bytes of
 // JSON for every request, whatever it asks. One thread, epoll. It prints its port and runs until it is killed.
 //
-//   shard [--port P] [--answer-bytes N]
+//   shard [--port P] [--answer-bytes N] [--spin]
+//
+// --spin: it never sleeps, but gives its core to whoever wants it (see bench/run).
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,16 +132,20 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = { { "port", required_argument, NULL, 'p' },
                                              { "answer-bytes", required_argument, NULL, 'a' },
+                                             { "spin", no_argument, NULL, 's' },
                                              { NULL, 0, NULL, 0 } };
     unsigned long port = 0, bytes = 1024;
+    bool spin = false;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (o == 'p')
             port = strtoul(optarg, NULL, 10);
         else if (o == 'a')
             bytes = strtoul(optarg, NULL, 10);
+        else if (o == 's')
+            spin = true;
     }
     if (optind != argc || port > 65535 || bytes > ANSWER_MAX) {
-        fprintf(stderr, "usage: shard [--port P] [--answer-bytes N]\n");
+        fprintf(stderr, "usage: shard [--port P] [--answer-bytes N] [--spin]\n");
         return 2;
     }
     struct answer answer = make_answer(bytes);
@@ -146,7 +153,9 @@ int main(int argc, char **argv)
     watch(epoll, listener, NULL);
     for (;;) {
         struct epoll_event events[64];
-        int n = epoll_wait(epoll, events, 64, -1);
+        int n = epoll_wait(epoll, events, 64, spin ? 0 : -1);
+        if (n == 0)
+            sched_yield();
         for (int i = 0; i < n; i++) {
             struct connection *c = events[i].data.ptr;
             char in[65536];
