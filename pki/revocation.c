@@ -194,16 +194,24 @@ int pki_revocation_demand(struct pki_revocation *r, struct span domain, bool req
     return 0;
 }
 
+// Whether a newer list of the same issuer makes this one history.
+static bool superseded(const struct domain *d, const struct pki_crl *crl)
+{
+    for (size_t i = 0; i < d->crls_n; i++)
+        if (d->crls[i].next_update > crl->next_update && span_eq(d->crls[i].issuer, crl->issuer) &&
+            span_eq(d->crls[i].akid, crl->akid))
+            return true;
+    return false;
+}
+
 struct span pki_revocation_stale(const struct pki_revocation *r, int64_t now_s)
 {
     for (const struct domain *d = r->domains; d; d = d->next) {
-        int64_t next_update = INT64_MIN;
-        for (size_t i = 0; i < d->crls_n; i++)
-            if (d->crls[i].next_update > next_update)
-                next_update = d->crls[i].next_update;
-        bool wanted = d->demands && (d->required || d->crls_n > 0);
-        if (wanted && (d->crls_n == 0 || now_s > next_update + d->max_stale_s))
+        if (d->demands && d->required && d->crls_n == 0)
             return d->name;
+        for (size_t i = 0; d->demands && i < d->crls_n; i++)
+            if (now_s > d->crls[i].next_update + d->max_stale_s && !superseded(d, &d->crls[i]))
+                return d->name;
     }
     return SPAN_NONE;
 }

@@ -15,7 +15,7 @@ struct log {
     log_sink sink;
     void *ctx;
     _Atomic(int) level; // most verbose level that is written
-    bool json;          // else "time level text"
+    _Atomic(bool) json; // else "time level text"
 };
 
 // The sink for standard error, one write(2) a line.

@@ -23,8 +23,10 @@ static size_t share(uint64_t all, size_t loops)
 static void view_free(struct gw_view *v)
 {
     gw_tls_context_unref(v->tls);
-    for (size_t i = 0; i < v->n_shards; i++)
+    for (size_t i = 0; i < v->n_shards; i++) {
         gw_tls_context_unref(v->shards[i].config.tls);
+        free(v->shards[i].targets);
+    }
     gw_name_map_free(v->services.names);
     gw_snapshot_unref(v->snapshot);
     free(v->shards);
@@ -118,11 +120,16 @@ static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags)
             return ERR_INTERNAL;
         vs->trust = (struct gw_tls_trust){ .trust = shard->trust, .options = { .purpose = PKI_PURPOSE_SERVER } };
         vs->config.trust = shard->trust ? &vs->trust : &c->present.trust;
-        vs->target.spiffe_id = config->tls.spiffe_id.v;
-        if (span_is_none(vs->target.spiffe_id))
-            vs->target.dns =
-                span_is_none(config->tls.server_name.v) ? config->endpoints[0].host : config->tls.server_name.v;
-        vs->config.target = &vs->target;
+        vs->targets = calloc(shard->n_endpoints, sizeof *vs->targets);
+        if (!vs->targets)
+            return ERR_NOMEM;
+        for (size_t e = 0; e < shard->n_endpoints; e++) {
+            vs->targets[e].spiffe_id = config->tls.spiffe_id.v;
+            if (span_is_none(config->tls.spiffe_id.v))
+                vs->targets[e].dns =
+                    span_is_none(config->tls.server_name.v) ? config->endpoints[e].host : config->tls.server_name.v;
+        }
+        vs->config.targets = vs->targets;
     }
     gw_pool_init(&vs->pool, &vs->config, c->dialler, &c->wheel, &c->now, c->metrics);
     vs->pool.owner = v;

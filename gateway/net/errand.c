@@ -80,7 +80,7 @@ int gw_errand_run(const struct gw_errand *e, const char **what)
         .n_endpoints = 1,
         .tls = e->tls,
         .trust = e->trust,
-        .target = e->target,
+        .targets = e->target,
         .limits = &gw_h1_default_limits,
         .connect_ms = e->connect_ms,
         .first_byte_ms = e->idle_ms,

@@ -11,7 +11,7 @@
 #define FLIGHT_MAX (256u << 10)
 
 struct tcp {
-    uv_tcp_t handle;
+    uv_tcp_t *handle; // on the heap: one that failed closes while the next address is tried
     struct gw_socket *s;
     struct gw_tcp_loop *loop;
     uv_write_t write;
@@ -19,7 +19,7 @@ struct tcp {
     uv_shutdown_t shutdown;
     uv_getaddrinfo_t *lookup; // of its own, since a cancelled one ends after the handle is gone
     gw_on_connected on_connected;
-    uint16_t port;
+    struct addrinfo *found, *address; // what a name resolved to, and the one that is tried
     bool writing, shutting, shut;
     struct buf flight, waiting; // with the kernel's queue; behind it
 };
@@ -102,7 +102,7 @@ static void flush(struct tcp *t)
         if (t->shutting && !t->shut) {
             t->shut = true;
             t->shutdown.data = t;
-            uv_shutdown(&t->shutdown, (uv_stream_t *)&t->handle, on_shutdown);
+            uv_shutdown(&t->shutdown, (uv_stream_t *)t->handle, on_shutdown);
         }
         return;
     }
@@ -119,7 +119,7 @@ static void flush(struct tcp *t)
     struct span out = buf_span(&t->flight);
     uv_buf_t b = uv_buf_init((char *)(uintptr_t)out.p, (unsigned)out.n);
     t->write.data = t;
-    int rc = uv_write(&t->write, (uv_stream_t *)&t->handle, &b, 1, on_written);
+    int rc = uv_write(&t->write, (uv_stream_t *)t->handle, &b, 1, on_written);
     if (rc == 0) {
         t->writing = true;
         return;
@@ -136,7 +136,7 @@ static void tcp_write(struct gw_socket *s, struct span bytes)
         return;
     if (!t->writing && s->queued == 0) {
         uv_buf_t b = uv_buf_init((char *)(uintptr_t)bytes.p, (unsigned)bytes.n);
-        int n = uv_try_write((uv_stream_t *)&t->handle, &b, 1);
+        int n = uv_try_write((uv_stream_t *)t->handle, &b, 1);
         if (n > 0) {
             bytes.p += n;
             bytes.n -= (size_t)n;
@@ -149,7 +149,7 @@ static void tcp_write(struct gw_socket *s, struct span bytes)
         // here, in the middle of what it does.
         uv_os_fd_t fd;
         t->shutting = true;
-        if (uv_fileno((const uv_handle_t *)&t->handle, &fd) == 0)
+        if (uv_fileno((const uv_handle_t *)t->handle, &fd) == 0)
             shutdown(fd, SHUT_RDWR);
         return;
     }
@@ -162,13 +162,13 @@ static void tcp_write(struct gw_socket *s, struct span bytes)
 static void tcp_read_start(struct gw_socket *s)
 {
     struct tcp *t = s->impl;
-    uv_read_start((uv_stream_t *)&t->handle, on_alloc, on_read);
+    uv_read_start((uv_stream_t *)t->handle, on_alloc, on_read);
 }
 
 static void tcp_read_stop(struct gw_socket *s)
 {
     struct tcp *t = s->impl;
-    uv_read_stop((uv_stream_t *)&t->handle);
+    uv_read_stop((uv_stream_t *)t->handle);
 }
 
 static void tcp_shutdown(struct gw_socket *s)
@@ -184,6 +184,8 @@ static void on_closed(uv_handle_t *h)
     struct gw_socket *s = t->s;
     buf_fini(&t->flight);
     buf_fini(&t->waiting);
+    uv_freeaddrinfo(t->found);
+    free(h);
     free(t);
     s->impl = NULL;
     s->on_closed(s);
@@ -198,7 +200,7 @@ static void tcp_close(struct gw_socket *s)
         uv_cancel((uv_req_t *)t->lookup);
         t->lookup = NULL;
     }
-    uv_close((uv_handle_t *)&t->handle, on_closed);
+    uv_close((uv_handle_t *)t->handle, on_closed);
 }
 
 static const struct gw_socket_ops ops = {
@@ -209,19 +211,30 @@ static const struct gw_socket_ops ops = {
     .close = tcp_close,
 };
 
+static bool new_handle(struct tcp *t)
+{
+    t->handle = malloc(sizeof *t->handle);
+    if (!t->handle)
+        return false;
+    if (uv_tcp_init(t->loop->uv, t->handle) != 0) {
+        free(t->handle);
+        return false;
+    }
+    t->handle->data = t;
+    return true;
+}
+
 static struct tcp *tcp_new(struct gw_tcp_loop *l, struct gw_socket *s)
 {
     struct tcp *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
-    if (uv_tcp_init(l->uv, &t->handle) != 0) {
-        free(t);
-        return NULL;
-    }
-    t->handle.data = t;
     t->s = s;
     t->loop = l;
-    return t;
+    if (new_handle(t))
+        return t;
+    free(t);
+    return NULL;
 }
 
 static void attach(struct tcp *t)
@@ -235,6 +248,12 @@ static void attach(struct tcp *t)
 static void on_discarded(uv_handle_t *h)
 {
     free(h->data);
+    free(h);
+}
+
+static void on_replaced(uv_handle_t *h)
+{
+    free(h);
 }
 
 int gw_tcp_accept(struct gw_tcp_loop *l, uv_stream_t *listener, struct gw_socket *s)
@@ -242,23 +261,25 @@ int gw_tcp_accept(struct gw_tcp_loop *l, uv_stream_t *listener, struct gw_socket
     struct tcp *t = tcp_new(l, s);
     if (!t)
         return UV_ENOMEM;
-    int rc = uv_accept(listener, (uv_stream_t *)&t->handle);
+    int rc = uv_accept(listener, (uv_stream_t *)t->handle);
     if (rc != 0) {
-        uv_close((uv_handle_t *)&t->handle, on_discarded);
+        uv_close((uv_handle_t *)t->handle, on_discarded);
         return rc;
     }
-    uv_tcp_nodelay(&t->handle, 1);
+    uv_tcp_nodelay(t->handle, 1);
     attach(t);
     return 0;
 }
 
+static bool try_next(struct tcp *t);
+
 static void on_connect(uv_connect_t *req, int status)
 {
     struct tcp *t = req->data;
-    if (t->s->closing)
+    if (t->s->closing || (status != 0 && try_next(t)))
         return;
     if (status == 0)
-        uv_tcp_nodelay(&t->handle, 1);
+        uv_tcp_nodelay(t->handle, 1);
     if (t->loop->on_wake)
         t->loop->on_wake(t->loop);
     t->on_connected(t->s, status == 0 ? NULL : uv_strerror(status));
@@ -267,21 +288,40 @@ static void on_connect(uv_connect_t *req, int status)
 static int connect_to(struct tcp *t, const struct sockaddr *addr)
 {
     t->connect.data = t;
-    return uv_tcp_connect(&t->connect, &t->handle, addr, on_connect);
+    return uv_tcp_connect(&t->connect, t->handle, addr, on_connect);
+}
+
+// A name may have several addresses, of which a server need not listen on all ("localhost"). The handle of the one that failed
+// cannot be used again. False when there is none left.
+static bool try_next(struct tcp *t)
+{
+    while (t->address && (t->address = t->address->ai_next) != NULL) {
+        uv_tcp_t *failed = t->handle;
+        if (!new_handle(t)) {
+            t->handle = failed;
+            return false;
+        }
+        uv_close((uv_handle_t *)failed, on_replaced);
+        if (connect_to(t, t->address->ai_addr) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 {
     struct tcp *t = req->data;
     free(req);
-    if (t) {
-        t->lookup = NULL;
-        if (status == 0)
-            status = res ? connect_to(t, res->ai_addr) : UV_EAI_NODATA;
-        if (status != 0)
-            t->on_connected(t->s, uv_strerror(status));
+    if (!t) {
+        uv_freeaddrinfo(res);
+        return;
     }
-    uv_freeaddrinfo(res);
+    t->lookup = NULL;
+    t->found = t->address = res;
+    if (status == 0)
+        status = res ? connect_to(t, res->ai_addr) : UV_EAI_NODATA;
+    if (status != 0 && !try_next(t))
+        t->on_connected(t->s, uv_strerror(status));
 }
 
 static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port, gw_on_connected on_connected)
@@ -291,7 +331,6 @@ static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port,
     if (!t)
         return UV_ENOMEM;
     t->on_connected = on_connected;
-    t->port = port;
     struct sockaddr_storage addr;
     int rc;
     if (uv_ip4_addr(host, port, (struct sockaddr_in *)&addr) == 0 ||
@@ -312,7 +351,7 @@ static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port,
         }
     }
     if (rc != 0) {
-        uv_close((uv_handle_t *)&t->handle, on_discarded);
+        uv_close((uv_handle_t *)t->handle, on_discarded);
         return rc;
     }
     attach(t);
@@ -331,7 +370,7 @@ void gw_tcp_peer(const struct gw_socket *s, char out[static GW_SOCKET_PEER])
     int n = sizeof addr;
     char host[46] = "";
     out[0] = '\0';
-    if (!t || uv_tcp_getpeername(&t->handle, (struct sockaddr *)&addr, &n) != 0)
+    if (!t || uv_tcp_getpeername(t->handle, (struct sockaddr *)&addr, &n) != 0)
         return;
     bool v6 = addr.ss_family == AF_INET6;
     if (v6)

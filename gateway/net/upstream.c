@@ -365,7 +365,7 @@ static void on_connected(struct gw_socket *s, const char *why)
         return;
     }
     const struct gw_pool_config *config = u->pool->config;
-    if (gw_tls_client_init(&u->tls, config->tls, config->trust, config->target, now_s(u)) != 0) {
+    if (gw_tls_client_init(&u->tls, config->tls, config->trust, &config->targets[u->endpoint], now_s(u)) != 0) {
         u->secure = false; // nothing to fini
         fail(u, ERR_NOMEM, NULL);
         return;

@@ -26,7 +26,7 @@ struct gw_pool_config {
     size_t n_endpoints;
     struct gw_tls_context *tls;                          // NULL: plain
     const struct gw_tls_trust *trust;                    // with tls
-    const struct gw_tls_target *target;                  // with tls
+    const struct gw_tls_target *targets;                 // with tls: one an endpoint
     const struct gw_h1_limits *limits;                   // of responses
     int64_t connect_ms, first_byte_ms, idle_ms, keep_ms; // keep: how long an unused connection stays
     size_t max_connections, max_idle, max_waiting;

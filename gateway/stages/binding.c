@@ -26,7 +26,9 @@ static int check_proof(struct gw_exchange *x)
         .nonces = s->nonces,
     };
     if (span_is_none(request.htu))
-        return ERR_NOMEM;
+        return x->to.path.n + x->to.authority.n + 16 > PKI_HTU_MAX
+                   ? gw_refuse(x, ERR_HTTP_LINE_SIZE, SPAN("the path is too long for a proof"))
+                   : ERR_NOMEM;
     int rc = pki_dpop_verify(&x->snapshot->dpop, &request, gw_headers_get(h, GW_FIELD_DPOP), s->proofs, &x->arena, NULL,
                              &x->proof);
     if (rc != 0)
