@@ -21,7 +21,7 @@ before(async () => {
   shard = await Upstream.start()
   w = await World.make('http', {
     shards: [
-      { name: 'recorder', api: 'qdrant', endpoints: [shard.url], timeouts: { first_byte: '1s', idle: '1s' }, credential: { header: 'api-key', file: 'secret' } },
+      { name: 'recorder', api: 'qdrant', endpoints: [shard.url], timeouts: { first_byte: '2s', idle: '2s' }, credential: { header: 'api-key', file: 'secret' } },
       { name: 'nobody', api: 'qdrant', endpoints: [`http://127.0.0.1:${await port()}`], timeouts: { connect: '500ms' } }
     ],
     routes: [{ collection: 'lost', shard: 'nobody' }, { shard: 'recorder' }],
@@ -277,10 +277,10 @@ test('a client that does not read holds the shard back: memory stays bounded, an
 })
 
 test('a client that sends slowly is not taken for a shard that answers slowly', async () => {
-  const pieces = Array.from({ length: 7 }, () => ' '.repeat(4096))
+  const pieces = Array.from({ length: 10 }, () => ' '.repeat(4096))
   const answer = await client.request('PUT', UPSERT, {
     headers: { 'content-type': 'application/json', 'transfer-encoding': 'chunked' },
-    body: { pipe(request) { // 7 times 250 ms, with first_byte at 1 s
+    body: { pipe(request) { // 10 times 250 ms, with first_byte at 2 s
       (function more() {
         const piece = pieces.pop()
         if (!piece) return request.end()
