@@ -76,10 +76,10 @@ static void after_record(struct gw_flow *f)
 }
 
 // The record is not on the disk and nobody knows when it will be. A refusal is given all the same: waiting for the disk would be a
-// hang, and it gives nothing away. Anything else is cut off.
+// hang, and it gives nothing away. Anything else is cut off, unless records may be dropped.
 static void go_without_record(struct gw_flow *f)
 {
-    if (f->x.error != 0)
+    if (f->x.error != 0 || f->view->snapshot->config->audit.drop_when_full)
         after_record(f);
     else
         gw_client_cut(f->client);
@@ -167,7 +167,8 @@ void gw_flow_audit_progress(struct gw_core *core)
         struct gw_client *c = f->client;
         gw_flow_unlink(f);
         bool lost = gw_flow_must_wait(f);
-        if (lost && !failing) {
+        // Where records are dropped a failing disk holds up nobody; what is still waited for then comes after it has recovered.
+        if (lost && (!failing || f->view->snapshot->config->audit.drop_when_full)) {
             gw_flow_link(&core->awaiting, f);
             continue;
         }
