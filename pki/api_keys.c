@@ -116,6 +116,8 @@ static struct span claims(struct arena *a, const struct pki_api_key_record *r)
     json_w_string(&w, r->env);
     json_w_key(&w, SPAN("id"));
     json_w_string(&w, r->id);
+    json_w_key(&w, SPAN("scope"));
+    json_w_string(&w, r->scopes);
     json_w_end(&w);
     struct span copy = b.failed ? SPAN_NONE : arena_dup(a, buf_span(&b));
     buf_fini(&b);
@@ -318,6 +320,16 @@ int pki_api_keys_use(const struct pki_api_keys *keys, const struct pki_issuer *i
     meter_used(e->meter, use->now_s);
     result->token = as_token(e, issuer);
     return result->token ? 0 : ERR_NOMEM;
+}
+
+int pki_api_keys_stands(const struct pki_api_keys *keys, const struct pki_token *t)
+{
+    if (!keys)
+        return ERR_KEYS_STALE;
+    const struct entry *e = map_get(&keys->by_id, t->client_id);
+    if (!e || !pki_api_key_matches(t->sha256, e->token.sha256))
+        return ERR_APIKEY_UNKNOWN;
+    return e->revoked_at != 0 ? ERR_APIKEY_REVOKED : 0;
 }
 
 // ---- what the registry is told

@@ -8,7 +8,8 @@
 // workload and a request costs one compare-and-swap; larger leases would strand a small quota in loops that do not need it.
 //
 // What is found ends as the same `struct pki_token` that a JWT does, so binding, scopes, policy and audit need not know the difference.
-// The issuer is a synthetic one for the registry: `api_keys` is set, `iss` is "apikey:<name>"; scopes and asserts are the configuration's.
+// The issuer is a synthetic one for the registry: `api_keys` is set, `iss` is "apikey:<name>"; scopes and asserts are the configuration's. Its claims are
+// `env`, `id` and `scope`.
 #ifndef SALLYPORT_PKI_API_KEYS_H
 #define SALLYPORT_PKI_API_KEYS_H
 
@@ -46,6 +47,10 @@ struct pki_api_key_result {
 // counts towards it. workload_match of the issuer: EXACT demands an owner; UNCHECKED also takes keys that have none.
 int pki_api_keys_use(const struct pki_api_keys *keys, const struct pki_issuer *issuer,
                      const struct pki_api_key_use *use, struct pki_api_key_result *result);
+
+// Whether the key that became this token is still there and not revoked: 0, ERR_APIKEY_UNKNOWN, ERR_APIKEY_REVOKED, or ERR_KEYS_STALE for
+// keys == NULL. For what is under way.
+int pki_api_keys_stands(const struct pki_api_keys *keys, const struct pki_token *t);
 
 // What happened since the last call, for the registry: the control thread's only. Writes through to the store; what could not be written is
 // kept for the next time.

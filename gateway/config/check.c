@@ -142,6 +142,30 @@ static void issuers(struct checker *k)
     }
 }
 
+static void api_keys(struct checker *k)
+{
+    const struct gw_config_api_keys *a = &k->c->api_keys;
+
+    if (!a->present)
+        return;
+    for (size_t i = 0; i < k->c->issuers_n; i++) {
+        const struct gw_config_issuer *s = &k->c->issuers[i];
+        if (is_set(a->name) && span_eq(s->name.v, a->name.v))
+            ERROR(k, a->name.at.line ? a->name.at : a->at,
+                  "the name '%.*s' is an issuer's, in line %u; choose another, or their roles would mix",
+                  SPAN_FMT(a->name.v), s->name.at.line);
+        if (span_starts(s->issuer.v, SPAN("apikey:")))
+            ERROR(k, s->issuer.at, "'apikey:' begins what policies know API keys by; an issuer has a URL");
+    }
+    if (a->any_workload)
+        WARNING(k, a->at, "workload: any lets whoever has a certificate use a key that was created without an owner");
+    else if (a->asserts.trust_domains.n == 0)
+        ERROR(k, a->at,
+              "asserts.trust_domains is empty, so no key could have an owner; list the trust domains of the workloads");
+    for (size_t t = 0; t < a->asserts.trust_domains.n; t++)
+        domain_must_be_known(k, a->asserts.trust_domains.v[t].v, a->asserts.trust_domains.v[t].at);
+}
+
 static void shard_tls(struct checker *k, const struct gw_config_shard *s)
 {
     const struct gw_config_shard_tls *tls = &s->tls;
@@ -325,6 +349,7 @@ void gw_config_check(struct gw_config *c, struct diags *diags)
     trust_domains(&k);
     identities(&k);
     issuers(&k);
+    api_keys(&k);
     shards(&k);
     // The arena is marked when this was out of memory, and the caller looks.
     (void)routes(&k);

@@ -130,6 +130,23 @@ struct gw_config_issuer {
     struct gw_config_asserts asserts;
 };
 
+// Where an API key may stand in a request.
+enum gw_config_api_key_header { GW_API_KEY_AUTHORIZATION = 1, GW_API_KEY_FIELD = 2, GW_API_KEY_EITHER = 3 };
+
+struct gw_config_api_keys {
+    struct gw_config_place at;
+    bool present;
+    struct gw_config_text name; // namespaces its roles in policy
+    struct gw_config_text file; // path of the registry
+    enum gw_config_api_key_header header;
+    bool any_workload; // keys without an owner are accepted
+    int64_t max_stale; // since the registry was last read; 0: no bound
+    bool scopeless;    // `scopes: none`: no ceiling
+    const struct gw_config_scope *scopes;
+    size_t scopes_n;
+    struct gw_config_asserts asserts; // no groups
+};
+
 struct gw_config_replay {
     uint64_t capacity;
     unsigned share_percent; // of it, for one workload
@@ -239,6 +256,7 @@ struct gw_config {
     size_t identities_n;
     const struct gw_config_issuer *issuers;
     size_t issuers_n;
+    struct gw_config_api_keys api_keys;
     struct gw_config_dpop dpop;
     struct gw_config_policy policy;
     const struct gw_config_shard *shards;

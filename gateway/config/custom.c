@@ -86,6 +86,17 @@ void gw_config_read_scopes(struct gw_reader *r, const struct gw_yaml *node, void
     issuer->scopes_n = n;
 }
 
+void gw_config_read_api_key_scopes(struct gw_reader *r, const struct gw_yaml *node, void *at)
+{
+    struct gw_config_api_keys *keys = at;
+    struct gw_config_issuer shape = { .scopes_n = 0 };
+
+    gw_config_read_scopes(r, node, &shape);
+    keys->scopeless = shape.scopeless;
+    keys->scopes = shape.scopes;
+    keys->scopes_n = shape.scopes_n;
+}
+
 void gw_config_read_endpoints(struct gw_reader *r, const struct gw_yaml *node, void *at)
 {
     struct gw_config_shard *shard = at;

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#define STORE_BUSY_MS 2000
 #define REVOCATION_MAX (64u << 20) // bytes of one CRL, bundle or key file
 
 struct gw_revocation_text {
@@ -106,8 +107,36 @@ static int take_keys(struct load *l, const void *what, const struct gw_config_te
     return rc;
 }
 
+// What cannot be read stays as it was, with the age it has.
+static void load_api_keys(struct load *l)
+{
+    const struct gw_config_api_keys *a = &l->config->api_keys;
+    struct pki_api_keys *previous = l->previous ? l->previous->api_keys : NULL;
+    struct pki_api_key_store *store = NULL;
+    if (!a->present)
+        return;
+    int rc = pki_api_key_store_open(a->file.v.p, STORE_BUSY_MS, &store);
+    if (rc == 0)
+        rc = pki_api_keys_load(store, previous, l->now_s, &l->out->api_keys);
+    if (rc == ERR_STORE_ABSENT)
+        gw_config_error(l->config, a->file.at, l->diags,
+                        "%.*s: there is no such file; sallyport apikey create makes it", SPAN_FMT(a->file.v));
+    else if (rc == ERR_OVERLOADED)
+        gw_config_error(l->config, a->file.at, l->diags, "%.*s: more than %u API keys", SPAN_FMT(a->file.v),
+                        PKI_API_KEYS_MOST);
+    else if (rc != 0)
+        gw_config_error(l->config, a->file.at, l->diags, "%.*s: %s", SPAN_FMT(a->file.v),
+                        pki_api_key_store_what(store));
+    if (rc != 0 && previous)
+        l->out->api_keys = pki_api_keys_ref(previous);
+    else if (rc != 0)
+        l->out->whole = false;
+    pki_api_key_store_close(store);
+}
+
 static void revocations_free(struct gw_revocations *r)
 {
+    pki_api_keys_unref(r->api_keys);
     for (size_t i = 0; i < GW_REVOKED_FROM_COUNT; i++)
         pki_revoked_unref(r->revoked[i]);
     gw_revocations_unref(r->base);
@@ -145,6 +174,7 @@ struct gw_revocations *gw_revocations_load(const struct gw_config *config, const
     }
     for (size_t i = 0; i < config->issuers_n; i++)
         load_text(&l, &config->issuers[i].jwks, take_keys, &config->issuers[i]);
+    load_api_keys(&l);
     return r;
 }
 
@@ -159,6 +189,7 @@ struct gw_revocations *gw_revocations_derive(struct gw_revocations *from, uint64
     r->base = gw_revocations_ref(from->base ? from->base : from);
     r->certificates = from->certificates;
     r->keys = from->keys;
+    r->api_keys = from->api_keys ? pki_api_keys_ref(from->api_keys) : NULL;
     r->whole = from->whole;
     r->texts = from->texts;
     arena_init(&r->arena, 0);

@@ -81,6 +81,7 @@ void gw_config_complain(struct gw_reader *r, const struct gw_yaml *node, const c
 // A number, size or duration as a person writes it, in the largest unit that says it exactly.
 void gw_config_format(enum gw_field_type type, int64_t v, char *out, size_t cap);
 void gw_config_read_scopes(struct gw_reader *r, const struct gw_yaml *node, void *issuer);
+void gw_config_read_api_key_scopes(struct gw_reader *r, const struct gw_yaml *node, void *api_keys);
 void gw_config_read_endpoints(struct gw_reader *r, const struct gw_yaml *node, void *shard);
 
 // Checks between values (check.c): names that must be unique or exist, pairs that belong together. Resolves the names of the routes' shards and

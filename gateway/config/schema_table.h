@@ -36,6 +36,7 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 extern const struct gw_schema gw_config_trust_domain_schema;
 extern const struct gw_schema gw_config_identity_schema;
 extern const struct gw_schema gw_config_issuer_schema;
+extern const struct gw_schema gw_config_api_keys_schema;
 extern const struct gw_schema gw_config_dpop_schema;
 extern const struct gw_schema gw_config_shard_schema;
 extern const struct gw_schema gw_config_route_schema;

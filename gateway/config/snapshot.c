@@ -215,6 +215,39 @@ static void load_issuers(struct gw_snapshot *s, int64_t now_s, struct diags *dia
                           : arena_printf(&s->arena, "%.*s %.*s", SPAN_FMT(s->algs), SPAN_FMT(pki_alg_name(a)));
 }
 
+// The registry itself belongs to the other generation; here is what its keys may be good for.
+static void load_api_keys(struct gw_snapshot *s, struct diags *diags)
+{
+    const struct gw_config_api_keys *a = &s->config->api_keys;
+    if (!a->present)
+        return;
+    struct pki_scope *scopes = arena_array(&s->arena, a->scopes_n + 1, sizeof *scopes);
+    struct pki_issuer *issuer = arena_alloc(&s->arena, sizeof *issuer);
+    struct span iss = arena_printf(&s->arena, "apikey:%.*s", SPAN_FMT(a->name.v));
+    if (!scopes || !issuer || span_is_none(iss)) {
+        gw_config_error(s->config, a->at, diags, "out of memory");
+        return;
+    }
+    for (size_t k = 0; k < a->scopes_n; k++)
+        scopes[k] = (struct pki_scope){ a->scopes[k].scope.v, a->scopes[k].actions };
+    *issuer = (struct pki_issuer){
+        .name = a->name.v,
+        .iss = iss,
+        .claims = { .scope = SPAN("scope") },
+        .binding = PKI_BIND_UNBOUND_ALLOWED, // the link to the workload stands in for it
+        .workload_match = a->any_workload ? PKI_WORKLOAD_UNCHECKED : PKI_WORKLOAD_EXACT,
+        .scopes = scopes,
+        .scopes_n = a->scopes_n,
+        .scopeless = a->scopeless,
+        .assert_roles = names(s, &a->asserts.roles),
+        .assert_tenants = names(s, &a->asserts.tenants),
+        .assert_trust_domains = names(s, &a->asserts.trust_domains),
+        .api_keys = true,
+    };
+    s->api_keys = issuer;
+    s->accepts_bearer = s->accepts_bearer || (a->header & GW_API_KEY_AUTHORIZATION);
+}
+
 // --------------------------------------------------------------------------------------------------------- shards
 
 static void load_shard_tls(struct gw_snapshot *s, struct gw_shard *shard, int64_t now_s, struct diags *diags)
@@ -380,6 +413,7 @@ struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int6
         load_listener(s, now_s, diags);
         load_trust(s, diags);
         load_issuers(s, now_s, diags);
+        load_api_keys(s, diags);
         load_shards(s, now_s, diags);
         s->policies = gw_policy_files_load(config, on_file, s, diags);
     }

@@ -2,7 +2,7 @@
 // Everything a request is decided by, built and checked whole from one reading of the configuration and the files it names, and never
 // changed afterwards: the *configuration* generation. A reload builds another; one that has an error is thrown away and the old one stays.
 //
-// The *revocation* generation is separate: CRLs, the CAs and the issuer keys that are still in their files. It is built from whatever
+// The *revocation* generation is separate: CRLs, the CAs and the issuer keys that are still in their files, and the registry of API keys. It is built from whatever
 // could be read, even when the configuration beside it is refused, so that taking something away always takes effect.
 //
 // Both are counted by reference, with atomics: each event loop holds one reference of each, its exchanges count on the loop's own.
@@ -14,6 +14,7 @@
 #include "gateway/config/endpoint.h"
 #include "gateway/http/h1.h"
 #include "gateway/http/target.h"
+#include "pki/api_keys.h"
 #include "pki/dpop.h"
 #include "pki/issuer.h"
 #include "pki/revoked.h"
@@ -50,6 +51,7 @@ struct gw_snapshot {
     struct pki_trust *trust;
     struct pki_verify_options verify;
     struct pki_issuers *issuers;
+    const struct pki_issuer *api_keys; // what keys of the registry are tokens of; NULL: none are accepted
     struct pki_dpop_params dpop;
     struct pol_set *policies;
     uint32_t policy_budget;
@@ -91,12 +93,13 @@ struct gw_revocations {
     struct pki_revoked *revoked[GW_REVOKED_FROM_COUNT]; // counted; NULL: none
     struct pki_revocation *certificates;                // CRLs and remaining CAs
     struct pki_key_view *keys;                          // remaining issuer keys
+    struct pki_api_keys *api_keys;                      // counted; NULL: none, or never read
     bool whole; // every file was good, now or before: none revokes nobody for want of reading
     struct arena arena;
     struct gw_revocation_text *texts;
 };
 
-// Reads the CRL, bundle and JWKS files that `config` names, as they are now. A file that cannot be read or used is complained about in `diags`, and
+// Reads the CRL, bundle and JWKS files and the registry of API keys that `config` names, as they are now. A file that cannot be read or used is complained about in `diags`, and
 // counts as it was in `previous` (NULL at the start), with the age it then has: its clock runs on towards max_stale. NULL only when out of
 // memory.
 struct gw_revocations *gw_revocations_load(const struct gw_config *config, const struct gw_revocations *previous,

@@ -187,6 +187,7 @@ static void set_present(struct gw_core *c)
         },
         .keys = c->revocations->keys,
         .revoked = c->revocations->revoked,
+        .api_keys = c->revocations->api_keys,
     };
 }
 

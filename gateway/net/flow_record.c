@@ -127,6 +127,7 @@ void gw_flow_refuse(struct gw_flow *f, int err)
         .request_id = span_str(x->id),
         .challenges = challenges,
         .n_challenges = whole_head ? gw_challenge(x, challenges) : 0,
+        .retry_after_s = x->retry_after_s,
         .wall_ms = core_of(f)->now.wall_ms,
         .head = x->request.method == GW_METHOD_HEAD,
         .close = !f->keep_alive || core_of(f)->draining,

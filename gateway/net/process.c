@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/net/process.h"
 
+#include "gateway/config/key_registry.h"
 #include "gateway/config/revoked_source.h"
 #include "gateway/net/cores.h"
 #include "gateway/net/loop.h"
@@ -31,6 +32,7 @@ struct process {
     struct gw_revocations *revocations;
     struct gw_revoked_source *revoked;
     bool revoked_due; // its sets are newer than those in `revocations`
+    struct gw_key_registry keys;
     struct gw_loop *loops;
     struct gw_metrics **metrics;
     size_t n_loops, n_made; // configured; set up so far
@@ -221,18 +223,32 @@ static int64_t refresh_interval_ms(const struct process *p)
         if (stale > 0 && stale < shortest)
             shortest = stale;
     }
+    const struct gw_config_api_keys *keys = &p->snapshot->config->api_keys;
+    if (keys->present && keys->max_stale > 0 && keys->max_stale < shortest)
+        shortest = keys->max_stale;
     return shortest == INT64_MAX ? INT64_MAX : shortest / 3 > WATCH_MS ? shortest / 3 : WATCH_MS;
+}
+
+// When API keys were last used, and how much of their quotas.
+static void write_back(struct process *p, bool now)
+{
+    const char *what = gw_key_registry_flush(&p->keys, p->snapshot->config, p->revocations, clock_read().mono_ms, now);
+    if (what)
+        log_warn(&p->log, "%s: the use of API keys cannot be written back: %s", p->snapshot->config->api_keys.file.v.p,
+                 what);
 }
 
 static void on_watch(uv_timer_t *t)
 {
     struct process *p = t->data;
+    write_back(p, false);
     if (look(p) != p->look) {
         reload(p, "a file changed");
         return;
     }
     int64_t interval = refresh_interval_ms(p);
-    if (interval != INT64_MAX && clock_read().mono_ms - p->refreshed_ms >= interval) {
+    if (gw_key_registry_changed(&p->keys, p->snapshot->config, p->revocations) ||
+        (interval != INT64_MAX && clock_read().mono_ms - p->refreshed_ms >= interval)) {
         struct diags diags;
         diags_init(&diags);
         if (refresh_revocations(p, p->snapshot->config, false, &diags))
@@ -255,6 +271,10 @@ static struct span find_stale(struct process *p, int64_t now_s)
             return span_str(p->not_ready);
         }
     }
+    const struct gw_config_api_keys *keys = &p->snapshot->config->api_keys;
+    const struct pki_api_keys *read = p->revocations->api_keys;
+    if (keys->present && (!read || (keys->max_stale > 0 && now_s - pki_api_keys_read_s(read) > keys->max_stale / 1000)))
+        return SPAN("the registry of API keys was last read longer than max_stale ago");
     struct span domain = pki_revocation_stale(p->revocations->certificates, now_s);
     if (span_is_none(domain))
         return SPAN_NONE;
@@ -519,6 +539,8 @@ static void finish(struct process *p)
 {
     for (size_t i = 0; i < p->n_made; i++)
         gw_loop_stop(&p->loops[i]);
+    write_back(p, true);
+    gw_key_registry_fini(&p->keys);
     uint64_t lost = gw_audit_close(p->shared.audit, AUDIT_PATIENCE_MS);
     if (lost > 0)
         log_error(&p->log, "%llu audit records could not be written", (unsigned long long)lost);

@@ -20,9 +20,10 @@
 
 // What is in force on a loop at this moment, whatever snapshot an exchange began under: the loop overwrites it on its own thread.
 struct gw_present {
-    struct gw_tls_trust trust;          // bundles and certificate revocations
-    const struct pki_key_view *keys;    // issuer keys that remain; may be NULL
-    struct pki_revoked *const *revoked; // GW_REVOKED_FROM_COUNT sets, each of which may be NULL; NULL: none
+    struct gw_tls_trust trust;           // bundles and certificate revocations
+    const struct pki_key_view *keys;     // issuer keys that remain; may be NULL
+    const struct pki_api_keys *api_keys; // may be NULL
+    struct pki_revoked *const *revoked;  // GW_REVOKED_FROM_COUNT sets, each of which may be NULL; NULL: none
 };
 
 // What the stages of one loop work with. The caches are the loop's own; `replay` and `nonces` are the process's.
@@ -72,7 +73,7 @@ struct gw_exchange {
     // token
     enum pki_scheme scheme;
     struct pki_token *token; // counted
-    bool token_cached;
+    bool token_cached;       // from a table, and not to be put into one
     // binding
     bool proven; // `proof` holds
     struct pki_proof proof;
@@ -94,9 +95,10 @@ struct gw_exchange {
 
     // the outcome
     enum gw_verdict verdict;
-    int error;          // enum err of the refusal, or of what failed later
-    struct span detail; // more for audit; may be SPAN_NONE. Never a token, proof, key or body
-    unsigned stage;     // enum gw_stage_id of the stage that is due, or that refused
+    int error;              // enum err of the refusal, or of what failed later
+    struct span detail;     // more for audit; may be SPAN_NONE. Never a token, proof, key or body
+    uint64_t retry_after_s; // with a 429; 0: not known
+    unsigned stage;         // enum gw_stage_id of the stage that is due, or that refused
     int64_t stage_ns[GW_STAGE_COUNT];
     int64_t started_ns;
     bool close; // the connection must not be used again

@@ -142,6 +142,16 @@ static void add_scopes(struct pol_request *r, struct pol_record *rec, const stru
                    ok && copies ? pol_request_strings(r, copies, scopes.n) : (struct pol_value){ .kind = POL_NONE });
 }
 
+static struct span bound_to(const struct pki_token *t)
+{
+    if (t->has_jkt)
+        return t->has_x5t ? SPAN("both") : SPAN("dpop");
+    if (t->has_x5t)
+        return SPAN("certificate");
+    // An API key with an owner is good under every certificate of that workload, and under no other.
+    return t->issuer->api_keys && !span_is_none(t->workload) ? SPAN("workload") : SPAN("nothing");
+}
+
 static struct pol_value token_facts(const struct pki_token *t, struct pol_request *r)
 {
     struct pol_record *rec = pol_record_new(r);
@@ -149,10 +159,7 @@ static struct pol_value token_facts(const struct pki_token *t, struct pol_reques
     add_text(r, rec, "subject", t->subject);
     add_text(r, rec, "client_id", t->client_id);
     add_text(r, rec, "tenant", t->tenant);
-    add_text(r, rec, "bound_to",
-             t->has_jkt   ? t->has_x5t ? SPAN("both") : SPAN("dpop")
-               : t->has_x5t ? SPAN("certificate")
-                          : SPAN("nothing"));
+    add_text(r, rec, "bound_to", bound_to(t));
     pol_record_put(r, rec, SPAN("roles"), pol_request_strings(r, t->roles.at, t->roles.n));
     pol_record_put(r, rec, SPAN("groups"), pol_request_strings(r, t->groups.at, t->groups.n));
     // It was read as JSON before: what cannot be read now leaves claims without a value, and the request is refused.

@@ -23,6 +23,9 @@ int gw_standing_certificate(struct gw_exchange *x)
 
 int gw_standing_token(struct gw_exchange *x)
 {
+    int stands = x->token->issuer->api_keys ? pki_api_keys_stands(x->services->present->api_keys, x->token) : 0;
+    if (stands != 0)
+        return stands;
     struct pki_revoked *const *revoked = x->services->present->revoked;
     const struct pki_revoked_entry *by;
     for (size_t i = 0; revoked && i < GW_REVOKED_FROM_COUNT; i++) {

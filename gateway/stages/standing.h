@@ -6,7 +6,7 @@
 
 #include "gateway/stages/exchange.h"
 
-// The revocations of single things, at x->now. 0, or ERR_CERT_REVOKED or ERR_TOKEN_REVOKED with x->detail saying by what kind of entry. Costs a few hash
+// The revocations of single things (and of API keys), at x->now. 0, or ERR_CERT_REVOKED, ERR_TOKEN_REVOKED, or what pki_api_keys_stands says, with x->detail saying by what kind of entry. Costs a few hash
 // look-ups.
 int gw_standing_certificate(struct gw_exchange *x);
 int gw_standing_token(struct gw_exchange *x);

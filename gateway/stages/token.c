@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Gate two: `Authorization` becomes a token whose signature and claims held, now or within this snapshot (checklist 21–26b).
 #include "gateway/http/query.h"
+#include "gateway/stages/api_key.h"
 #include "gateway/stages/pipeline.h"
 #include "pki/digest.h"
 
+// 0, an error, or GW_API_KEY when an API key came in a field of its own.
 // RFC 9110 §11.6.2: scheme, one or more spaces, credentials. The scheme is case-insensitive.
 static int read_credentials(struct gw_exchange *x, struct span *credentials)
 {
@@ -16,6 +18,9 @@ static int read_credentials(struct gw_exchange *x, struct span *credentials)
         return gw_refuse(x, ERR_API_QUERY, SPAN_NONE);
     if (!span_is_none(parameter))
         return gw_refuse(x, ERR_TOKEN_WAYS, SPAN("access_token is in the query"));
+    int rc = gw_api_key_in_field(x, credentials);
+    if (rc != 0)
+        return rc;
     struct span value = gw_headers_get(h, GW_FIELD_AUTHORIZATION);
     if (span_is_none(value))
         return ERR_TOKEN_MISSING;
@@ -39,8 +44,10 @@ int gw_stage_token(struct gw_exchange *x)
     const struct gw_services *s = x->services;
     struct span compact;
     int rc = read_credentials(x, &compact);
-    if (rc != 0)
+    if (rc < 0)
         return rc;
+    if (rc == GW_API_KEY || gw_api_key_is_one(x, compact))
+        return gw_api_key_use(x, compact);
     if (compact.n > PKI_TOKEN_MAX)
         return gw_refuse(x, ERR_TOKEN_MALFORMED, SPAN("the token is too long"));
     int64_t now_s = x->now.wall_ms / 1000;
