@@ -396,17 +396,24 @@ static uint64_t level(const struct json_writer *w)
     return (uint64_t)1 << (w->depth & 63);
 }
 
-// The comma before an element; in an object a value may only follow its key.
-static void separate(struct json_writer *w)
+// The comma before an element, or 0; in an object a value may only follow its key.
+static char separator(struct json_writer *w)
 {
+    bool due = w->has_item & level(w);
+
     if (w->after_key) {
         w->after_key = false;
-        return;
+        return 0;
     }
     assert(w->depth == 0 || !(w->is_object & level(w)));
-    if (w->has_item & level(w))
-        buf_byte(w->out, ',');
     w->has_item |= level(w);
+    return due ? ',' : 0;
+}
+
+static void separate(struct json_writer *w)
+{
+    if (separator(w))
+        buf_byte(w->out, ',');
 }
 
 static void open_level(struct json_writer *w, bool object)
@@ -443,45 +450,33 @@ void json_w_end(struct json_writer *w)
     w->depth--;
 }
 
-// ASCII without controls, quotes and backslashes.
-static bool is_plain(unsigned char c)
-{
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
+// Bytes that stand for themselves in a string: ASCII without controls, quotes and backslashes.
+static const bool plain[256] = { [' ' ... '!'] = true, ['#' ... '['] = true, [']' ... 0x7f] = true };
 
-// Whether every byte stands for itself in a string.
-static bool all_plain(struct span s)
+// Copies the string. False when it is not plain.
+static bool copy_plain(char *to, struct span s)
 {
+    bool all = true;
     size_t i = 0;
 
     for (; s.n - i >= RUN; i += RUN) {
-        bool plain = true;
-        for (int k = 0; k < RUN; k++)
-            plain &= is_plain((unsigned char)s.p[i + (size_t)k]);
-        if (!plain)
-            return false;
+        const char *p = s.p + i;
+        memcpy(to + i, p, RUN);
+        for (int k = 0; k < RUN; k++) // as signed numbers, 0x80 and above are below the space, too
+            all &= ((signed char)p[k] >= ' ') & (p[k] != '"') & (p[k] != '\\');
     }
-    while (i < s.n && is_plain((unsigned char)s.p[i]))
-        i++;
-    return i == s.n;
+    for (; i < s.n; i++) {
+        to[i] = s.p[i];
+        all &= plain[(unsigned char)s.p[i]];
+    }
+    return all;
 }
 
-static void quoted(struct buf *out, struct span s)
+static void escaped(struct buf *out, struct span s)
 {
     static const char hex[] = "0123456789abcdef";
     size_t from = 0, i = 0, n;
 
-    if (all_plain(s)) { // nearly always
-        char *at = buf_reserve(out, s.n + 2);
-        if (!at)
-            return;
-        at[0] = '"';
-        if (s.n)
-            memcpy(at + 1, s.p, s.n);
-        at[s.n + 1] = '"';
-        buf_commit(out, s.n + 2);
-        return;
-    }
     buf_byte(out, '"');
     while (i < s.n) {
         unsigned char c = (unsigned char)s.p[i];
@@ -506,14 +501,35 @@ static void quoted(struct buf *out, struct span s)
     buf_byte(out, '"');
 }
 
+// A string between two bytes, which may be 0 for none.
+static void quoted(struct buf *out, char before, struct span s, char after)
+{
+    char *start = buf_reserve(out, s.n + 2 + !!before + !!after), *at = start;
+
+    if (!start)
+        return;
+    if (before)
+        *at++ = before;
+    *at = '"';
+    if (copy_plain(at + 1, s)) { // nearly always
+        at += s.n + 1;
+        *at++ = '"';
+        if (after)
+            *at++ = after;
+        buf_commit(out, (size_t)(at - start));
+        return;
+    }
+    buf_commit(out, (size_t)(at - start));
+    escaped(out, s);
+    if (after)
+        buf_byte(out, after);
+}
+
 void json_w_key(struct json_writer *w, struct span name)
 {
     assert(w->is_object & level(w) && !w->after_key);
-    if (w->has_item & level(w))
-        buf_byte(w->out, ',');
+    quoted(w->out, w->has_item & level(w) ? ',' : 0, name, ':');
     w->has_item |= level(w);
-    quoted(w->out, name);
-    buf_byte(w->out, ':');
     w->after_key = true;
 }
 
@@ -523,8 +539,7 @@ void json_w_string(struct json_writer *w, struct span s)
         json_w_null(w);
         return;
     }
-    separate(w);
-    quoted(w->out, s);
+    quoted(w->out, separator(w), s, 0);
 }
 
 static void decimal(struct buf *out, uint64_t v, bool negative)
