@@ -30,6 +30,8 @@ export class Upstream {
     let pieces = []
     let have = 0
     let need = 0 // bytes of which it is known that they belong to the request; before they are there nobody needs to look
+    let end = '' // the last bytes of the request, if they are known; likewise
+    let tail = ''
     this.sockets.add(socket)
     socket.on('close', () => { this.sockets.delete(socket); this.closed = (this.closed ?? 0) + 1 }).on('error', () => {})
     socket.on('data', data => {
@@ -37,12 +39,13 @@ export class Upstream {
       this.bytes += data.length
       pieces.push(data)
       have += data.length
-      if (have < need) return
+      tail = (tail + data.subarray(-4).toString('latin1')).slice(-4)
+      if (have < need || !tail.endsWith(end)) return
       let held = Buffer.concat(pieces)
       for (let found; (found = parse(held)); held = held.subarray(found.length)) this.take(found, socket, connection)
       pieces = [held]
       have = held.length
-      need = expected(held)
+      ;({ need, end } = expected(held))
     })
   }
 
@@ -68,11 +71,12 @@ export function json(text, { status = '200 OK', headers = '' } = {}) {
   return `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`
 }
 
-// The length of a request whose head is here and says it; else 0.
+// How much a request will be, or how it will end, as far as its head is here and says it.
 function expected(bytes) {
-  const end = bytes.indexOf('\r\n\r\n')
-  const length = end < 0 ? null : bytes.subarray(0, end).toString('latin1').match(/^content-length: *(\d+)/im)
-  return length ? end + 4 + Number(length[1]) : 0
+  const blank = bytes.indexOf('\r\n\r\n')
+  const head = blank < 0 ? '' : bytes.subarray(0, blank).toString('latin1')
+  const length = head.match(/^content-length: *(\d+)/im)
+  return { need: length ? blank + 4 + Number(length[1]) : 0, end: /^transfer-encoding: *chunked/im.test(head) ? '\r\n\r\n' : '' }
 }
 
 // The first whole request, or nothing yet.
