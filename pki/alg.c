@@ -4,6 +4,7 @@
 
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/hash.h>
+#include <wolfssl/wolfcrypt/hmac.h>
 
 #include <assert.h>
 #include <stdlib.h>
@@ -30,10 +31,10 @@ static const struct row rows[PKI_ALG_COUNT] = {
     [PKI_PS256] = { { "PS256", 5 }, FAMILY_RSA_PSS, WC_HASH_TYPE_SHA256, 0, WC_MGF1SHA256 },
     [PKI_PS384] = { { "PS384", 5 }, FAMILY_RSA_PSS, WC_HASH_TYPE_SHA384, 0, WC_MGF1SHA384 },
     [PKI_PS512] = { { "PS512", 5 }, FAMILY_RSA_PSS, WC_HASH_TYPE_SHA512, 0, WC_MGF1SHA512 },
-    // Named so that they can be refused by name; no key of this program can be used with them.
-    [PKI_HS256] = { { "HS256", 5 }, FAMILY_HMAC, WC_HASH_TYPE_NONE, 0, 0 },
-    [PKI_HS384] = { { "HS384", 5 }, FAMILY_HMAC, WC_HASH_TYPE_NONE, 0, 0 },
-    [PKI_HS512] = { { "HS512", 5 }, FAMILY_HMAC, WC_HASH_TYPE_NONE, 0, 0 },
+    // Only symmetric keys are of these, and they are of no other: a public key cannot be taken for a MAC key (RFC 8725 §2.1).
+    [PKI_HS256] = { { "HS256", 5 }, FAMILY_HMAC, WC_HASH_TYPE_SHA256, 0, 0 },
+    [PKI_HS384] = { { "HS384", 5 }, FAMILY_HMAC, WC_HASH_TYPE_SHA384, 0, 0 },
+    [PKI_HS512] = { { "HS512", 5 }, FAMILY_HMAC, WC_HASH_TYPE_SHA512, 0, 0 },
 };
 
 struct span pki_alg_name(enum pki_alg alg)
@@ -61,6 +62,21 @@ static bool digest(const struct row *row, struct span message, byte out[static W
         return false;
     *n = (word32)size;
     return wc_Hash(row->hash, (const byte *)message.p, (word32)message.n, out, *n) == 0;
+}
+
+static bool mac(const struct pki_key *k, const struct row *row, struct span message,
+                byte out[static WC_MAX_DIGEST_SIZE], word32 *n)
+{
+    Hmac h;
+    int size = wc_HashGetDigestSize(row->hash);
+    if (size <= 0 || message.n > UINT32_MAX || wc_HmacInit(&h, NULL, INVALID_DEVID) != 0)
+        return false;
+    bool ok = wc_HmacSetKey(&h, (int)row->hash, k->secret, (word32)k->secret_n) == 0 &&
+              wc_HmacUpdate(&h, (const byte *)message.p, (word32)message.n) == 0 && wc_HmacFinal(&h, out) == 0;
+    wc_HmacFree(&h);
+    secret_wipe(&h, sizeof h);
+    *n = (word32)size;
+    return ok;
 }
 
 int pki_key_verify_ec_(const struct pki_key *k, struct span hash, struct span signature)
@@ -122,6 +138,12 @@ int pki_key_verify(const struct pki_key *k, enum pki_alg alg, struct span messag
 
     byte hash[WC_MAX_DIGEST_SIZE];
     word32 hash_n;
+    if (row->family == FAMILY_HMAC) {
+        // The whole MAC: a shortened one is another algorithm (RFC 7518 §3.2).
+        bool same = mac(k, row, message, hash, &hash_n) && secret_eq(span_of(hash, hash_n), signature);
+        secret_wipe(hash, sizeof hash);
+        return same ? 0 : ERR_TOKEN_SIGNATURE;
+    }
     if (!digest(row, message, hash, &hash_n))
         return ERR_TOKEN_SIGNATURE;
     if (row->family == FAMILY_EC)
@@ -191,6 +213,11 @@ int pki_key_sign(const struct pki_key *k, enum pki_alg alg, struct span message,
         return sign_ed(k, message, out);
     byte hash[WC_MAX_DIGEST_SIZE];
     word32 hash_n;
+    if (row->family == FAMILY_HMAC) {
+        if (!mac(k, row, message, hash, &hash_n))
+            return ERR_INTERNAL;
+        return buf_append(out, span_of(hash, hash_n)) ? 0 : ERR_NOMEM;
+    }
     if (!digest(row, message, hash, &hash_n))
         return ERR_INTERNAL;
     return row->family == FAMILY_EC ? sign_ec(k, hash, hash_n, out) : sign_rsa(k, row, hash, hash_n, out);

@@ -85,8 +85,8 @@ int pki_issuers_add(struct pki_issuers *s, const struct pki_issuer *issuer, stru
     if (a->failed)
         return ERR_NOMEM;
     // A symmetric algorithm with a key that everybody may read would let anybody sign (RFC 8725 §3.1).
-    copy->algs &=
-        ~(PKI_ALG_BIT(PKI_ALG_NONE) | PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) | PKI_ALG_BIT(PKI_HS512));
+    const unsigned symmetric = PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) | PKI_ALG_BIT(PKI_HS512);
+    copy->algs &= pki_jwks_is_symmetric(keys) ? symmetric : ~(symmetric | PKI_ALG_BIT(PKI_ALG_NONE));
     copy->keys = keys;
     copy->index = s->n;
     s->at[s->n] = copy;
@@ -173,6 +173,16 @@ int pki_key_view_add(struct pki_key_view *v, struct span iss, const struct pki_j
         return ERR_NOMEM;
     for (size_t i = 0; i < n; i++)
         memcpy(e->thumbprints[i], pki_jwks_at(keys, i)->thumbprint, sizeof e->thumbprints[i]);
+    return 0;
+}
+
+int pki_key_view_add_thumbprint(struct pki_key_view *v, struct span iss, const uint8_t thumbprint[static 32],
+                                int64_t read_s)
+{
+    struct view_issuer *e = view_add(v, iss, 1, read_s);
+    if (!e)
+        return ERR_NOMEM;
+    memcpy(e->thumbprints[0], thumbprint, sizeof e->thumbprints[0]);
     return 0;
 }
 

@@ -36,7 +36,7 @@ struct pki_claim_names {
 struct pki_issuer {
     struct span name;           // the operator's short name; policy namespaces roles by it
     struct span iss;            // exact
-    unsigned algs;              // PKI_ALG_BIT mask; HS* are ignored
+    unsigned algs;              // PKI_ALG_BIT mask; HS* count with a symmetric key, which then allows no others
     struct pki_names audiences; // one of these is in `aud`
     struct span typ; // "at+jwt" (RFC 9068; then sub, client_id, jti are required as well), or another; SPAN_NONE: any
     enum pki_binding binding;
@@ -76,6 +76,9 @@ struct pki_key_view;
 struct pki_key_view *pki_key_view_new(void);
 void pki_key_view_free(struct pki_key_view *v);
 int pki_key_view_add(struct pki_key_view *v, struct span iss, const struct pki_jwks *keys, int64_t read_s);
+// Of a symmetric key that was read earlier only this is remembered (RFC 7638, never shown).
+int pki_key_view_add_thumbprint(struct pki_key_view *v, struct span iss, const uint8_t thumbprint[static 32],
+                                int64_t read_s);
 // For a set that cannot be used as a whole: what is not even published in it is gone, what is remains by an earlier reading, which the caller
 // adds. 0, ERR_TOKEN_KEY when `text` is no JWK set (nothing is gone then), ERR_NOMEM.
 int pki_key_view_narrow(struct pki_key_view *v, struct span iss, struct span text);

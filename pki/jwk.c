@@ -196,6 +196,18 @@ static int from_rsa(json jwk, bool with_private, struct pki_key **out, const cha
     return 0;
 }
 
+static int from_oct(json jwk, struct pki_key **out, const char **what)
+{
+    struct part k;
+    *what = "k";
+    if (!get_part(jwk, "k", &k))
+        return ERR_PROOF_KEY;
+    *what = "k: not 32 to 512 octets";
+    int rc = pki_key_symmetric(part_span(&k), out);
+    secret_wipe(&k, sizeof k);
+    return rc == 0 || rc == ERR_NOMEM ? rc : ERR_PROOF_KEY;
+}
+
 int pki_key_from_jwk(json jwk, bool public_only, struct pki_key **out, const char **what)
 {
     const char *ignored;
@@ -218,6 +230,8 @@ int pki_key_from_jwk(json jwk, bool public_only, struct pki_key **out, const cha
         }
     }
     bool with_private = !public_only && json_get(jwk, SPAN("d")) != NULL;
+    if (span_eq(kty, SPAN("oct")))
+        return from_oct(jwk, out, what);
     if (span_eq(kty, SPAN("EC")))
         return from_ec(jwk, with_private, out, what);
     if (span_eq(kty, SPAN("OKP")))
@@ -290,6 +304,10 @@ void pki_key_to_jwk(const struct pki_key *k, bool private_members_too, struct js
         put(w, "x", k->ed->p, ED25519_PUB_KEY_SIZE);
         if (with_private)
             put(w, "d", k->ed->k, ED25519_KEY_SIZE);
+    } else if (k->secret) {
+        put_text(w, "kty", "oct");
+        if (with_private)
+            put(w, "k", k->secret, k->secret_n);
     } else {
         uint8_t n[PKI_KEY_RSA_OCTETS_MAX], e[PKI_KEY_RSA_OCTETS_MAX];
         size_t n_n, e_n;
@@ -318,6 +336,9 @@ void pki_key_thumbprint(const struct pki_key *k, uint8_t out[static 32])
     } else if (k->ed) {
         size_t x_n = base64url_encode(span_of(k->ed->p, ED25519_PUB_KEY_SIZE), a);
         n = snprintf(text, sizeof text, "{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"%.*s\"}", (int)x_n, a);
+    } else if (k->secret) {
+        size_t k_n = base64url_encode(span_of(k->secret, k->secret_n), a);
+        n = snprintf(text, sizeof text, "{\"k\":\"%.*s\",\"kty\":\"oct\"}", (int)k_n, a);
     } else {
         uint8_t modulus[PKI_KEY_RSA_OCTETS_MAX], exponent[PKI_KEY_RSA_OCTETS_MAX];
         size_t modulus_n, exponent_n;
@@ -328,4 +349,8 @@ void pki_key_thumbprint(const struct pki_key *k, uint8_t out[static 32])
     }
     assert(n > 0 && (size_t)n < sizeof text);
     pki_sha256(span_of(text, (size_t)n), out);
+    if (k->secret) {
+        secret_wipe(text, sizeof text);
+        secret_wipe(a, sizeof a);
+    }
 }

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 
 #include "gateway/base/base64url.h"
+#include "gateway/base/secret.h"
 
 #define KEYS_MAX 128
 
 struct pki_jwks {
     struct arena arena; // kids
+    bool symmetric;     // one secret, and nothing else
     size_t n;
     struct pki_jwks_key at[KEYS_MAX];
 };
@@ -39,7 +41,8 @@ const struct pki_jwks_key *pki_jwks_find(const struct pki_jwks *s, struct span k
     const struct pki_jwks_key *found = NULL;
     for (size_t i = 0; i < s->n; i++) {
         const struct pki_jwks_key *k = &s->at[i];
-        if (k->alg != alg || (!span_is_none(kid) && (span_is_none(k->kid) || !span_eq(k->kid, kid))))
+        bool by_kid = !span_is_none(kid) && !(s->symmetric && span_is_none(k->kid));
+        if (k->alg != alg || (by_kid && (span_is_none(k->kid) || !span_eq(k->kid, kid))))
             continue;
         if (found)
             return NULL;
@@ -270,6 +273,109 @@ done:
         return NULL;
     }
     return s;
+}
+
+// ---- a secret
+
+static bool is_text(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((uint8_t)s.p[i] < 0x20 || s.p[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static int secret_of_line(struct span text, struct pki_key **out, struct span file, struct diags *diags)
+{
+    struct span line = text;
+    if (span_ends(line, SPAN("\n")))
+        line.n--;
+    if (span_ends(line, SPAN("\r")))
+        line.n--;
+    if (!is_text(line)) {
+        diag_error(diags, file, 0, 0,
+                   "not one line of text; write a binary key as a JWK, {\"kty\":\"oct\",\"k\":\"...\"}");
+        return ERR_TOKEN_KEY;
+    }
+    int rc = pki_key_symmetric(line, out);
+    if (rc == ERR_CERT_WEAK)
+        diag_error(diags, file, 0, 0, "a key of %zu octets; HS256 needs 32, HS384 48, HS512 64", line.n);
+    else if (rc != 0)
+        diag_error(diags, file, 0, 0, rc == ERR_NOMEM ? "out of memory" : "a key has at most 512 octets");
+    return rc;
+}
+
+static int secret_of_jwk(struct span text, unsigned algs, struct pki_key **out, struct pki_jwks *s, struct span file,
+                         struct diags *diags)
+{
+    struct json_error error = { .what = "" };
+    struct json_doc *doc = json_parse(text, NULL, &error);
+    json jwk = json_root(doc), use = json_get(jwk, SPAN("use")), alg = json_get(jwk, SPAN("alg"));
+    struct span kid = json_string(json_get(jwk, SPAN("kid"))), k = json_string(json_get(jwk, SPAN("k")));
+    const char *what = "";
+    int rc = ERR_TOKEN_KEY;
+    if (!doc) {
+        diag_error(diags, file, error.line, error.column, "not a JWK: %s", error.what);
+        return rc;
+    }
+    if (!span_eq(json_string(json_get(jwk, SPAN("kty"))), SPAN("oct")))
+        diag_error(diags, file, 0, 0, "`kty` is not \"oct\"; public keys belong into `jwks`");
+    else if (use && !span_eq(json_string(use), SPAN("sig")))
+        diag_error(diags, file, 0, 0, "`use` is not \"sig\"");
+    else if (json_get(jwk, SPAN("kid")) && span_is_none(kid))
+        diag_error(diags, file, 0, 0, "`kid` is a string");
+    else if (alg && !(algs & PKI_ALG_BIT(pki_alg_parse(json_string(alg)))))
+        diag_error(diags, file, 0, 0, "`alg` is not the algorithm that the issuer is configured with");
+    else if ((rc = pki_key_from_jwk(jwk, false, out, &what)) != 0)
+        diag_error(diags, file, 0, 0, "not a key that can be used (%s)", rc == ERR_NOMEM ? "out of memory" : what);
+    else
+        s->at[0].kid = arena_dup(&s->arena, kid);
+    secret_wipe((void *)(uintptr_t)k.p, k.n);
+    json_free(doc);
+    return rc;
+}
+
+struct pki_jwks *pki_jwks_read_symmetric(struct span text, unsigned algs, struct span file, struct diags *diags)
+{
+    const unsigned symmetric = PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) | PKI_ALG_BIT(PKI_HS512);
+    if (algs == 0 || (algs & ~symmetric) || (algs & (algs - 1))) {
+        diag_error(diags, file, 0, 0, "a symmetric key is used with exactly one of HS256, HS384, HS512");
+        return NULL;
+    }
+    enum pki_alg alg = (enum pki_alg)__builtin_ctz(algs);
+    struct pki_key *key = NULL;
+    struct pki_jwks *s = calloc(1, sizeof *s);
+    if (!s) {
+        diag_error(diags, file, 0, 0, "out of memory");
+        return NULL;
+    }
+    arena_init(&s->arena, 0);
+    s->symmetric = true;
+    int rc = span_starts(span_trim(text), SPAN("{")) ? secret_of_jwk(text, algs, &key, s, file, diags)
+                                                     : secret_of_line(text, &key, file, diags);
+    if (rc == 0 && !(pki_key_algs(key) & algs)) {
+        diag_error(diags, file, 0, 0, "the key is too short for %.*s; HS256 needs 32 octets, HS384 48, HS512 64",
+                   SPAN_FMT(pki_alg_name(alg)));
+        rc = ERR_TOKEN_KEY;
+    } else if (rc == 0 && s->arena.failed) {
+        diag_error(diags, file, 0, 0, "out of memory");
+        rc = ERR_NOMEM;
+    }
+    if (rc != 0) {
+        pki_key_free(key);
+        pki_jwks_free(s);
+        return NULL;
+    }
+    s->at[0].key = key;
+    s->at[0].alg = alg;
+    pki_key_thumbprint(key, s->at[0].thumbprint);
+    s->n = 1;
+    return s;
+}
+
+bool pki_jwks_is_symmetric(const struct pki_jwks *s)
+{
+    return s && s->symmetric;
 }
 
 int pki_jwks_published(struct span text, uint8_t (**out)[32], size_t *n)

@@ -20,8 +20,9 @@ int pki_jws_split(struct span compact, size_t max, struct pki_jws *out)
             return ERR_TOKEN_MALFORMED;
         parts[n] = span_cut(&rest, '.');
     }
+    // A JSON serialisation may have as many dots in it.
     if (n == 5)
-        return ERR_TOKEN_ENCRYPTED;
+        return compact.p[0] == '{' ? ERR_TOKEN_MALFORMED : ERR_TOKEN_ENCRYPTED;
     // An empty signature is what `none` has: no algorithm that is served makes one.
     if (n != 3 || parts[0].n == 0 || parts[1].n == 0 || parts[2].n == 0)
         return ERR_TOKEN_MALFORMED;

@@ -36,7 +36,7 @@ static const unsigned key_algs[] = {
     [PKI_KEY_ED25519] = PKI_ALG_BIT(PKI_EDDSA),
     [PKI_KEY_RSA] = PKI_ALG_BIT(PKI_RS256) | PKI_ALG_BIT(PKI_RS384) | PKI_ALG_BIT(PKI_RS512) | PKI_ALG_BIT(PKI_PS256) |
                     PKI_ALG_BIT(PKI_PS384) | PKI_ALG_BIT(PKI_PS512),
-    [PKI_KEY_SYMMETRIC] = 0,
+    [PKI_KEY_SYMMETRIC] = 0, // by length: symmetric_algs
 };
 
 struct pki_key *pki_key_alloc_(enum pki_key_type type, bool is_private)
@@ -96,7 +96,30 @@ void pki_key_free(struct pki_key *k)
         wc_FreeRng(k->rng);
         free(k->rng);
     }
+    if (k->secret) {
+        secret_wipe(k->secret, k->secret_n);
+        free(k->secret);
+    }
     free(k);
+}
+
+int pki_key_symmetric(struct span secret, struct pki_key **out)
+{
+    if (secret.n < PKI_KEY_SECRET_MIN)
+        return ERR_CERT_WEAK;
+    if (secret.n > PKI_KEY_SECRET_MAX)
+        return ERR_CERT_MALFORMED;
+    struct pki_key *k = calloc(1, sizeof *k);
+    if (!k || !(k->secret = malloc(secret.n))) {
+        free(k);
+        return ERR_NOMEM;
+    }
+    k->type = PKI_KEY_SYMMETRIC;
+    k->is_private = true;
+    memcpy(k->secret, secret.p, secret.n);
+    k->secret_n = secret.n;
+    *out = k;
+    return 0;
 }
 
 enum pki_key_type pki_key_type(const struct pki_key *k)
@@ -107,9 +130,17 @@ bool pki_key_is_private(const struct pki_key *k)
 {
     return k->is_private;
 }
+
+// RFC 7518 §3.2: a key of the same size as the hash output or larger.
+static unsigned symmetric_algs(const struct pki_key *k)
+{
+    return (k->secret_n >= 32 ? PKI_ALG_BIT(PKI_HS256) : 0) | (k->secret_n >= 48 ? PKI_ALG_BIT(PKI_HS384) : 0) |
+           (k->secret_n >= 64 ? PKI_ALG_BIT(PKI_HS512) : 0);
+}
+
 unsigned pki_key_algs(const struct pki_key *k)
 {
-    return key_algs[k->type];
+    return k->type == PKI_KEY_SYMMETRIC ? symmetric_algs(k) : key_algs[k->type];
 }
 
 struct pki_key *pki_key_generate(enum pki_key_type type, unsigned bits)
@@ -253,6 +284,9 @@ static struct pki_key *public_copy(const struct pki_key *k)
 
 int pki_key_verify_shared(const struct pki_key *k, enum pki_alg alg, struct span message, struct span signature)
 {
+    // A MAC keeps no state in its key.
+    if (k->type == PKI_KEY_SYMMETRIC)
+        return pki_key_verify(k, alg, message, signature);
     struct pki_key *copy = public_copy(k);
     if (!copy)
         return ERR_NOMEM;

@@ -275,7 +275,7 @@ static int private_der(const struct pki_key *k, byte *der, word32 *n)
 
 int pki_key_write_private(const struct pki_key *k, struct span passphrase, struct buf *out)
 {
-    if (!k->is_private)
+    if (!k->is_private || k->secret)
         return ERR_INTERNAL;
     byte *der = malloc(2 * DER_MAX);
     if (!der)
@@ -311,6 +311,8 @@ int pki_key_write_private(const struct pki_key *k, struct span passphrase, struc
 
 int pki_key_spki(const struct pki_key *k, struct buf *out)
 {
+    if (k->secret)
+        return ERR_INTERNAL;
     byte *p = (byte *)buf_reserve(out, 2048);
     if (!p)
         return ERR_NOMEM;

@@ -24,10 +24,12 @@ struct pki_key {
     ecc_key *ec;     // P-256, P-384, P-521; else NULL
     ed25519_key *ed; // Ed25519; else NULL
     RsaKey *rsa;     // RSA; else NULL
-    WC_RNG *rng;     // of a private key, for signing (nonces, blinding); NULL for a public one
+    WC_RNG *rng;     // of a private key, for signing (nonces, blinding); NULL for a public or symmetric one
+    uint8_t *secret; // symmetric; else NULL
+    size_t secret_n;
 };
 
-// An initialised, empty key; NULL when out of memory, or, for a private one, of entropy.
+// An initialised, empty key pair or public key; NULL when out of memory, or, for a private one, of entropy.
 struct pki_key *pki_key_alloc_(enum pki_key_type type, bool is_private);
 // wolfSSL's curve id and the octets of a coordinate, for the three EC types; 0 for others.
 int pki_key_curve_(enum pki_key_type type);

@@ -120,11 +120,13 @@ int pki_mint_token(const struct pki_mint *m, const struct pki_key *key, enum pki
     char kid[BASE64URL_ENCODED(32)];
     pki_key_thumbprint(key, thumbprint);
     size_t kid_n = base64url_encode(span_of(thumbprint, sizeof thumbprint), kid);
+    // A hash of the secret must not travel.
+    bool symmetric = pki_key_type(key) == PKI_KEY_SYMMETRIC;
     struct json_writer w = json_writer(&header);
     json_w_object(&w);
     put(&w, SPAN("typ"), SPAN("at+jwt"));
     put(&w, SPAN("alg"), pki_alg_name(alg));
-    put(&w, SPAN("kid"), span_is_none(m->kid) ? span_of(kid, kid_n) : m->kid);
+    put(&w, SPAN("kid"), span_is_none(m->kid) && !symmetric ? span_of(kid, kid_n) : m->kid);
     json_w_end(&w);
 
     w = json_writer(&payload);

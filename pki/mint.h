@@ -11,7 +11,7 @@ struct pki_mint {
     struct pki_names audiences;          // at least one; one is written as a string
     struct span scope;                   // space-separated; SPAN_NONE: no claim
     struct span jti;                     // SPAN_NONE: 128 random bits
-    struct span kid;                     // SPAN_NONE: the key's thumbprint
+    struct span kid;                     // SPAN_NONE: the key's thumbprint; none for a symmetric key
     int64_t iat_s, lifetime_s;
     int64_t nbf_s;            // 0: no claim
     const uint8_t *jkt, *x5t; // 32 bytes each; NULL: not bound to it

@@ -53,5 +53,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     pki_jwks_free(set);
     diags_fini(&diags);
+
+    diags_init(&diags);
+    set = pki_jwks_read_symmetric(in, PKI_ALG_BIT(PKI_HS384), SPAN("f"), &diags);
+    assert((set != NULL) == (diags.errors == 0));
+    const struct pki_jwks_key *secret = set ? pki_jwks_find(set, SPAN_NONE, PKI_HS384) : NULL;
+    assert(!set || (secret && (pki_key_algs(secret->key) & PKI_ALG_BIT(PKI_HS384))));
+    pki_jwks_free(set);
+    diags_fini(&diags);
     return 0;
 }

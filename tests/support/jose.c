@@ -2,6 +2,7 @@
 #include "tests/support/jose.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,6 +25,23 @@ struct json_doc *jose_vectors(const char *name)
     }
     buf_fini(&text);
     return doc;
+}
+
+bool jose_vectors_each(const char *folder, void (*on_file)(void *ctx, const char *name), void *ctx)
+{
+    const char *root = getenv("SALLYPORT_VECTORS");
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", root ? root : "../shared/vectors", folder);
+    DIR *dir = opendir(path);
+    if (!dir)
+        return false;
+    for (struct dirent *e; (e = readdir(dir)) != NULL;)
+        if (span_ends(span_str(e->d_name), SPAN(".json"))) {
+            snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+            on_file(ctx, path);
+        }
+    closedir(dir);
+    return true;
 }
 
 static int digit(char c)

@@ -8,6 +8,8 @@
 
 // A file below $SALLYPORT_VECTORS, parsed; NULL when it is not there (the test then skips). The caller frees.
 struct json_doc *jose_vectors(const char *name);
+// Calls `on_file` with "folder/name" for each file of a folder below $SALLYPORT_VECTORS whose name ends in ".json"; false when it is not there.
+bool jose_vectors_each(const char *folder, void (*on_file)(void *ctx, const char *name), void *ctx);
 // Hexadecimal text → bytes, malloc'ed.
 struct span jose_hex(struct span text);
 // header '.' payload '.' signature, NUL-terminated, malloc'ed. The header is signed as written, whatever it says.

@@ -257,10 +257,12 @@ static void rule_5_allowed_algorithms_work(void **state)
     } cases[] = { { key, "ES256", PKI_ES256 },
                   { p384, "ES384", PKI_ES384 },
                   { ed, "EdDSA", PKI_EDDSA },
-                  { rsa, "RS256", PKI_RS256 } };
+                  { rsa, "RS256", PKI_RS256 },
+                  { rsa, "PS256", PKI_PS256 } };
     struct pki_dpop_request request = request_base();
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct pki_dpop_params params = params_base();
+        params.algs |= PKI_ALG_BIT(cases[i].id);
         uint8_t thumbprint[32];
         pki_key_thumbprint(cases[i].key, thumbprint);
         request.jkt = thumbprint;

@@ -225,6 +225,113 @@ static void what_is_written_is_read(void **state)
     buf_fini(&out);
 }
 
+// ---- a secret
+
+#define SECRET "0123456789abcdef0123456789ABCDEF"
+#define K32 "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlBQkNERUY" // of SECRET
+
+static struct pki_jwks *read_secret(const char *text, unsigned algs, struct diags *d)
+{
+    diags_init(d);
+    return pki_jwks_read_symmetric(span_str(text), algs, SPAN("hmac.key"), d);
+}
+
+static void a_secret_is_a_line_or_a_jwk(void **state)
+{
+    (void)state;
+    static const char *const same[] = {
+        SECRET,
+        SECRET "\n",
+        SECRET "\r\n",
+        "{\"kty\":\"oct\",\"k\":\"" K32 "\"}",
+        " {\"kty\":\"oct\",\"k\":\"" K32 "\",\"alg\":\"HS256\",\"use\":\"sig\"}\n",
+    };
+    struct diags d;
+    uint8_t want[32];
+    struct pki_key *key;
+    assert_int_equal(pki_key_symmetric(SPAN(SECRET), &key), 0);
+    pki_key_thumbprint(key, want);
+    pki_key_free(key);
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        struct pki_jwks *s = read_secret(same[i], PKI_ALG_BIT(PKI_HS256), &d);
+        assert_non_null(s);
+        assert_true(pki_jwks_is_symmetric(s));
+        assert_int_equal(pki_jwks_count(s), 1);
+        const struct pki_jwks_key *k = pki_jwks_find(s, SPAN("whatever"), PKI_HS256); // it has no name to compare with
+        assert_non_null(k);
+        assert_memory_equal(k->thumbprint, want, 32);
+        assert_ptr_equal(pki_jwks_find(s, SPAN_NONE, PKI_HS256), k);
+        assert_null(pki_jwks_find(s, SPAN_NONE, PKI_HS384));
+        assert_null(pki_jwks_find(s, SPAN_NONE, PKI_ES256));
+        assert_int_equal(d.errors + d.warnings, 0);
+        pki_jwks_free(s);
+        diags_fini(&d);
+    }
+    struct pki_jwks *s =
+        read_secret("{\"kty\":\"oct\",\"k\":\"" K32 "\",\"kid\":\"2026\"}", PKI_ALG_BIT(PKI_HS256), &d);
+    assert_non_null(s);
+    assert_non_null(pki_jwks_find(s, SPAN("2026"), PKI_HS256));
+    assert_non_null(pki_jwks_find(s, SPAN_NONE, PKI_HS256));
+    assert_null(pki_jwks_find(s, SPAN("2025"), PKI_HS256));
+    pki_jwks_free(s);
+    diags_fini(&d);
+    // A set of public keys is not one of secrets.
+    s = read_set("{\"keys\":[{" EC "}]}", ALGS, &d);
+    assert_false(pki_jwks_is_symmetric(s));
+    assert_false(pki_jwks_is_symmetric(NULL));
+    pki_jwks_free(s);
+    diags_fini(&d);
+}
+
+static void rule_21_secret_is_used_with_one_hmac_no_longer_than_itself(void **state)
+{
+    (void)state;
+    const unsigned hs256 = PKI_ALG_BIT(PKI_HS256), hs384 = PKI_ALG_BIT(PKI_HS384), hs512 = PKI_ALG_BIT(PKI_HS512);
+    static const char jwk[] = "{\"kty\":\"oct\",\"k\":\"" K32 "\"}";
+    const struct {
+        const char *text;
+        unsigned algs;
+    } wrong[] = {
+        { SECRET, 0 },
+        { SECRET, hs256 | hs384 },
+        { SECRET, PKI_ALG_BIT(PKI_ES256) },
+        { SECRET, hs256 | PKI_ALG_BIT(PKI_RS256) },
+        { SECRET, hs384 },
+        { SECRET SECRET, 0 },
+        { SECRET "0123456789abcde", hs384 },
+        { SECRET SECRET "\n\n", hs512 },
+        { jwk, hs384 },
+        { jwk, hs512 },
+        { "", hs256 },
+        { "\n", hs256 },
+        { "0123456789abcdef0123456789ABCDE\n", hs256 },
+        { SECRET "\n" SECRET, hs256 },
+        { "\x01" SECRET, hs256 },
+        { "{\"kty\":\"oct\",\"k\":\"" K32 "\"", hs256 },
+        { "{\"kty\":\"oct\"}", hs256 },
+        { "{\"kty\":\"oct\",\"k\":\"AAAA\"}", hs256 },
+        { "{\"kty\":\"oct\",\"k\":7}", hs256 },
+        { "{\"kty\":\"oct\",\"k\":\"" K32 "\",\"alg\":\"HS512\"}", hs256 },
+        { "{\"kty\":\"oct\",\"k\":\"" K32 "\",\"alg\":\"none\"}", hs256 },
+        { "{\"kty\":\"oct\",\"k\":\"" K32 "\",\"alg\":\"A256GCM\",\"use\":\"enc\"}", hs256 },
+        { "{\"kty\":\"oct\",\"k\":\"" K32 "\",\"use\":\"enc\"}", hs256 },
+        { "{\"kty\":\"oct\",\"k\":\"" K32 "\",\"kid\":1}", hs256 },
+        { "{" EC "}", hs256 },
+        { "{\"keys\":[{\"kty\":\"oct\",\"k\":\"" K32 "\"}]}", hs256 },
+    };
+    struct diags d;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct pki_jwks *s = read_secret(wrong[i].text, wrong[i].algs, &d);
+        if (s || d.errors != 1)
+            fail_msg("%s with %x: %s, %zu errors", wrong[i].text, wrong[i].algs, s ? "read" : "refused",
+                     (size_t)d.errors);
+        // What is said of a secret does not hold it.
+        for (const struct diag *k = d.first; k; k = k->next)
+            assert_null(memmem(k->text.p, k->text.n, "456789", 6));
+        diags_fini(&d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +343,8 @@ int main(void)
         cmocka_unit_test(kid_is_only_a_lookup_key),
         cmocka_unit_test(token_without_kid_is_refused_when_two_keys_fit),
         cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(a_secret_is_a_line_or_a_jwk),
+        cmocka_unit_test(rule_21_secret_is_used_with_one_hmac_no_longer_than_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -485,6 +485,83 @@ static void thumbprints_of_the_rfcs(void **state)
                   "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
 }
 
+#define OCTETS_64 "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789ABCDEF"
+
+static void a_symmetric_key_is_for_hmac_no_longer_than_itself(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t n;
+        unsigned algs;
+    } sizes[] = {
+        { 32, PKI_ALG_BIT(PKI_HS256) },
+        { 47, PKI_ALG_BIT(PKI_HS256) },
+        { 48, PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) },
+        { 63, PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) },
+        { 64, PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) | PKI_ALG_BIT(PKI_HS512) },
+    };
+    struct pki_key *k;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_int_equal(pki_key_symmetric(span_of(OCTETS_64, sizes[i].n), &k), 0);
+        assert_int_equal(pki_key_algs(k), sizes[i].algs);
+        for (enum pki_alg alg = PKI_ALG_NONE; alg < PKI_ALG_COUNT; alg++) {
+            struct buf mac;
+            buf_init(&mac, 0);
+            bool fits = alg != PKI_ALG_NONE && (sizes[i].algs & PKI_ALG_BIT(alg));
+            assert_int_equal(pki_key_sign(k, alg, SPAN("text"), &mac), fits ? 0 : ERR_INTERNAL);
+            if (fits) {
+                struct span whole = buf_span(&mac);
+                assert_int_equal(whole.n, alg == PKI_HS256 ? 32 : alg == PKI_HS384 ? 48 : 64);
+                assert_int_equal(pki_key_verify(k, alg, SPAN("text"), whole), 0);
+                assert_int_equal(pki_key_verify_shared(k, alg, SPAN("text"), whole), 0);
+                assert_int_equal(pki_key_verify(k, alg, SPAN("Text"), whole), ERR_TOKEN_SIGNATURE);
+                // A shortened MAC is no MAC, and neither is none.
+                assert_int_equal(pki_key_verify(k, alg, SPAN("text"), span_sub(whole, 0, whole.n - 1)),
+                                 ERR_TOKEN_SIGNATURE);
+                assert_int_equal(pki_key_verify(k, alg, SPAN("text"), SPAN("")), ERR_TOKEN_SIGNATURE);
+            }
+            assert_int_equal(pki_key_verify(k, alg, SPAN("text"), SPAN(OCTETS_64)), ERR_TOKEN_SIGNATURE);
+            buf_fini(&mac);
+        }
+        pki_key_free(k);
+    }
+    assert_int_equal(pki_key_symmetric(span_of(OCTETS_64, 31), &k), ERR_CERT_WEAK);
+    assert_int_equal(pki_key_symmetric(SPAN(""), &k), ERR_CERT_WEAK);
+    static const char long_one[PKI_KEY_SECRET_MAX + 1];
+    assert_int_equal(pki_key_symmetric(span_of(long_one, sizeof long_one), &k), ERR_CERT_MALFORMED);
+    assert_null(pki_key_generate(PKI_KEY_SYMMETRIC, 0));
+}
+
+static void a_symmetric_key_goes_nowhere_but_into_a_private_jwk(void **state)
+{
+    (void)state;
+    struct pki_key *k, *again;
+    uint8_t a[32], b[32];
+    struct buf out;
+    assert_int_equal(pki_key_symmetric(SPAN(OCTETS_64), &k), 0);
+    buf_init(&out, 0);
+    assert_int_equal(pki_key_write_private(k, SPAN_NONE, &out), ERR_INTERNAL);
+    assert_int_equal(pki_key_write_public(k, &out), ERR_INTERNAL);
+    assert_int_equal(pki_key_spki(k, &out), ERR_INTERNAL);
+    assert_int_equal(buf_len(&out), 0);
+    char *public = jose_jwk(k, false), *private = jose_jwk(k, true);
+    assert_string_equal(public, "{\"kty\":\"oct\"}");
+    assert_int_equal(from_text(private, true, &again, NULL), ERR_PROOF_PRIVATE);
+    assert_int_equal(from_text(private, false, &again, NULL), 0);
+    pki_key_thumbprint(k, a);
+    pki_key_thumbprint(again, b);
+    assert_memory_equal(a, b, sizeof a);
+    // RFC 7638 §3: the required members of `oct` are k and kty. Computed with Python's hashlib.
+    char *text = jose_b64(span_of(a, sizeof a));
+    assert_string_equal(text, "c4RibBL3s9u5sFxJkg1dMJp-ceCrtUugvVVr9nyrzd4");
+    free(text);
+    free(public);
+    free(private);
+    buf_fini(&out);
+    pki_key_free(again);
+    pki_key_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -502,6 +579,8 @@ int main(void)
         cmocka_unit_test(rule_22_weak_rsa_is_refused),
         cmocka_unit_test(rule_7_every_private_member_is_refused),
         cmocka_unit_test(thumbprints_of_the_rfcs),
+        cmocka_unit_test(a_symmetric_key_is_for_hmac_no_longer_than_itself),
+        cmocka_unit_test(a_symmetric_key_goes_nowhere_but_into_a_private_jwk),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }
