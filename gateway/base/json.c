@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The text is copied once and parsed in place: strings then point into that copy, at the very offset where they stood in the text,
 // which is how a duplicate member is reported with its place.
-#include "gateway/base/json.h"
+#include "gateway/base/json_inside.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <yyjson.h>
 
@@ -386,225 +385,15 @@ bool json_write(struct buf *out, json v)
     return ok;
 }
 
-struct json_writer json_writer(struct buf *out)
-{
-    return (struct json_writer){ .out = out };
-}
-
-static uint64_t level(const struct json_writer *w)
-{
-    return (uint64_t)1 << (w->depth & 63);
-}
-
-// The comma before an element, or 0; in an object a value may only follow its key.
-static char separator(struct json_writer *w)
-{
-    bool due = w->has_item & level(w);
-
-    if (w->after_key) {
-        w->after_key = false;
-        return 0;
-    }
-    assert(w->depth == 0 || !(w->is_object & level(w)));
-    w->has_item |= level(w);
-    return due ? ',' : 0;
-}
-
-static void separate(struct json_writer *w)
-{
-    if (separator(w))
-        buf_byte(w->out, ',');
-}
-
-static void open_level(struct json_writer *w, bool object)
-{
-    separate(w);
-    buf_byte(w->out, object ? '{' : '[');
-    if (w->depth >= 63) {
-        w->out->failed = true;
-        return;
-    }
-    w->depth++;
-    w->has_item &= ~level(w);
-    w->is_object = object ? w->is_object | level(w) : w->is_object & ~level(w);
-}
-
-void json_w_object(struct json_writer *w)
-{
-    open_level(w, true);
-}
-
-void json_w_array(struct json_writer *w)
-{
-    open_level(w, false);
-}
-
-void json_w_end(struct json_writer *w)
-{
-    assert(!w->after_key);
-    if (w->depth == 0) {
-        w->out->failed = true;
-        return;
-    }
-    buf_byte(w->out, w->is_object & level(w) ? '}' : ']');
-    w->depth--;
-}
-
-// Bytes that stand for themselves in a string: ASCII without controls, quotes and backslashes.
-static const bool plain[256] = { [' ' ... '!'] = true, ['#' ... '['] = true, [']' ... 0x7f] = true };
-
-// Copies the string. False when it is not plain.
-static bool copy_plain(char *to, struct span s)
-{
-    bool all = true;
-    size_t i = 0;
-
-    for (; s.n - i >= RUN; i += RUN) {
-        const char *p = s.p + i;
-        memcpy(to + i, p, RUN);
-        for (int k = 0; k < RUN; k++) // as signed numbers, 0x80 and above are below the space, too
-            all &= ((signed char)p[k] >= ' ') & (p[k] != '"') & (p[k] != '\\');
-    }
-    for (; i < s.n; i++) {
-        to[i] = s.p[i];
-        all &= plain[(unsigned char)s.p[i]];
-    }
-    return all;
-}
-
-static void escaped(struct buf *out, struct span s)
-{
-    static const char hex[] = "0123456789abcdef";
-    size_t from = 0, i = 0, n;
-
-    buf_byte(out, '"');
-    while (i < s.n) {
-        unsigned char c = (unsigned char)s.p[i];
-        char escape[6] = { '\\', (char)c, '0', '0', hex[c >> 4], hex[c & 15] };
-        n = span_utf8(s, i);
-        if (n && c >= 0x20 && c != '"' && c != '\\') {
-            i += n;
-            continue;
-        }
-        buf_append(out, span_sub(s, from, i));
-        if (n == 0) {
-            buf_append(out, SPAN("\xef\xbf\xbd"));
-        } else if (c == '"' || c == '\\') {
-            buf_append(out, span_of(escape, 2));
-        } else {
-            escape[1] = 'u';
-            buf_append(out, span_of(escape, 6));
-        }
-        from = ++i;
-    }
-    buf_append(out, span_sub(s, from, s.n));
-    buf_byte(out, '"');
-}
-
-// A string between two bytes, which may be 0 for none.
-static void quoted(struct buf *out, char before, struct span s, char after)
-{
-    char *start = buf_reserve(out, s.n + 2 + !!before + !!after), *at = start;
-
-    if (!start)
-        return;
-    if (before)
-        *at++ = before;
-    *at = '"';
-    if (copy_plain(at + 1, s)) { // nearly always
-        at += s.n + 1;
-        *at++ = '"';
-        if (after)
-            *at++ = after;
-        buf_commit(out, (size_t)(at - start));
-        return;
-    }
-    buf_commit(out, (size_t)(at - start));
-    escaped(out, s);
-    if (after)
-        buf_byte(out, after);
-}
-
-void json_w_key(struct json_writer *w, struct span name)
-{
-    assert(w->is_object & level(w) && !w->after_key);
-    quoted(w->out, w->has_item & level(w) ? ',' : 0, name, ':');
-    w->has_item |= level(w);
-    w->after_key = true;
-}
-
-void json_w_string(struct json_writer *w, struct span s)
-{
-    if (span_is_none(s)) {
-        json_w_null(w);
-        return;
-    }
-    quoted(w->out, separator(w), s, 0);
-}
-
-static void decimal(struct buf *out, uint64_t v, bool negative)
-{
-    char text[21];
-    size_t at = sizeof text;
-
-    do
-        text[--at] = (char)('0' + v % 10);
-    while (v /= 10);
-    if (negative)
-        text[--at] = '-';
-    buf_append(out, span_of(text + at, sizeof text - at));
-}
-
-void json_w_int(struct json_writer *w, int64_t v)
-{
-    separate(w);
-    decimal(w->out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, v < 0);
-}
-
-void json_w_uint(struct json_writer *w, uint64_t v)
-{
-    separate(w);
-    decimal(w->out, v, false);
-}
-
-void json_w_bool(struct json_writer *w, bool v)
-{
-    separate(w);
-    buf_append(w->out, v ? SPAN("true") : SPAN("false"));
-}
-
-void json_w_real(struct json_writer *w, double v)
+void json_real_write_(struct buf *out, double v)
 {
     yyjson_val number = { .tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_REAL, .uni.f64 = v };
-
-    separate(w);
     // JSON has no infinities; yyjson writes them as null with this flag.
     char *text = yyjson_val_write_opts(&number, YYJSON_WRITE_INF_AND_NAN_AS_NULL, NULL, NULL, NULL);
+
     if (text)
-        buf_append(w->out, span_str(text));
+        buf_append(out, span_str(text));
     else
-        w->out->failed = true;
+        out->failed = true;
     free(text);
-}
-
-void json_w_null(struct json_writer *w)
-{
-    separate(w);
-    buf_append(w->out, SPAN("null"));
-}
-
-void json_w_value(struct json_writer *w, json v)
-{
-    if (!v) {
-        json_w_null(w);
-        return;
-    }
-    separate(w);
-    json_write(w->out, v);
-}
-
-void json_w_raw(struct json_writer *w, struct span json_text)
-{
-    separate(w);
-    buf_append(w->out, json_text);
 }
