@@ -2,6 +2,7 @@
 // What no single key can tell: names that must be unique or must exist, pairs that belong together. Values that the reader refused are
 // SPAN_NONE or zero here and are not complained about twice.
 #include "gateway/config/schema.h"
+#include "pki/key.h"
 #include "pki/spiffe.h"
 
 struct checker {
@@ -109,6 +110,23 @@ static void identities(struct checker *k)
     }
 }
 
+// Where the keys of an issuer come from decides which algorithms it can have: a public key must never be a MAC key (RFC 8725 §2.1).
+static void source_of_keys(struct checker *k, const struct gw_config_issuer *s)
+{
+    const unsigned hmac = PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) | PKI_ALG_BIT(PKI_HS512);
+    bool symmetric = is_set(s->symmetric_key_file);
+
+    if (symmetric == is_set(s->jwks))
+        ERROR(k, s->at, "an issuer has either 'jwks' or 'symmetric_key_file'; write one of them");
+    else if (symmetric && ((s->algorithms & ~hmac) || (s->algorithms & (s->algorithms - 1)) || s->algorithms == 0))
+        ERROR(k, s->at,
+              "with 'symmetric_key_file' an issuer has one algorithm of HS256, HS384, HS512 and no other; write "
+              "'algorithms: [HS256]'");
+    else if (!symmetric && (s->algorithms & hmac))
+        ERROR(k, s->at,
+              "HS256, HS384 and HS512 need 'symmetric_key_file'; with 'jwks' anybody could sign with the public key");
+}
+
 static void issuers(struct checker *k)
 {
     for (size_t i = 0; i < k->c->issuers_n; i++) {
@@ -123,6 +141,7 @@ static void issuers(struct checker *k)
                 ERROR(k, s->issuer.at, "the issuer '%.*s' is already in line %u; one entry describes one issuer",
                       SPAN_FMT(s->issuer.v), other->issuer.at.line);
         }
+        source_of_keys(k, s);
         if (s->binding == GW_BINDING_NONE && !s->unbound_bearer)
             ERROR(k, s->at,
                   "binding: none lets anyone who sees a token use it; say 'unbound_bearer: allow' if that is meant");

@@ -109,11 +109,12 @@ struct gw_config_asserts {
 
 struct gw_config_issuer {
     struct gw_config_place at;
-    struct gw_config_text name;   // namespaces its roles in policy
-    struct gw_config_text issuer; // `iss`, compared exactly
-    struct gw_config_text jwks;   // path
-    int64_t max_stale;            // since the keys were last read; 0: no bound
-    unsigned algorithms;          // PKI_ALG_BIT
+    struct gw_config_text name;               // namespaces its roles in policy
+    struct gw_config_text issuer;             // `iss`, compared exactly
+    struct gw_config_text jwks;               // path; or:
+    struct gw_config_text symmetric_key_file; // path; then `algorithms` is one of HS256, HS384, HS512
+    int64_t max_stale;                        // since the keys were last read; 0: no bound
+    unsigned algorithms;                      // PKI_ALG_BIT
     struct gw_config_texts audiences;
     struct gw_config_text typ;
     enum gw_config_binding binding;

@@ -3,12 +3,14 @@
 
 #include "gateway/base/file.h"
 #include "gateway/base/json.h"
+#include "pki/digest.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #define STORE_BUSY_MS 2000
 #define REVOCATION_MAX (64u << 20) // bytes of one CRL, bundle or key file
+#define SECRET_MAX (64u << 10)
 
 struct gw_revocation_text {
     struct span path, text;
@@ -134,6 +136,42 @@ static void load_api_keys(struct load *l)
     pki_api_key_store_close(store);
 }
 
+// Of a secret only its thumbprint is kept for the next reading, and nothing when the file holds no key that can be used: other than of a set, it
+// cannot be told what of it is still good, so that a file which can be read and is not that key takes the key away.
+static void load_symmetric(struct load *l, const struct gw_config_issuer *i)
+{
+    const struct gw_config_text *path = &i->symmetric_key_file;
+    const struct gw_revocation_text *old = last_good(l, path->v);
+    struct span left = SPAN(""); // of it
+    int64_t read_s = l->now_s;
+    struct pki_jwks *keys = NULL;
+    struct buf secret;
+    buf_init(&secret, 0);
+    int rc = file_read(path->v.p, SECRET_MAX, &secret);
+    if (rc == 0) {
+        keys = pki_jwks_read_symmetric(buf_span(&secret), i->algorithms, path->v, l->diags);
+        if (keys)
+            left = span_of(pki_jwks_at(keys, 0)->thumbprint, sizeof pki_jwks_at(keys, 0)->thumbprint);
+    } else {
+        gw_config_error(l->config, path->at, l->diags, "%.*s: %s", SPAN_FMT(path->v), strerror(-rc));
+        // Another use of the same file, in an earlier configuration, left something else.
+        if (old && (old->text.n == 0 || old->text.n == PKI_SHA256)) {
+            left = old->text;
+            read_s = old->read_s;
+            rc = 0;
+        }
+    }
+    if (rc == 0)
+        rc = left.n > 0 ? pki_key_view_add_thumbprint(l->out->keys, i->issuer.v, (const uint8_t *)left.p, read_s)
+                        : pki_key_view_add(l->out->keys, i->issuer.v, NULL, read_s);
+    if (rc == 0)
+        keep(l, path->v, left, read_s);
+    else
+        l->out->whole = false;
+    pki_jwks_free(keys);
+    buf_wipe(&secret);
+}
+
 static void revocations_free(struct gw_revocations *r)
 {
     pki_api_keys_unref(r->api_keys);
@@ -172,8 +210,13 @@ struct gw_revocations *gw_revocations_load(const struct gw_config *config, const
             load_text(&l, &d->crls.v[k], take_crl, d);
         load_text(&l, &d->bundle, take_bundle, d);
     }
-    for (size_t i = 0; i < config->issuers_n; i++)
-        load_text(&l, &config->issuers[i].jwks, take_keys, &config->issuers[i]);
+    for (size_t i = 0; i < config->issuers_n; i++) {
+        const struct gw_config_issuer *issuer = &config->issuers[i];
+        if (span_is_none(issuer->symmetric_key_file.v))
+            load_text(&l, &issuer->jwks, take_keys, issuer);
+        else
+            load_symmetric(&l, issuer);
+    }
     load_api_keys(&l);
     return r;
 }

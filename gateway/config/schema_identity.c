@@ -3,7 +3,16 @@
 #include "gateway/config/schema_table.h"
 #include "pki/key.h"
 
-static const struct gw_choice algorithms[] = {
+static const struct gw_choice token_algorithms[] = {
+    { NAME("ES256"), PKI_ALG_BIT(PKI_ES256) }, { NAME("ES384"), PKI_ALG_BIT(PKI_ES384) },
+    { NAME("ES512"), PKI_ALG_BIT(PKI_ES512) }, { NAME("EdDSA"), PKI_ALG_BIT(PKI_EDDSA) },
+    { NAME("RS256"), PKI_ALG_BIT(PKI_RS256) }, { NAME("RS384"), PKI_ALG_BIT(PKI_RS384) },
+    { NAME("RS512"), PKI_ALG_BIT(PKI_RS512) }, { NAME("PS256"), PKI_ALG_BIT(PKI_PS256) },
+    { NAME("PS384"), PKI_ALG_BIT(PKI_PS384) }, { NAME("PS512"), PKI_ALG_BIT(PKI_PS512) },
+    { NAME("HS256"), PKI_ALG_BIT(PKI_HS256) }, { NAME("HS384"), PKI_ALG_BIT(PKI_HS384) },
+    { NAME("HS512"), PKI_ALG_BIT(PKI_HS512) },
+};
+static const struct gw_choice proof_algorithms[] = {
     { NAME("ES256"), PKI_ALG_BIT(PKI_ES256) }, { NAME("ES384"), PKI_ALG_BIT(PKI_ES384) },
     { NAME("EdDSA"), PKI_ALG_BIT(PKI_EDDSA) }, { NAME("RS256"), PKI_ALG_BIT(PKI_RS256) },
     { NAME("PS256"), PKI_ALG_BIT(PKI_PS256) },
@@ -137,8 +146,13 @@ static const struct gw_field issuer_fields[] = {
     { .key = NAME("jwks"),
       .type = GW_FIELD_PATH,
       AT(gw_config_issuer, jwks),
-      .required = true,
       .doc = "file with its public keys, a JWK set" },
+    { .key = NAME("symmetric_key_file"),
+      .type = GW_FIELD_PATH,
+      AT(gw_config_issuer, symmetric_key_file),
+      .doc =
+          "instead of jwks: file with the secret that it signs with, one line of text or a JWK (kty oct); algorithms "
+          "is then one of HS256, HS384, HS512, and the secret no shorter than the hash" },
     { .key = NAME("max_stale"),
       .type = GW_FIELD_DURATION,
       AT(gw_config_issuer, max_stale),
@@ -149,9 +163,11 @@ static const struct gw_field issuer_fields[] = {
     { .key = NAME("algorithms"),
       .type = GW_FIELD_FLAGS,
       AT(gw_config_issuer, algorithms),
-      CHOICES(algorithms),
+      CHOICES(token_algorithms),
       .fallback = "[ES256]",
-      .doc = "signature algorithms of its tokens, of ES256, ES384, EdDSA, RS256, PS256" },
+      .doc = "signature algorithms of its tokens, of ES256, ES384, ES512, EdDSA, RS256, RS384, RS512, PS256, PS384, "
+             "PS512; or one of HS256, "
+             "HS384, HS512 with symmetric_key_file" },
     { .key = NAME("audiences"),
       .type = GW_FIELD_TEXTS,
       AT(gw_config_issuer, audiences),
@@ -247,7 +263,7 @@ static const struct gw_field dpop_fields[] = {
     { .key = NAME("algorithms"),
       .type = GW_FIELD_FLAGS,
       AT(gw_config_dpop, algorithms),
-      CHOICES(algorithms),
+      CHOICES(proof_algorithms),
       .fallback = "[ES256, EdDSA]",
       .doc = "signature algorithms of proofs, of ES256, ES384, EdDSA, RS256, PS256" },
     { .key = NAME("past"),

@@ -139,6 +139,31 @@ static struct pki_names names(struct gw_snapshot *s, const struct gw_config_text
     return (struct pki_names){ at, at ? texts->n : 0 };
 }
 
+// The secret of a symmetric key stays in the key, which wipes it.
+static struct pki_jwks *load_symmetric(struct gw_snapshot *s, const struct gw_config_issuer *i, struct diags *diags)
+{
+    const struct gw_config_text *path = &i->symmetric_key_file;
+    struct pki_jwks *keys = NULL;
+    struct buf secret;
+    buf_init(&secret, 0);
+    on_file(s, path->v.p);
+    int rc = file_read(path->v.p, SECRET_MAX, &secret);
+    if (rc != 0)
+        gw_config_error(s->config, path->at, diags, "%.*s: %s", SPAN_FMT(path->v), strerror(-rc));
+    else
+        keys = pki_jwks_read_symmetric(buf_span(&secret), i->algorithms, path->v, diags);
+    buf_wipe(&secret);
+    return keys;
+}
+
+static struct pki_jwks *load_keys(struct gw_snapshot *s, const struct gw_config_issuer *i, struct diags *diags)
+{
+    if (!span_is_none(i->symmetric_key_file.v))
+        return load_symmetric(s, i, diags);
+    struct span text = read_file(s, &i->jwks, PEM_MAX, diags);
+    return span_is_none(text) ? NULL : pki_jwks_read(text, i->algorithms, i->jwks.v, diags);
+}
+
 static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i, int64_t now_s, struct diags *diags)
 {
     static const enum pki_binding bindings[] = {
@@ -153,8 +178,7 @@ static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i,
         [GW_WORKLOAD_PREFIX] = PKI_WORKLOAD_PREFIX,
         [GW_WORKLOAD_UNCHECKED] = PKI_WORKLOAD_UNCHECKED,
     };
-    struct span text = read_file(s, &i->jwks, PEM_MAX, diags);
-    struct pki_jwks *keys = span_is_none(text) ? NULL : pki_jwks_read(text, i->algorithms, i->jwks.v, diags);
+    struct pki_jwks *keys = load_keys(s, i, diags);
     if (!keys)
         return;
     struct pki_scope *scopes = arena_array(&s->arena, i->scopes_n + 1, sizeof *scopes);

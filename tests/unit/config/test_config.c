@@ -302,6 +302,34 @@ static void issuers_are_unique_and_contained(void **state)
     EXPECT_ALL(rows);
 }
 
+#define KEYS(more)                                                                                                  \
+    "issuers:\n  - {name: l, issuer: i, audiences: [s], scopes: none, asserts: {trust_domains: [example.org]}" more \
+    "}\n"
+
+static void rule_21_public_keys_and_a_secret_exclude_each_other(void **state)
+{
+    static const struct wrong rows[] = {
+        { "issuers", KEYS(""), F "2:5: error: an issuer has either 'jwks' or 'symmetric_key_file'", 1 },
+        { "issuers", KEYS(", jwks: j, symmetric_key_file: k, algorithms: [HS256]"),
+          F "2:5: error: an issuer has either 'jwks' or 'symmetric_key_file'", 1 },
+        { "issuers", KEYS(", symmetric_key_file: k"), F "2:5: error: with 'symmetric_key_file' an issuer has one", 1 },
+        { "issuers", KEYS(", symmetric_key_file: k, algorithms: [RS256]"),
+          F "2:5: error: with 'symmetric_key_file' an issuer has one", 1 },
+        { "issuers", KEYS(", symmetric_key_file: k, algorithms: [HS256, ES256]"),
+          F "2:5: error: with 'symmetric_key_file' an issuer has one", 1 },
+        { "issuers", KEYS(", symmetric_key_file: k, algorithms: [HS256, HS512]"),
+          F "2:5: error: with 'symmetric_key_file' an issuer has one", 1 },
+        { "issuers", KEYS(", jwks: j, algorithms: [ES256, HS256]"),
+          F "2:5: error: HS256, HS384 and HS512 need 'symmetric_key_file'", 1 },
+        { "issuers", KEYS(", jwks: j, algorithms: [none]"), F "2:", 1 },
+        { "dpop", "dpop: {algorithms: [HS256]}\n", F "1:21: error: 'HS256' is not a value of 'algorithms'", 1 },
+        { "dpop", "dpop: {algorithms: [ES512]}\n", F "1:21: error: 'ES512' is not a value of 'algorithms'", 1 },
+    };
+
+    (void)state;
+    EXPECT_ALL(rows);
+}
+
 static void trust_domains_and_identities_are_checked(void **state)
 {
     static const struct wrong rows[] = {
@@ -556,6 +584,7 @@ int main(void)
         cmocka_unit_test(scopes_are_checked),
         cmocka_unit_test(unbound_bearer_needs_its_name),
         cmocka_unit_test(issuers_are_unique_and_contained),
+        cmocka_unit_test(rule_21_public_keys_and_a_secret_exclude_each_other),
         cmocka_unit_test(trust_domains_and_identities_are_checked),
         cmocka_unit_test(shards_are_checked),
         cmocka_unit_test(routes_are_checked),

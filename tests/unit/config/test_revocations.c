@@ -134,6 +134,83 @@ static void an_emptied_set_removes_all(void **state)
     gw_revocations_unref(first);
 }
 
+// ---- a secret
+
+#define SECRET_A "0123456789abcdef0123456789ABCDEF"
+#define SECRET_B "fedcba98765432100123456789ABCDEF"
+
+static struct gw_revocations *load_secret(const struct gw_revocations *previous, int64_t now_s, size_t *errors)
+{
+    struct gw_config_issuer one = {
+        .issuer = { .v = ISS },
+        .symmetric_key_file = { .v = span_str(path) },
+        .algorithms = PKI_ALG_BIT(PKI_HS256),
+    };
+    struct gw_config config = { .file = SPAN("f"), .issuers = &one, .issuers_n = 1 };
+    struct diags diags;
+    diags_init(&diags);
+    struct gw_revocations *r = gw_revocations_load(&config, previous, 1, now_s, &diags);
+    assert_non_null(r);
+    *errors = diags.errors;
+    diags_fini(&diags);
+    return r;
+}
+
+static int state_of_secret(const struct gw_revocations *r, const char *secret, int64_t now_s)
+{
+    struct pki_key *k;
+    uint8_t thumbprint[32];
+    assert_int_equal(pki_key_symmetric(span_str(secret), &k), 0);
+    pki_key_thumbprint(k, thumbprint);
+    pki_key_free(k);
+    return pki_key_view_check(r->keys, &issuer, thumbprint, now_s);
+}
+
+static void a_secret_that_was_replaced_is_gone(void **state)
+{
+    (void)state;
+    static const char *const replacements[] = { SECRET_B "\n", "", "too short", "{\"kty\":\"oct\"}", "two\nlines" };
+    size_t errors;
+    write_text(SECRET_A "\n");
+    struct gw_revocations *first = load_secret(NULL, T, &errors);
+    assert_int_equal(errors, 0);
+    assert_true(first->whole);
+    assert_int_equal(state_of_secret(first, SECRET_A, T), 0);
+    assert_int_equal(state_of_secret(first, SECRET_B, T), ERR_TOKEN_REVOKED);
+    for (size_t i = 0; i < sizeof replacements / sizeof *replacements; i++) {
+        write_text(replacements[i]);
+        struct gw_revocations *r = load_secret(first, T + 10, &errors);
+        assert_int_equal(errors, i == 0 ? 0 : 1);
+        assert_int_equal(state_of_secret(r, SECRET_A, T + 10), ERR_TOKEN_REVOKED);
+        assert_int_equal(state_of_secret(r, SECRET_B, T + 10), i == 0 ? 0 : ERR_TOKEN_REVOKED);
+        // Gone stays gone when the file cannot be read any more.
+        unlink(path);
+        struct gw_revocations *again = load_secret(r, T + 20, &errors);
+        assert_int_equal(errors, 1);
+        assert_int_equal(state_of_secret(again, SECRET_A, T + 20), ERR_TOKEN_REVOKED);
+        gw_revocations_unref(r), gw_revocations_unref(again);
+    }
+    gw_revocations_unref(first);
+}
+
+static void a_secret_that_cannot_be_read_goes_stale(void **state)
+{
+    (void)state;
+    size_t errors;
+    write_text(SECRET_A);
+    struct gw_revocations *first = load_secret(NULL, T + 5, &errors);
+    unlink(path);
+    struct gw_revocations *r = load_secret(first, T + 500, &errors), *again = load_secret(r, T + 600, &errors);
+    assert_int_equal(errors, 1);
+    assert_true(again->whole);
+    assert_int_equal(state_of_secret(again, SECRET_A, T + 1005), 0);
+    assert_int_equal(state_of_secret(again, SECRET_A, T + 1006), ERR_KEYS_STALE);
+    assert_int_equal(state_of_secret(again, SECRET_B, T + 600), ERR_TOKEN_REVOKED);
+    struct gw_revocations *never = load_secret(NULL, T, &errors);
+    assert_false(never->whole);
+    gw_revocations_unref(first), gw_revocations_unref(r), gw_revocations_unref(again), gw_revocations_unref(never);
+}
+
 static int make(void **state)
 {
     (void)state;
@@ -164,6 +241,8 @@ int main(void)
         cmocka_unit_test(a_removed_key_is_gone_though_another_of_its_file_is_broken),
         cmocka_unit_test(a_file_that_is_no_set_removes_nothing),
         cmocka_unit_test(an_emptied_set_removes_all),
+        cmocka_unit_test(a_secret_that_was_replaced_is_gone),
+        cmocka_unit_test(a_secret_that_cannot_be_read_goes_stale),
     };
     return cmocka_run_group_tests(tests, make, clean);
 }
