@@ -539,7 +539,8 @@ static void finish(struct process *p)
 {
     for (size_t i = 0; i < p->n_made; i++)
         gw_loop_stop(&p->loops[i]);
-    write_back(p, true);
+    if (p->snapshot && p->revocations)
+        write_back(p, true);
     gw_key_registry_fini(&p->keys);
     uint64_t lost = gw_audit_close(p->shared.audit, AUDIT_PATIENCE_MS);
     if (lost > 0)
