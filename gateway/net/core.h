@@ -17,7 +17,7 @@ struct gw_view_shard {
     const struct gw_shard *shard;
     struct gw_pool pool;
     struct gw_pool_config config;
-    struct gw_tls_trust trust; // when the shard has CAs of its own
+    struct gw_tls_trust trust;     // when the shard has CAs of its own
     struct gw_tls_target *targets; // one an endpoint
 };
 
