@@ -15,8 +15,8 @@
 #define JWKS_MAX (256 * 1024)
 #define ALL_ALGS (~PKI_ALG_BIT(PKI_ALG_NONE))
 
-static const char *const type_names[] = { "p256", "p384", "ed25519", "rsa", NULL };
-static const enum pki_key_type types[] = { PKI_KEY_P256, PKI_KEY_P384, PKI_KEY_ED25519, PKI_KEY_RSA };
+static const char *const type_names[] = { "p256", "p384", "p521", "ed25519", "rsa", NULL };
+static const enum pki_key_type types[] = { PKI_KEY_P256, PKI_KEY_P384, PKI_KEY_P521, PKI_KEY_ED25519, PKI_KEY_RSA };
 
 struct keygen {
     const char *key_path, *jwks_path;
@@ -219,7 +219,7 @@ static const struct gw_cli_option options[] = {
       .value = "DIR|FILE",
       .help = "DIR/ gets key.pem and jwks.json; FILE gets the key",
       .required = true },
-    { .name = "type", .value = "TYPE", .help = "p256 (the default), p384, ed25519 or rsa (3,072 bits)" },
+    { .name = "type", .value = "TYPE", .help = "p256 (the default), p384, p521, ed25519 or rsa (3,072 bits)" },
     { .name = "jwks", .value = "FILE", .help = "where the public key goes; added to a set that is there" },
     { .name = "passphrase-file",
       .value = "FILE",

@@ -38,8 +38,7 @@ static int algorithms(struct gw_cli *cli, unsigned *algs)
     struct span rest = span_str(gw_cli_get(cli, "algorithms"));
     const unsigned symmetric = PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) | PKI_ALG_BIT(PKI_HS512);
 
-    *algs = PKI_ALG_BIT(PKI_ES256) | PKI_ALG_BIT(PKI_ES384) | PKI_ALG_BIT(PKI_EDDSA) | PKI_ALG_BIT(PKI_RS256) |
-            PKI_ALG_BIT(PKI_PS256);
+    *algs = ~(symmetric | PKI_ALG_BIT(PKI_ALG_NONE));
     if (span_is_none(rest))
         return 0;
     *algs = 0;
@@ -48,7 +47,9 @@ static int algorithms(struct gw_cli *cli, unsigned *algs)
         enum pki_alg alg = pki_alg_parse(name);
         if (alg == PKI_ALG_NONE || (PKI_ALG_BIT(alg) & symmetric))
             return gw_cli_usage(
-                cli, "--algorithms: '%.*s' is not one of ES256, ES384, EdDSA, RS256, PS256 (separated by commas)",
+                cli,
+                "--algorithms: '%.*s' is not one of ES256, ES384, ES512, EdDSA, RS256, RS384, RS512, PS256, PS384, "
+                "PS512 (separated by commas)",
                 SPAN_FMT(name));
         *algs |= PKI_ALG_BIT(alg);
     }
@@ -273,7 +274,7 @@ static const struct gw_cli_option options[] = {
     { .name = "jwks", .value = "FILE", .help = "the issuer's public keys" },
     { .name = "issuer", .value = "URL", .help = "what iss must be, exactly" },
     { .name = "audience", .value = "A", .help = "what aud must contain (one of them)", .repeat = true },
-    { .name = "algorithms", .value = "LIST", .help = "allowed, separated by commas (ES256,ES384,EdDSA,RS256,PS256)" },
+    { .name = "algorithms", .value = "LIST", .help = "allowed, separated by commas (all but HS256, HS384, HS512)" },
     { .name = "typ", .value = "TYP", .help = "what typ must be (at+jwt); `any`: not looked at" },
     { .name = "binding",
       .value = "B",

@@ -92,7 +92,7 @@ function sign(from, claims = {}, header = {}) {
 
 // ---- ours, read by jose
 
-for (const [type, alg] of [['p256', 'ES256'], ['p384', 'ES384'], ['ed25519', 'EdDSA'], ['rsa', 'RS256']]) {
+for (const [type, alg] of [['p256', 'ES256'], ['p384', 'ES384'], ['p521', 'ES512'], ['ed25519', 'EdDSA'], ['rsa', 'RS256']]) {
   test(`a token signed with a ${type} key verifies with jose`, async () => {
     const jwks = keygen(`issuer-${type}`, '--type', type)
     const bound = keygen(`client-${type}`)
@@ -165,7 +165,7 @@ for (const [name, args] of [
 
 // ---- jose's, read by us
 
-for (const alg of ['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256']) {
+for (const alg of ['ES256', 'ES384', 'ES512', 'EdDSA', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']) {
   test(`a token that jose signed with ${alg} verifies`, async () => {
     const from = await foreign(alg), to = await client()
     const text = await sign(from, { cnf: { jkt: to.jkt }, scope: 'a' })

@@ -128,7 +128,7 @@ static void a_set_that_cannot_be_added_to_is_left_alone_and_leaves_no_key(void *
 static void every_kind_of_key_signs_a_token_that_verifies(void **state)
 {
     (void)state;
-    static const char *const types[] = { "p256", "p384", "ed25519", "rsa" };
+    static const char *const types[] = { "p256", "p384", "p521", "ed25519", "rsa" };
     cmd_expect(0, "token keygen --out client/ --no-passphrase");
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         cmd_expect(0, "token keygen --out %s.pem --no-passphrase --type %s", types[i], types[i]);
