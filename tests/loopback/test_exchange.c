@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Whole requests through TLS, HTTP, stages, forwarding and audit, without a socket.
-#include "tests/support/rig.h"
+#include "tests/support/exchange.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,30 +9,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-#define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}"
-#define COUNT "/collections/docs/points/count"
-
-static void ask(struct rig_client *c, const char *method, const char *path, const char *body)
-{
-    char *request = rig_request(c->rig, method, path, body);
-    rig_send(c, request);
-    free(request);
-    rig_run(c->rig);
-}
-
-static bool has(const char *text, const char *part)
-{
-    return strstr(text, part) != NULL;
-}
-
-static size_t count(const char *text, const char *part)
-{
-    size_t n = 0;
-    for (; (text = strstr(text, part)); text++)
-        n++;
-    return n;
-}
 
 static void an_allowed_request_reaches_the_shard_and_is_answered(void **state)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Clients that are slow, greedy or gone, and what may have changed while the gateway waited.
-#include "tests/support/rig.h"
+#include "tests/support/exchange.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -13,37 +13,12 @@
 
 #include <cmocka.h>
 
-#define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}"
-#define POINT "/collections/docs/points/1"
-#define POINTS "/collections/docs/points"
-#define COUNT "/collections/docs/points/count"
 #define UUID "/api/v2/tenants/acme/databases/main/collections/0f8fad5b-d9cb-469f-a165-70867728950e/count"
 
 static const char chroma[] = "shards:\n"
                              "  - { name: a, api: chroma, endpoints: [\"http://127.0.0.1:2\"] }\n"
                              "routes:\n"
                              "  - { shard: a }\n";
-
-static void ask(struct rig_client *c, const char *method, const char *path, const char *body)
-{
-    char *request = rig_request(c->rig, method, path, body);
-    rig_send(c, request);
-    free(request);
-    rig_run(c->rig);
-}
-
-static bool has(const char *text, const char *part)
-{
-    return strstr(text, part) != NULL;
-}
-
-static size_t count(const char *text, const char *part)
-{
-    size_t n = 0;
-    for (; (text = strstr(text, part)); text++)
-        n++;
-    return n;
-}
 
 static void ask_the_last(struct rig_client *c, const char *path)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Shards that misbehave, and the connections to them: what was said too early or too much is nobody's answer, and nothing of
 // one exchange outlives it.
-#include "tests/support/rig.h"
+#include "tests/support/exchange.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,10 +11,7 @@
 
 #include <cmocka.h>
 
-#define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}"
 #define EVIL_ANSWER "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\nevil"
-#define POINT "/collections/docs/points/1"
-#define COUNT "/collections/docs/points/count"
 #define UUID "/api/v2/tenants/acme/databases/main/collections/0f8fad5b-d9cb-469f-a165-70867728950e/count"
 
 static const char tls_shard[] =
@@ -44,27 +41,6 @@ static const char one_connection[] =
     "  - { name: one, api: qdrant, endpoints: [\"http://127.0.0.1:2\"], pool: { max_connections: 1, max_idle: 1 } }\n"
     "routes:\n"
     "  - { shard: one }\n";
-
-static void ask(struct rig_client *c, const char *method, const char *path, const char *body)
-{
-    char *request = rig_request(c->rig, method, path, body);
-    rig_send(c, request);
-    free(request);
-    rig_run(c->rig);
-}
-
-static bool has(const char *text, const char *part)
-{
-    return strstr(text, part) != NULL;
-}
-
-static size_t count(const char *text, const char *part)
-{
-    size_t n = 0;
-    for (; (text = strstr(text, part)); text++)
-        n++;
-    return n;
-}
 
 static void rule_35_surplus_records_of_a_tls_shard_retire_the_connection(void **state)
 {
