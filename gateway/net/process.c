@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define WATCH_MS 1000
-#define REVOKED_MS 200 // in force within a second: a quarter of it for noticing, the rest for reading a large registry
+#define REVOKED_MS 200 // revocations are in force within a second: this to notice, the rest to read a large registry
 #define PEERS 65536
 #define AUDIT_PATIENCE_MS 5000
 #define NONCE_BUCKETS 4 // nonces roll this often within their life
