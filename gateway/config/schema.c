@@ -231,7 +231,7 @@ static const struct gw_field audit_fields[] = {
     { .key = NAME("queue"),
       .type = GW_FIELD_SIZE,
       AT(gw_config_audit, queue),
-      .fallback = "4MiB",
+      .fallback = "16MiB",
       .low = 64 * KIB,
       .high = GIB,
       .doc = "memory of an event loop for records that wait; a request whose record is larger is refused" },
