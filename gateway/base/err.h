@@ -65,6 +65,7 @@
     X(TOKEN_REVOKED, 401, "invalid_token", "token_revoked", "the token or its signing key was revoked")               \
     X(TOKEN_ASSERTS, 401, "invalid_token", "token_invalid",                                                           \
       "the issuer asserts a role, tenant or trust domain that is not its own")                                        \
+    X(TOKEN_INACTIVE, 401, "invalid_token", "token_inactive", "the issuer says that the token is not active")         \
     X(TOKEN_WORKLOAD, 401, "invalid_token", "token_not_yours", "the token belongs to another workload")               \
     X(APIKEY_MALFORMED, 401, "invalid_token", "api_key_invalid", "not an API key, or one with a typing error")        \
     X(APIKEY_UNKNOWN, 401, "invalid_token", "api_key_invalid", "no API key has this id and secret")                   \
@@ -122,6 +123,8 @@
     X(SHARD_CUT, 502, "", "shard_cut", "the shard's answer ended early")                                              \
     /* the gateway's own state */                                                                                     \
     X(KEYS_STALE, 503, "", "keys_stale", "the issuer's keys are missing or older than max_stale")                     \
+    X(REVOCATIONS_STALE, 503, "", "revocation_stale", "the revocation feed was last heard longer than max_stale ago") \
+    X(INTROSPECTION, 503, "", "introspection_failed", "the issuer could not be asked about the token")                \
     X(AUDIT_FULL, 503, "", "audit_unavailable", "the audit log cannot take the record")                               \
     X(DRAINING, 503, "", "draining", "the gateway is shutting down")                                                  \
     X(OVERLOADED, 503, "", "overloaded", "over the bound of connections or exchanges")                                \
@@ -131,7 +134,13 @@
     X(STORE_FAILED, 503, "", "store_failed", "the store cannot be read or written")                                   \
     X(STORE_EXISTS, 409, "", "exists", "the store has such an entry already")                                         \
     X(STORE_ABSENT, 404, "", "not_found", "the store has no such entry")                                              \
-    X(CA_REFUSED, 400, "", "ca_refused", "the CA does not issue what was asked for")
+    X(CA_REFUSED, 400, "", "ca_refused", "the CA does not issue what was asked for")                                  \
+    X(HSM, 503, "", "store_failed", "the PKCS#11 token cannot be used")                                               \
+    /* the token service; at its endpoints the status and code of RFC 6749 §5.2 stand in for these */                \
+    X(GRANT_UNKNOWN, 400, "", "grant_invalid", "no such refresh token")                                               \
+    X(GRANT_EXPIRED, 400, "", "grant_invalid", "the refresh token has expired")                                       \
+    X(GRANT_REVOKED, 400, "", "grant_invalid", "the refresh token was revoked")                                       \
+    X(GRANT_REUSED, 400, "", "grant_invalid", "a replaced refresh token was used again; its family is revoked")
 
 enum err_index_ {
 #define X(name, status, oauth, code, reason) ERR_INDEX_##name,

@@ -13,6 +13,7 @@
 #include "gateway/base/diag.h"
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
+#include "pki/key.h"
 
 struct gw_config_place {
     unsigned line, column; // in gw_config.file; 0: the value is a default
@@ -107,11 +108,15 @@ struct gw_config_asserts {
     struct gw_config_texts roles, groups, tenants, trust_domains;
 };
 
+// What an issuer's tokens are good for.
+enum { GW_ISSUER_REQUESTS = 1, GW_ISSUER_EXCHANGE = 2 };
+
 struct gw_config_issuer {
     struct gw_config_place at;
-    struct gw_config_text name;               // namespaces its roles in policy
-    struct gw_config_text issuer;             // `iss`, compared exactly
-    struct gw_config_text jwks;               // path; or:
+    unsigned uses;                // GW_ISSUER_*: requests through the gateway; being exchanged at the token service
+    struct gw_config_text name;   // namespaces its roles in policy
+    struct gw_config_text issuer; // `iss`, compared exactly
+    struct gw_config_text jwks;   // path; or:
     struct gw_config_text symmetric_key_file; // path; then `algorithms` is one of HS256, HS384, HS512
     int64_t max_stale;                        // since the keys were last read; 0: no bound
     unsigned algorithms;                      // PKI_ALG_BIT
@@ -237,6 +242,46 @@ struct gw_config_revocations {
     int64_t grace;                     // that a running answer has behind the end of its token or certificate
 };
 
+// A client of the token service that does not authenticate by its workload certificate's SPIFFE ID alone.
+struct gw_config_client {
+    struct gw_config_place at;
+    struct gw_config_text id;                        // client_id
+    struct gw_config_text workload;                  // SPIFFE ID it acts as; SPAN_NONE: `id` is one
+    struct gw_config_text jwks;                      // path of its public keys, for private_key_jwt; or SPAN_NONE
+    unsigned algorithms;                             // PKI_ALG_BIT, of its assertions
+    struct gw_config_text san_dns, san_uri, subject; // for tls_client_auth (RFC 8705 §2.1.2): at most one
+};
+
+struct gw_config_signing {
+    enum pki_alg algorithm;                // ES256 or EdDSA
+    struct gw_config_text passphrase_file; // path: keys in the state folder are encrypted with it
+    struct gw_config_text pkcs11;          // or the keys live in a token: an RFC 7512 URI without `object`
+    int64_t rotate;                        // how long a key signs
+    int64_t publish;                       // how long it is published before that
+};
+
+// The authority role: the token service and the revocation feed.
+struct gw_config_authority {
+    struct gw_config_place at;
+    bool present;
+    struct gw_config_text
+        issuer; // https://host[:port], the `iss` of its tokens; its scheme and authority are what `htu` is held to
+    struct gw_config_texts addresses; // host:port
+    struct gw_config_tls tls;
+    bool certificates_required;  // else a client may come without one
+    struct gw_config_text state; // path of a folder: signing keys, refresh tokens
+    struct gw_config_signing signing;
+    struct gw_config_texts audiences; // that tokens may be issued for
+    int64_t lifetime;                 // of access tokens
+    int64_t refresh_lifetime;         // of a family of refresh tokens, from its first
+    bool nonce_required;              // DPoP at the token endpoint
+    const struct gw_config_client *clients;
+    size_t clients_n;
+    struct gw_config_policy policy;
+    bool feed;                        // publishes `revocations.store`
+    struct gw_config_texts followers; // globs of SPIFFE IDs that may read the feed and introspect
+};
+
 struct gw_config_operations {
     bool enabled;
     struct gw_config_text listen; // host:port
@@ -265,6 +310,7 @@ struct gw_config {
     const struct gw_config_route *routes;
     size_t routes_n;
     struct gw_config_revocations revocations;
+    struct gw_config_authority authority;
     struct gw_config_audit audit;
     struct gw_config_operations operations;
     struct gw_config_log log;

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Private keys that never leave a PKCS#11 token (a hardware security module, or SoftHSM). A key is named by an RFC 7512 URI:
+//
+//   pkcs11:token=sallyport;object=ca?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=/etc/sallyport/pin
+//
+// and becomes a struct pki_key like any other: its public half is ours, pki_key_sign asks the token. `pin-value` is refused: a PIN does not
+// belong into a command line or a configuration. P-256, P-384 and Ed25519 where the token has it.
+#ifndef SALLYPORT_PKI_HSM_H
+#define SALLYPORT_PKI_HSM_H
+
+#include "pki/key.h"
+
+bool pki_hsm_is_uri(struct span s); // begins with "pkcs11:"
+// 0; ERR_HSM with the reason in `*what` (static, never the PIN); ERR_NOMEM. The key holds a session of its own until it is freed.
+int pki_hsm_open(struct span uri, struct pki_key **out, const char **what);
+// Makes a key pair in the token under the URI's object name (refused when there is one), not extractable, and opens it.
+int pki_hsm_generate(struct span uri, enum pki_key_type type, struct pki_key **out, const char **what);
+// Removes a key pair. 0 also when there is none.
+int pki_hsm_remove(struct span uri, const char **what);
+
+#endif
