@@ -12,6 +12,7 @@
 #include "gateway/api/placement.h"
 #include "gateway/config/config.h"
 #include "gateway/config/endpoint.h"
+#include "gateway/config/snapshot_authority.h"
 #include "gateway/http/h1.h"
 #include "gateway/http/target.h"
 #include "pki/api_keys.h"
@@ -69,6 +70,8 @@ struct gw_snapshot {
     int64_t certificate_not_after_s;           // of its certificate
     struct span algs;                          // "ES256 EdDSA": for DPoP challenges
     bool accepts_bearer, accepts_dpop;         // which schemes some issuer's tokens may use
+
+    struct gw_snapshot_authority authority;
 
     // Every file that was read, NUL-terminated, for the watcher.
     const char **files;

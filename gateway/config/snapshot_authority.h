@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the authority role works with, of the configuration generation: what the files of `authority:` hold, read and checked.
+#ifndef SALLYPORT_CONFIG_SNAPSHOT_AUTHORITY_H
+#define SALLYPORT_CONFIG_SNAPSHOT_AUTHORITY_H
+
+#include "gateway/config/config.h"
+#include "gateway/http/target.h"
+#include "pki/dpop.h"
+#include "pki/jwks.h"
+#include "policy/set.h"
+
+// What policies call the three things that are asked of the token service: `Action::"token:issue"` …
+#define GW_TOKEN_ISSUE SPAN("token:issue")
+#define GW_TOKEN_EXCHANGE SPAN("token:exchange")
+#define GW_TOKEN_IMPERSONATE SPAN("token:impersonate")
+
+struct gw_snapshot_authority {
+    const struct gw_config_authority *config; // NULL: this process has no such role, and nothing below is set
+    struct span issuer;                       // `iss` of its tokens, as configured and without a trailing slash
+    struct gw_target_options target;          // its one authority
+    struct pol_set *policies;
+    uint32_t policy_budget;
+    struct pki_dpop_params dpop;                   // at the token endpoint
+    struct pki_jwks **clients;                     // one each of config->clients; NULL: it has no keys of its own
+    struct span passphrase;                        // of the signing keys; SPAN_NONE: none. Secret
+    struct span cert_pem, key_pem, key_passphrase; // of its listener
+    int64_t certificate_not_after_s;
+    const char *keys_path, *grants_path; // in the state folder
+};
+
+#endif
