@@ -82,11 +82,14 @@ int pki_issuers_add(struct pki_issuers *s, const struct pki_issuer *issuer, stru
     copy->assert_groups = dup_names(a, issuer->assert_groups);
     copy->assert_tenants = dup_names(a, issuer->assert_tenants);
     copy->assert_trust_domains = dup_names(a, issuer->assert_trust_domains);
+    copy->introspection.prefix = arena_dup(a, issuer->introspection.prefix);
     if (a->failed)
         return ERR_NOMEM;
     // A symmetric algorithm with a key that everybody may read would let anybody sign (RFC 8725 §3.1).
     const unsigned symmetric = PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) | PKI_ALG_BIT(PKI_HS512);
     copy->algs &= pki_jwks_is_symmetric(keys) ? symmetric : ~(symmetric | PKI_ALG_BIT(PKI_ALG_NONE));
+    if (!keys)
+        copy->algs = 0;
     copy->keys = keys;
     copy->index = s->n;
     s->at[s->n] = copy;

@@ -32,6 +32,14 @@ struct pki_claim_names {
     struct span scope; // SPAN_NONE: "scope"
 };
 
+// An issuer that answers for its opaque tokens (introspected.h).
+struct pki_introspection {
+    bool enabled;
+    struct span prefix; // its opaque tokens begin with it; SPAN_NONE: any
+    int64_t cache_s;    // how long an answer holds, at most
+    bool audience_implied, expiry_optional;
+};
+
 // All spans are copied by pki_issuers_add.
 struct pki_issuer {
     struct span name;           // the operator's short name; policy namespaces roles by it
@@ -54,7 +62,8 @@ struct pki_issuer {
     bool api_keys;               // signs nothing: it stands for a registry of API keys (api_keys.h)
     int64_t max_stale_s;         // keys older than this refuse everything (ERR_KEYS_STALE); 0: no bound
     int64_t keys_read_s;         // when `keys` was read
-    const struct pki_jwks *keys; // filled by pki_issuers_add
+    struct pki_introspection introspection;
+    const struct pki_jwks *keys; // filled by pki_issuers_add; NULL: it signs nothing, and is asked about its tokens
     size_t index;                // likewise: position in the set
 };
 
@@ -62,7 +71,7 @@ struct pki_issuers;
 struct pki_issuers *pki_issuers_new(void);
 // Frees the keys too.
 void pki_issuers_free(struct pki_issuers *s);
-// Copies `issuer` and takes `keys` (on success only). 0, ERR_TOKEN_ISSUER when `iss` is there already or empty, ERR_NOMEM.
+// Copies `issuer` and takes `keys` (on success only; NULL: none, then `algs` counts as empty). 0, ERR_TOKEN_ISSUER when `iss` is there already or empty, ERR_NOMEM.
 int pki_issuers_add(struct pki_issuers *s, const struct pki_issuer *issuer, struct pki_jwks *keys);
 size_t pki_issuers_count(const struct pki_issuers *s);
 const struct pki_issuer *pki_issuers_at(const struct pki_issuers *s, size_t i);

@@ -24,6 +24,8 @@ struct pki_token {
     int64_t iat, nbf, exp; // seconds; nbf 0 when absent
     uint64_t actions;      // ceiling of the scopes; all ones for a scope-less issuer
     bool has_jkt, has_x5t;
+    bool introspected; // an issuer's answer, not its signature: no key, no kid (introspected.h)
+    int64_t recheck_s; // then: until when the answer may be remembered; 0: no bound but exp
     uint8_t jkt[32], x5t[32]; // cnf
     uint8_t key_thumbprint[32];
     uint8_t sha256[32]; // of the compact form: cache key, and `ath`
