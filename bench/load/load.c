@@ -6,12 +6,14 @@
 // It runs in phases: connect and warm up (handshakes, caches, upstream connections); then the measured window, which begins and
 // ends with no request under way. It speaks to loopback addresses only and sends at most 200,000 requests.
 #include "bench/load/process_cpu.h"
+#include "gateway/base/base64url.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/file.h"
 #include "gateway/http/h1.h"
 #include "gateway/tls/engine.h"
 #include "pki/digest.h"
 #include "pki/dpop.h"
+#include "pki/mint.h"
 #include "pki/spiffe.h"
 #include "pki/token.h"
 
@@ -36,14 +38,14 @@
 static const char usage[] =
     "usage: load --connect IP:PORT --authority HOST[:PORT] --spiffe-id ID --bundle FILE --cert FILE --key FILE\n"
     "            --token FILE [--dpop-key FILE] [--method M] [--path P] [--body FILE]\n"
-    "            [--connections 32] [--requests 20000] [--seconds S] [--warmup 2000]\n"
+    "            [--issuer-key FILE] [--connections 32] [--requests 20000] [--seconds S] [--warmup 2000]\n"
     "            [--status 200] [--answer-bytes N] [--pid GATEWAY] [--name TEXT] [--spin] [--json]\n"
     "\n"
     "With --dpop-key each request carries a fresh proof, signed ahead; without it the token is sent as Bearer and must "
-    "be bound\n"
-    "to the certificate. --seconds ends the window early. --spin: never sleeps, gives its core away instead. Exit "
-    "status: 0, 1 when an answer was not as expected, 2 for "
-    "bad usage.\n";
+    "be\n"
+    "bound to the certificate. With --issuer-key each request has a token of its own: the given one with another jti.\n"
+    "--seconds ends the window early. --spin: never sleeps, gives its core away instead. Exit status: 0, 1 when an\n"
+    "answer was not as expected, 2 for bad usage.\n";
 
 struct connection {
     struct load *load;
@@ -59,16 +61,17 @@ struct connection {
 
 struct load {
     // options
-    const char *connect, *authority, *spiffe_id, *bundle, *cert, *key, *token_file, *dpop_file, *body_file, *name;
+    const char *connect, *authority, *spiffe_id, *bundle, *cert, *key, *token_file, *dpop_file, *issuer_key, *body_file,
+        *name;
     const char *method, *path;
     long connections, requests, seconds, warmup, status, answer_bytes, pid;
     bool json, spin;
     // what every request has in common: before the proof, and after it
     struct span token;
     struct buf head, tail;
-    // proofs, one behind the other
-    struct buf proofs;
-    size_t *proof_ends;
+    // proofs, one behind the other; tokens likewise, when each request has one of its own
+    struct buf proofs, tokens;
+    size_t *proof_ends, *token_ends;
     // TLS
     struct pki_trust *trust;
     struct gw_tls_trust tls_trust;
@@ -137,13 +140,59 @@ static void prepare_requests(struct load *l)
     l->token = span_trim(read_file(l->token_file));
     if (l->token.n > 0 && l->token.p[l->token.n - 1] == '\n')
         l->token.n--;
-    buf_printf(&l->head, "%s %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s %.*s\r\n", l->method, l->path, l->authority,
-               l->dpop_file ? "DPoP" : "Bearer", SPAN_FMT(l->token));
+    buf_printf(&l->head, "%s %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s ", l->method, l->path, l->authority,
+               l->dpop_file ? "DPoP" : "Bearer");
     struct span body = l->body_file ? read_file(l->body_file) : SPAN("");
     if (l->body_file)
         buf_printf(&l->tail, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body.n);
     buf_append(&l->tail, SPAN("\r\n"));
     buf_append(&l->tail, body);
+}
+
+// The given token under another jti, signed by the issuer's key: what no cache has seen.
+static void mint_ahead(struct load *l)
+{
+    struct pki_key *key;
+    struct span rest = l->token, header = span_cut(&rest, '.'), payload = span_cut(&rest, '.');
+    uint8_t claims[PKI_TOKEN_MAX];
+    char text[BASE64URL_ENCODED(PKI_TOKEN_MAX)], signature[256];
+    size_t n;
+    if (!l->issuer_key)
+        return;
+    if (pki_key_read_private(read_file(l->issuer_key), SPAN_NONE, &key) != 0)
+        stop(2, "%s: not a private key, or it is encrypted", l->issuer_key);
+    if (l->token.n > PKI_TOKEN_MAX || !base64url_decode(payload, claims, &n))
+        stop(2, "%s: not a JWT", l->token_file);
+    uint8_t *jti = memmem(claims, n, "\"jti\":\"", 7);
+    if (!jti || claims + n - jti < 7 + 16)
+        stop(2, "%s: no jti of 16 characters", l->token_file);
+    l->token_ends = calloc((size_t)(l->warmup + l->requests), sizeof *l->token_ends);
+    for (long i = 0; i < l->warmup + l->requests; i++) {
+        struct buf raw;
+        buf_init(&raw, 0);
+        char number[17];
+        snprintf(number, sizeof number, "%016lx", (unsigned long)i);
+        memcpy(jti + 7, number, 16);
+        size_t from = buf_len(&l->tokens);
+        buf_printf(&l->tokens, "%.*s.%.*s", SPAN_FMT(header), (int)base64url_encode(span_of(claims, n), text), text);
+        struct span signed_part = span_sub(buf_span(&l->tokens), from, buf_len(&l->tokens));
+        if (!l->token_ends || pki_key_sign(key, pki_mint_alg(key), signed_part, &raw) != 0)
+            stop(2, "a token cannot be made");
+        buf_printf(&l->tokens, ".%.*s", (int)base64url_encode(buf_span(&raw), signature), signature);
+        l->token_ends[i] = buf_len(&l->tokens);
+        buf_fini(&raw);
+    }
+    pki_key_free(key);
+}
+
+static struct span nth(const struct buf *all, const size_t *ends, long i)
+{
+    return span_sub(buf_span(all), i > 0 ? ends[i - 1] : 0, ends[i]);
+}
+
+static struct span token_of(const struct load *l, long i)
+{
+    return l->token_ends ? nth(&l->tokens, l->token_ends, i) : l->token;
 }
 
 static void sign_ahead(struct load *l)
@@ -155,11 +204,11 @@ static void sign_ahead(struct load *l)
     char uri[1024];
     if (pki_key_read_private(read_file(l->dpop_file), SPAN_NONE, &key) != 0)
         stop(2, "%s: not a private key, or it is encrypted", l->dpop_file);
-    pki_sha256(l->token, ath);
     snprintf(uri, sizeof uri, "https://%s%s", l->authority, l->path);
     long n = l->warmup + l->requests;
     l->proof_ends = calloc((size_t)n, sizeof *l->proof_ends);
     for (long i = 0; i < n; i++) {
+        pki_sha256(token_of(l, i), ath);
         if (!l->proof_ends || pki_dpop_make(key, PKI_ALG_NONE, span_str(l->method), span_str(uri), ath, SPAN_NONE,
                                             clock_read().wall_ms / 1000, &l->proofs) != 0)
             stop(2, "a proof cannot be made");
@@ -190,11 +239,10 @@ static void send_next(struct connection *c)
         return;
     buf_clear(&l->request);
     buf_append(&l->request, buf_span(&l->head));
-    if (l->proof_ends) {
-        size_t from = l->sent > 0 ? l->proof_ends[l->sent - 1] : 0;
-        struct span proof = span_sub(buf_span(&l->proofs), from, l->proof_ends[l->sent]);
-        buf_printf(&l->request, "DPoP: %.*s\r\n", SPAN_FMT(proof));
-    }
+    buf_append(&l->request, token_of(l, l->sent));
+    buf_append(&l->request, SPAN("\r\n"));
+    if (l->proof_ends)
+        buf_printf(&l->request, "DPoP: %.*s\r\n", SPAN_FMT(nth(&l->proofs, l->proof_ends, l->sent)));
     buf_append(&l->request, buf_span(&l->tail));
     l->sent++;
     c->waiting = true;
@@ -355,6 +403,7 @@ static void read_options(struct load *l, int argc, char **argv)
         { "key", &l->key, NULL },
         { "token", &l->token_file, NULL },
         { "dpop-key", &l->dpop_file, NULL },
+        { "issuer-key", &l->issuer_key, NULL },
         { "method", &l->method, NULL },
         { "path", &l->path, NULL },
         { "body", &l->body_file, NULL },
@@ -441,6 +490,7 @@ int main(int argc, char **argv)
     socklen_t at_n = read_address(l.connect, &at);
     prepare_tls(&l);
     prepare_requests(&l);
+    mint_ahead(&l);
     sign_ahead(&l);
     l.epoll = epoll_create1(EPOLL_CLOEXEC);
     l.all = calloc((size_t)l.connections, sizeof *l.all);
