@@ -224,9 +224,10 @@ static bool use_verification(struct gw_tls_context *c)
 {
     WOLFSSL_CTX *ctx = c->ctx;
     // The store of the CTX stays empty, so wolfSSL itself can never call a certificate good.
-    wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER | (c->server ? WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+    bool demanded = c->server && !c->certificate_optional;
+    wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER | (demanded ? WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
                            gw_tls_on_verify);
-    if (c->server && wolfSSL_CTX_mutual_auth(ctx, 1) != 0)
+    if (demanded && wolfSSL_CTX_mutual_auth(ctx, 1) != 0)
         return false;
     return wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) == WOLFSSL_SUCCESS &&
            wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) == WOLFSSL_SUCCESS;
@@ -242,7 +243,7 @@ static bool use_tickets(struct gw_tls_context *c, const struct gw_tls_config *co
         return true;
     if (wolfSSL_CTX_NoTicketTLSv12(ctx) != WOLFSSL_SUCCESS)
         return false;
-    if (!config->tickets || !config->peers)
+    if (!config->tickets || !config->peers || c->certificate_optional)
         return wolfSSL_CTX_no_ticket_TLSv13(ctx) == 0 && wolfSSL_CTX_set_TicketEncCb(ctx, NULL) == WOLFSSL_SUCCESS;
     c->tickets = config->tickets;
     c->peers = config->peers;
@@ -274,6 +275,7 @@ static struct gw_tls_context *context_new(bool server, const struct gw_tls_confi
         goto fail;
     c->refs = 1;
     c->server = server;
+    c->certificate_optional = server && config->certificate_optional;
     c->min_version = config->min_version;
     c->listener = config->listener;
     arena_init(&c->arena, 0);

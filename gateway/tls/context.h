@@ -32,6 +32,9 @@ struct gw_tls_config {
     uint32_t listener; // a ticket is good on its own listener only
     struct gw_tls_ticket_keys *tickets;
     struct gw_tls_peers *peers;
+    // Servers: a client may come without a certificate, and its peer is then NULL. One that it does present is judged as ever. There are no tickets
+    // then, so that nobody resumes as somebody. Never for a listener of the gateway (checklist 27).
+    bool certificate_optional;
 };
 
 struct gw_tls_context;

@@ -14,7 +14,7 @@
 struct gw_tls_context {
     unsigned refs; // of one loop only
     WOLFSSL_CTX *ctx;
-    bool server;
+    bool server, certificate_optional;
     enum gw_tls_version min_version;
     struct arena arena;                // the names below
     struct span alpn[GW_TLS_ALPN_MAX]; // static for facts.alpn

@@ -278,6 +278,5 @@ void gw_tls_shutdown(struct gw_tls_engine *e)
 
 int gw_tls_recheck(const struct gw_tls_engine *e, int64_t now_s)
 {
-    assert(e->peer);
-    return gw_tls_peer_recheck(e->peer, e->trust, now_s);
+    return e->peer ? gw_tls_peer_recheck(e->peer, e->trust, now_s) : ERR_CERT_MISSING;
 }

@@ -4,8 +4,9 @@
 //
 //   feed(bytes from the socket) ─▶ state ─▶ read(plaintext) / write(plaintext) ─▶ output() … sent(n)
 //
-// Server: a client certificate is demanded always. Before the state is GW_TLS_OPEN there is no plaintext in either direction, and when it is, `peer`
-// is set: verified in this handshake, or resumed and judged again. Nothing else opens a connection (checklist 27–30a).
+// Server: a client certificate is demanded. Before the state is GW_TLS_OPEN there is no plaintext in either direction, and when it is, `peer`
+// is set: verified in this handshake, or resumed and judged again. Nothing else opens a connection (checklist 27–30a). The one exception is a context
+// with `certificate_optional`: a client that presents none is open with `peer` NULL, which is nobody.
 // Client: the server is verified by SPIFFE ID or by DNS name. TLS 1.3 early data, psk_ke, renegotiation: never.
 #ifndef SALLYPORT_TLS_ENGINE_H
 #define SALLYPORT_TLS_ENGINE_H
@@ -45,8 +46,8 @@ struct gw_tls_engine {
     int error;          // enum err; 0 unless FAILED
     int alert;          // TLS alert number received from the peer, or -1
     const char *detail; // static text behind `error`, for audit; may be NULL
-    struct gw_tls_peer
-        *peer; // NULL before OPEN, and for a server verified by DNS name too it is set; owned by the engine
+    struct gw_tls_peer *
+        peer; // NULL before OPEN, and for a client without a certificate where that is allowed; for a server verified by DNS name too it is set; owned by the engine
     struct gw_tls_facts facts;
 
     struct WOLFSSL *ssl;
@@ -91,7 +92,7 @@ void gw_tls_sent(struct gw_tls_engine *e, size_t n);
 void gw_tls_shutdown(struct gw_tls_engine *e);
 
 // The every-request look at the peer's certificate (checklist 28–30): gw_tls_peer_recheck with the loop's present trust. On an error
-// the connection is to be closed. 0 or ERR_CERT_*, ERR_CRL_STALE.
+// the connection is to be closed. 0 or ERR_CERT_*, ERR_CRL_STALE; ERR_CERT_MISSING without a peer.
 int gw_tls_recheck(const struct gw_tls_engine *e, int64_t now_s);
 
 #endif

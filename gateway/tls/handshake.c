@@ -223,8 +223,17 @@ static void note_facts(struct gw_tls_engine *e, bool resumed)
             e->facts.alpn = e->context->alpn[i];
 }
 
+static int open_without_peer(struct gw_tls_engine *e)
+{
+    drop(&e->resumed);
+    buf_fini(&e->hello);
+    note_facts(e, false);
+    e->state = GW_TLS_OPEN;
+    return 0;
+}
+
 // The one place where a connection gets its peer. Either this handshake verified a certificate, or it resumed a session whose ticket we
-// opened and judged; never both, and never neither.
+// opened and judged; never both. Neither is an error, but where a certificate is optional and none was looked at.
 int gw_tls_handshake_done(struct gw_tls_engine *e)
 {
     const char *version = wolfSSL_get_version(e->ssl);
@@ -234,10 +243,14 @@ int gw_tls_handshake_done(struct gw_tls_engine *e)
         return gw_tls_fail(e, e->error, e->detail);
     if (reused && (!v13 || !e->resumed || e->callback_ran))
         return gw_tls_fail(e, ERR_CERT_UNTRUSTED, "a session was resumed without a ticket of ours");
-    if (!reused && (!e->callback_ran || !e->verified))
+    // The store is empty, so a certificate that was presented does not get past the callback: where it did not run there was none.
+    bool nobody = e->context->certificate_optional && !reused && !e->callback_ran;
+    if (!reused && !nobody && (!e->callback_ran || !e->verified))
         return gw_tls_fail(e, ERR_CERT_UNTRUSTED, "the certificate was not verified");
     if (!v13 && (e->context->min_version != GW_TLS_1_2 || !has_extended_master_secret(buf_span(&e->hello))))
         return gw_tls_fail(e, ERR_TLS, "TLS 1.2 without extended master secret");
+    if (nobody)
+        return open_without_peer(e);
     struct gw_tls_peer *p = reused ? e->resumed : e->verified;
     // Time and generations may have moved since the first flight.
     int error = gw_tls_peer_recheck(p, e->trust, e->now_s);
