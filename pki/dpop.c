@@ -21,6 +21,7 @@ struct check {
     struct json_doc *doc;
     json claims;
     struct pki_proof proof;
+    int64_t nonce_end_ms; // 0: none that counts
 };
 
 static int hold(const struct check *c, bool ok, int error, const char *rule, const char *what)
@@ -110,20 +111,26 @@ static int check_claims(struct check *c)
     c->proof.jti = arena_dup(c->arena, jti);
     c->proof.iat_ms = iat;
     c->proof.keep_until_ms = iat + c->params->window_ms;
+    if (c->nonce_end_ms > c->proof.keep_until_ms)
+        c->proof.keep_until_ms = c->nonce_end_ms;
     return c->arena->failed ? ERR_NOMEM : 0;
 }
 
 static int check_nonce(struct check *c)
 {
-    struct span nonce;
-    int64_t expires = 0;
-    if (!c->params->nonce_required)
+    const struct pki_nonce_keys *keys = c->request->nonces;
+    json claim = json_get(c->claims, SPAN("nonce"));
+    struct span nonce = SPAN_NONE;
+    if (!c->params->nonce_required && (!c->params->nonce_ours || !claim))
         return 0;
-    bool ours = c->request->nonces && pki_claim_string(json_get(c->claims, SPAN("nonce")), &nonce) &&
-                pki_nonce_check(c->request->nonces, nonce, c->request->now_ms, &expires, &c->proof.nonce_due);
-    if (ours && expires > c->proof.keep_until_ms)
-        c->proof.keep_until_ms = expires;
-    return hold(c, ours, ERR_PROOF_NONCE, "10", "nonce is one of ours, and fresh");
+    bool text = pki_claim_string(claim, &nonce) && !span_is_none(nonce);
+    bool fresh =
+        text && keys && pki_nonce_check(keys, nonce, c->request->now_ms, &c->nonce_end_ms, &c->proof.nonce_due);
+    bool invented = claim && !fresh && !(text && keys && pki_nonce_is_ours(keys, nonce));
+    int rc = hold(c, !invented, ERR_PROOF_NONCE_INVENTED, "10", "nonce is one of ours");
+    if (rc != 0)
+        return rc;
+    return hold(c, fresh || !c->params->nonce_required, ERR_PROOF_NONCE, "10", "nonce is there, and fresh");
 }
 
 static int check_binding(struct check *c)
@@ -165,7 +172,7 @@ int pki_dpop_verify(const struct pki_dpop_params *params, const struct pki_dpop_
                     struct pki_proof_cache *cache, struct arena *arena, const struct pki_trace *trace,
                     struct pki_proof *out)
 {
-    static int (*const steps[])(struct check *) = { read_payload, check_claims, check_nonce, check_binding,
+    static int (*const steps[])(struct check *) = { read_payload, check_nonce, check_claims, check_binding,
                                                     check_signature };
     struct check c = { .params = params, .request = request, .trace = trace, .arena = arena };
     int rc = pki_jws_split(field, PKI_PROOF_MAX, &c.jws);

@@ -22,6 +22,7 @@ struct pki_dpop_params {
     int64_t window_ms; // how old iat may be
     int64_t ahead_ms;  // how far ahead
     bool nonce_required;
+    bool nonce_ours; // one that is not required, but there, is one that we made, fresh or not
 };
 
 // The request that the proof is for.
@@ -32,7 +33,7 @@ struct pki_dpop_request {
         ath; // SHA-256 of the access token, 32 bytes; NULL where there is none (token endpoint): then `ath` is not asked for
     const uint8_t *jkt; // cnf.jkt of the token, 32 bytes; NULL where there is none
     int64_t now_ms;
-    const struct pki_nonce_keys *nonces; // needed with nonce_required
+    const struct pki_nonce_keys *nonces; // needed with nonce_required and nonce_ours
 };
 
 // A proof that held. `jti` lives in the arena.

@@ -51,33 +51,46 @@ void pki_nonce_make(const struct pki_nonce_keys *k, int64_t now_ms, char out[sta
     base64url_encode(span_of(raw, sizeof raw), out);
 }
 
-bool pki_nonce_check(const struct pki_nonce_keys *k, struct span nonce, int64_t now_ms, int64_t *expires_ms,
-                     bool *rolled)
+// Which of the keys made it, and for which bucket; -1: neither.
+static int read(const struct pki_nonce_keys *k, struct span nonce, int64_t *bucket)
 {
     uint8_t raw[BASE64URL_DECODED(PKI_NONCE_TEXT)], want[RAW];
     size_t n;
     if (nonce.n != PKI_NONCE_TEXT || !base64url_decode(nonce, raw, &n) || n != RAW)
-        return false;
-    int64_t bucket = 0, present = now_ms / k->bucket_ms;
+        return -1;
+    *bucket = 0;
     for (int i = 0; i < NUMBER; i++)
-        bucket = bucket << 8 | raw[1 + i];
+        *bucket = *bucket << 8 | raw[1 + i];
+    for (int i = 0; i < (k->has_previous ? 2 : 1); i++) {
+        if (raw[0] != k->id[i])
+            continue;
+        make(k->key[i], k->id[i], *bucket, want);
+        if (secret_eq(span_of(want, RAW), span_of(raw, RAW)))
+            return i;
+    }
+    return -1;
+}
+
+bool pki_nonce_is_ours(const struct pki_nonce_keys *k, struct span nonce)
+{
+    int64_t bucket;
+    return read(k, nonce, &bucket) >= 0;
+}
+
+bool pki_nonce_check(const struct pki_nonce_keys *k, struct span nonce, int64_t now_ms, int64_t *expires_ms,
+                     bool *rolled)
+{
+    int64_t bucket = 0, present = now_ms / k->bucket_ms;
+    int key = read(k, nonce, &bucket);
     // A bucket ahead cannot be ours, unless the clock was set back; then its nonces are as good as unknown.
-    if (bucket > present)
+    if (key < 0 || bucket > present)
         return false;
     int64_t end = bucket * k->bucket_ms + k->life_ms;
     if (now_ms >= end)
         return false;
-    for (int i = 0; i < (k->has_previous ? 2 : 1); i++) {
-        if (raw[0] != k->id[i])
-            continue;
-        make(k->key[i], k->id[i], bucket, want);
-        if (!secret_eq(span_of(want, RAW), span_of(raw, RAW)))
-            continue;
-        if (expires_ms)
-            *expires_ms = end;
-        if (rolled)
-            *rolled = i > 0 || bucket != present;
-        return true;
-    }
-    return false;
+    if (expires_ms)
+        *expires_ms = end;
+    if (rolled)
+        *rolled = key > 0 || bucket != present;
+    return true;
 }

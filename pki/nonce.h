@@ -26,5 +26,7 @@ void pki_nonce_make(const struct pki_nonce_keys *k, int64_t now_ms, char out[sta
 // Ours and fresh: true, `*expires_ms` (may be NULL) is when it stops being, `*rolled` (may be NULL) whether a newer one is due.
 bool pki_nonce_check(const struct pki_nonce_keys *k, struct span nonce, int64_t now_ms, int64_t *expires_ms,
                      bool *rolled);
+// Ours, however old: made with one of the two keys.
+bool pki_nonce_is_ours(const struct pki_nonce_keys *k, struct span nonce);
 
 #endif

@@ -94,7 +94,8 @@
     X(PROOF_HTM, 401, "invalid_dpop_proof", "proof_invalid", "htm is not the request's method")                       \
     X(PROOF_HTU, 401, "invalid_dpop_proof", "proof_invalid", "htu is not the request's URI")                          \
     X(PROOF_IAT, 401, "invalid_dpop_proof", "proof_stale", "iat is outside the window")                               \
-    X(PROOF_NONCE, 401, "use_dpop_nonce", "proof_nonce", "the proof has no nonce of ours, or an old one")             \
+    X(PROOF_NONCE, 401, "use_dpop_nonce", "proof_nonce", "the proof has no nonce, or an old one")                     \
+    X(PROOF_NONCE_INVENTED, 401, "use_dpop_nonce", "proof_nonce", "the proof's nonce was never one of ours")          \
     X(PROOF_ATH, 401, "invalid_dpop_proof", "proof_invalid", "ath is not the hash of this access token")              \
     X(PROOF_JKT, 401, "invalid_token", "token_not_yours", "the proof's key is not the one the token is bound to")     \
     X(PROOF_REPLAYED, 401, "invalid_dpop_proof", "proof_replayed", "the proof was used before")                       \
@@ -140,7 +141,16 @@
     X(GRANT_UNKNOWN, 400, "", "grant_invalid", "no such refresh token")                                               \
     X(GRANT_EXPIRED, 400, "", "grant_invalid", "the refresh token has expired")                                       \
     X(GRANT_REVOKED, 400, "", "grant_invalid", "the refresh token was revoked")                                       \
-    X(GRANT_REUSED, 400, "", "grant_invalid", "a replaced refresh token was used again; its family is revoked")
+    X(GRANT_REUSED, 400, "", "grant_invalid", "a replaced refresh token was used again; its family is revoked")       \
+    X(GRANT_SENDER, 400, "", "grant_invalid", "the grant is another client's, or bound to another key or certificate") \
+    X(OAUTH_FORM, 400, "", "oauth_request", "the request to the token service is malformed")                          \
+    X(OAUTH_CLIENT, 401, "", "oauth_client", "the client did not authenticate as it is registered")                   \
+    X(OAUTH_GRANT_TYPE, 400, "", "oauth_grant_type", "a grant type that is not offered")                              \
+    X(OAUTH_SCOPE, 400, "", "oauth_scope", "the scope is missing, malformed or wider than it may be")                 \
+    X(OAUTH_TARGET, 400, "", "oauth_target", "no audience, or one that no tokens are issued for")                     \
+    X(OAUTH_UNBOUND, 400, "", "oauth_unbound", "neither a proof nor a certificate to bind the token to")              \
+    X(OAUTH_UNPROVEN, 400, "", "oauth_unproven", "a bound token without proof of its binding")                        \
+    X(OAUTH_ASSERTION_REPLAYED, 401, "", "oauth_client", "the client assertion was used before")
 
 enum err_index_ {
 #define X(name, status, oauth, code, reason) ERR_INDEX_##name,

@@ -158,10 +158,18 @@ struct gw_config_replay {
     unsigned share_percent; // of it, for one workload
 };
 
+// Of whom a nonce is demanded.
+enum gw_config_nonce {
+    GW_NONCE_OFF,
+    GW_NONCE_REQUIRED, // of everybody
+    GW_NONCE_ADAPTIVE, // of a workload that has shown a suspicious proof, for a time
+};
+
 struct gw_config_dpop {
     unsigned algorithms; // PKI_ALG_BIT
     int64_t past, future;
-    bool nonce_required;
+    enum gw_config_nonce nonce;
+    int64_t nonce_adaptive; // how long it is demanded after a suspicious proof
     int64_t nonce_lifetime;
     struct gw_config_replay replay;
 };

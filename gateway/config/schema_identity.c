@@ -28,7 +28,11 @@ static const struct gw_choice workload_matches[] = {
     { NAME("prefix"), GW_WORKLOAD_PREFIX },
     { NAME("unchecked"), GW_WORKLOAD_UNCHECKED },
 };
-static const struct gw_choice off_required[] = { { NAME("off"), 0 }, { NAME("required"), 1 } };
+static const struct gw_choice nonce_modes[] = {
+    { NAME("off"), GW_NONCE_OFF },
+    { NAME("required"), GW_NONCE_REQUIRED },
+    { NAME("adaptive"), GW_NONCE_ADAPTIVE },
+};
 static const struct gw_field trust_domain_fields[] = {
     { .key = NAME("name"),
       .type = GW_FIELD_TEXT,
@@ -281,11 +285,19 @@ static const struct gw_field dpop_fields[] = {
       .high = MINUTE,
       .doc = "how far ahead of our clock it may be" },
     { .key = NAME("nonce"),
-      .type = GW_FIELD_SWITCH,
-      AT(gw_config_dpop, nonce_required),
-      CHOICES(off_required),
+      .type = GW_FIELD_CHOICE,
+      AT(gw_config_dpop, nonce),
+      CHOICES(nonce_modes),
       .fallback = "off",
-      .doc = "off, or required: a proof must carry a nonce of ours" },
+      .doc = "off; required: a proof must carry a nonce of ours; adaptive: for a time after a suspicious proof, those "
+             "of its workload must" },
+    { .key = NAME("nonce_adaptive"),
+      .type = GW_FIELD_DURATION,
+      AT(gw_config_dpop, nonce_adaptive),
+      .fallback = "10m",
+      .low = SECOND,
+      .high = 24 * HOUR,
+      .doc = "with nonce: adaptive, how long a nonce is demanded after a suspicious proof" },
     { .key = NAME("nonce_lifetime"),
       .type = GW_FIELD_DURATION,
       AT(gw_config_dpop, nonce_lifetime),

@@ -230,7 +230,8 @@ static void load_issuers(struct gw_snapshot *s, int64_t now_s, struct diags *dia
         .algs = c->dpop.algorithms,
         .window_ms = c->dpop.past,
         .ahead_ms = c->dpop.future,
-        .nonce_required = c->dpop.nonce_required,
+        .nonce_required = c->dpop.nonce == GW_NONCE_REQUIRED,
+        .nonce_ours = c->dpop.nonce == GW_NONCE_ADAPTIVE,
     };
     for (enum pki_alg a = PKI_ALG_NONE + 1; a < PKI_ALG_COUNT; a++)
         if (c->dpop.algorithms & PKI_ALG_BIT(a))

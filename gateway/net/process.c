@@ -423,11 +423,12 @@ static bool make_shared(struct process *p)
         .log = &p->log,
         .replay = pki_replay_new(&replay),
         .nonces = &p->nonces,
+        .demands = pki_nonce_demands_new(),
         .tickets = gw_tls_ticket_keys_new(c->listener.tls.tickets.lifetime / 1000),
         .peers = gw_tls_peers_new(PEERS),
         .names = &p->names,
     };
-    if (!p->shared.replay || !p->shared.tickets || !p->shared.peers) {
+    if (!p->shared.replay || !p->shared.demands || !p->shared.tickets || !p->shared.peers) {
         log_error(&p->log, "out of memory; lower dpop.replay.capacity");
         return false;
     }
@@ -558,6 +559,7 @@ static void finish(struct process *p)
     gw_revoked_source_free(p->revoked);
     gw_snapshot_unref(p->snapshot);
     pki_replay_free(p->shared.replay);
+    pki_nonce_demands_free(p->shared.demands);
     gw_tls_ticket_keys_free(p->shared.tickets);
     gw_tls_peers_free(p->shared.peers);
     free(p->loops);

@@ -13,6 +13,7 @@
 #include "gateway/config/snapshot.h"
 #include "gateway/endpoint/metrics.h"
 #include "gateway/tls/engine.h"
+#include "pki/nonce_demand.h"
 #include "pki/proof_cache.h"
 #include "pki/replay.h"
 #include "pki/token_cache.h"
@@ -26,12 +27,13 @@ struct gw_present {
     struct pki_revoked *const *revoked;  // GW_REVOKED_FROM_COUNT sets, each of which may be NULL; NULL: none
 };
 
-// What the stages of one loop work with. The caches are the loop's own; `replay` and `nonces` are the process's.
+// What the stages of one loop work with. The caches are the loop's own; `replay`, `nonces` and `demands` are the process's.
 struct gw_services {
     struct pki_token_cache *tokens;
     struct pki_proof_cache *proofs;
     struct pki_replay *replay;
     const struct pki_nonce_keys *nonces;
+    struct pki_nonce_demands *demands;
     struct gw_name_map *names;
     const struct gw_present *present;
     struct gw_metrics *metrics;

@@ -352,6 +352,7 @@ void rig_init_shards(struct rig *r, const char *shards, const char *extra, const
         .log = &r->log,
         .replay = pki_replay_new(&(struct pki_replay_options){ .entries = 4096 }),
         .nonces = &r->nonces,
+        .demands = pki_nonce_demands_new(),
         .tickets = gw_tls_ticket_keys_new(0),
         .peers = gw_tls_peers_new(64),
     };
@@ -389,6 +390,7 @@ void rig_fini(struct rig *r)
     rig_run(r);
     gw_audit_close(r->shared.audit, 1000);
     pki_replay_free(r->shared.replay);
+    pki_nonce_demands_free(r->shared.demands);
     gw_tls_ticket_keys_free(r->shared.tickets);
     gw_tls_peers_free(r->shared.peers);
     pki_trust_free(r->trust);

@@ -171,7 +171,10 @@ static void numbers_sizes_durations_and_choices_are_held_to_their_form_and_range
         { "", "dpop: {algorithms: [none]}\n",
           F "1:21: error: 'none' is not a value of 'algorithms'; write one of: ES256, ES384, EdDSA, RS256, PS256", 1 },
         { "", "dpop: {algorithms: [ES256, ES256]}\n", F "1:28: error: 'ES256' is in the list already", 1 },
-        { "", "dpop: {nonce: on}\n", F "1:15: error: 'on' is not a value of 'nonce'", 1 },
+        { "", "dpop: {nonce: on}\n",
+          F "1:15: error: 'on' is not a value of 'nonce'; write one of: off, required, adaptive", 1 },
+        { "", "dpop: {nonce: adaptive, nonce_adaptive: 0s}\n",
+          F "1:41: error: '0s' for 'nonce_adaptive' is out of range", 1 },
         { "", "log: {level: verbose}\n",
           F "1:14: error: 'verbose' is not a value of 'level'; write one of: error, warn, info, debug", 1 },
         { "audit", "audit: {file: a, queue: 4MB}\n",
@@ -489,7 +492,8 @@ static void defaults_are_those_of_the_tables(void **state)
     assert_int_equal(c->listener.timeouts.header, 10000);
     assert_int_equal(c->dpop.past, 60000);
     assert_int_equal(c->dpop.future, 5000);
-    assert_false(c->dpop.nonce_required);
+    assert_int_equal(c->dpop.nonce, GW_NONCE_OFF);
+    assert_int_equal(c->dpop.nonce_adaptive, 600000);
     assert_int_equal(c->dpop.replay.share_percent, 10);
     assert_int_equal(c->issuers[0].algorithms, PKI_ALG_BIT(PKI_ES256));
     assert_int_equal(c->issuers[0].binding, GW_BINDING_DPOP);

@@ -373,15 +373,46 @@ static void rule_10_nonce_is_ours_and_fresh_once_demanded(void **state)
     params.nonce_required = true;
     assert_int_equal(check_claim_with(&params, &request, "nonce", text), 0);
     assert_int_equal(check_claim_with(&params, &request, "nonce", NULL), ERR_PROOF_NONCE);
-    assert_int_equal(check_claim_with(&params, &request, "nonce", "\"anything\""), ERR_PROOF_NONCE);
-    assert_int_equal(check_claim_with(&params, &request, "nonce", "7"), ERR_PROOF_NONCE);
-    assert_int_equal(check_claim_with(&params, &request, "nonce", "null"), ERR_PROOF_NONCE);
+    assert_int_equal(check_claim_with(&params, &request, "nonce", "\"anything\""), ERR_PROOF_NONCE_INVENTED);
+    assert_int_equal(check_claim_with(&params, &request, "nonce", "7"), ERR_PROOF_NONCE_INVENTED);
+    assert_int_equal(check_claim_with(&params, &request, "nonce", "null"), ERR_PROOF_NONCE_INVENTED);
+    assert_int_equal(check_claim_with(&params, &request, "nonce", "\"\""), ERR_PROOF_NONCE_INVENTED);
     request.nonces = NULL;
-    assert_int_equal(check_claim_with(&params, &request, "nonce", text), ERR_PROOF_NONCE);
+    assert_int_equal(check_claim_with(&params, &request, "nonce", text), ERR_PROOF_NONCE_INVENTED);
     request.nonces = &nonces;
     pki_nonce_make(&nonces, request.now_ms - 400000, n);
     snprintf(text, sizeof text, "\"%.*s\"", PKI_NONCE_TEXT, n);
     assert_int_equal(check_claim_with(&params, &request, "nonce", text), ERR_PROOF_NONCE);
+}
+
+// Where it is not demanded just now: a client may go on with an old one, and nobody makes one up without a reason.
+static void rule_10_a_nonce_that_is_not_demanded_is_ours_if_it_is_there(void **state)
+{
+    (void)state;
+    struct pki_dpop_params params = params_base();
+    struct pki_dpop_request request = request_base();
+    char n[PKI_NONCE_TEXT], text[PKI_NONCE_TEXT + 3];
+    params.nonce_ours = true;
+    assert_int_equal(check_claim_with(&params, &request, "nonce", NULL), 0);
+    for (int64_t age = 0; age < 4000000; age += 1300000) {
+        pki_nonce_make(&nonces, request.now_ms - age, n);
+        snprintf(text, sizeof text, "\"%.*s\"", PKI_NONCE_TEXT, n);
+        assert_int_equal(check_claim_with(&params, &request, "nonce", text), 0);
+    }
+    text[PKI_NONCE_TEXT] = text[PKI_NONCE_TEXT] == 'A' ? 'Q' : 'A';
+    assert_int_equal(check_claim_with(&params, &request, "nonce", text), ERR_PROOF_NONCE_INVENTED);
+    assert_int_equal(check_claim_with(&params, &request, "nonce", "\"anything\""), ERR_PROOF_NONCE_INVENTED);
+    assert_int_equal(check_claim_with(&params, &request, "nonce", "null"), ERR_PROOF_NONCE_INVENTED);
+}
+
+// A client with a wrong clock learns the nonce, and with the nonce learns of its clock.
+static void rule_10_a_demand_is_heard_before_rule_11(void **state)
+{
+    (void)state;
+    struct pki_dpop_params params = params_base();
+    struct pki_dpop_request request = request_base();
+    params.nonce_required = true;
+    assert_int_equal(check_claim_with(&params, &request, "iat", "1699990000"), ERR_PROOF_NONCE);
 }
 
 static void rule_15_and_16_nonce_rolls_and_lengthens_the_replay_entry(void **state)
@@ -544,6 +575,8 @@ int main(void)
         cmocka_unit_test(rule_8_htm_is_the_method),
         cmocka_unit_test(rule_9_htu_is_the_requests_uri),
         cmocka_unit_test(rule_10_nonce_is_ours_and_fresh_once_demanded),
+        cmocka_unit_test(rule_10_a_nonce_that_is_not_demanded_is_ours_if_it_is_there),
+        cmocka_unit_test(rule_10_a_demand_is_heard_before_rule_11),
         cmocka_unit_test(rule_15_and_16_nonce_rolls_and_lengthens_the_replay_entry),
         cmocka_unit_test(rule_11_iat_is_inside_the_window),
         cmocka_unit_test(rule_12_ath_is_the_hash_of_this_token),
