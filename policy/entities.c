@@ -255,7 +255,11 @@ static bool finish(struct reader *r)
 
         if (d->attrs.kind == POL_NONE)
             continue;
-        r->set->facts[i] = (struct pol_facts){ .attrs = d->attrs.fields, .n_attrs = d->attrs.n, .exists = true };
+        r->set->facts[i] = (struct pol_facts){ .attrs = d->attrs.fields,
+                                               .n_attrs = d->attrs.n,
+                                               .parents = d->parents,
+                                               .n_parents = d->n_parents,
+                                               .exists = true };
         up[i] = (struct pol_parents){ d->parents, d->n_parents, d->file, d->place };
     }
     ok = ok && pol_hierarchy_close(r->set, up, r->diags);

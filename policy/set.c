@@ -300,3 +300,40 @@ size_t pol_set_bytes(const struct pol_set *s)
 {
     return s->bytes;
 }
+
+// NULL: the texts do not define it.
+static const struct pol_facts *defined(const struct pol_set *s, struct span type, struct span id)
+{
+    uint32_t hash, n = pol_uids_find(&s->uids, type, id, &hash);
+
+    return n != POL_ID_NONE && s->facts[n].exists ? &s->facts[n] : NULL;
+}
+
+struct span pol_set_text(const struct pol_set *s, struct span type, struct span id, struct span attr)
+{
+    const struct pol_facts *f = defined(s, type, id);
+
+    for (uint32_t i = 0; f && i < f->n_attrs; i++)
+        if (span_eq(f->attrs[i].name, attr) && f->attrs[i].value.kind == POL_STRING)
+            return pol_value_span(f->attrs[i].value);
+    return SPAN_NONE;
+}
+
+size_t pol_set_parents(const struct pol_set *s, struct span type, struct span id, struct span parent_type,
+                       struct span *out, size_t cap)
+{
+    const struct pol_facts *f = defined(s, type, id);
+    uint32_t wanted = pol_uids_find_type(&s->uids, parent_type);
+    size_t n = 0;
+
+    for (uint32_t i = 0; f && wanted != POL_ID_NONE && i < f->n_parents; i++) {
+        const struct pol_uid *u = &s->uids.uids.at[f->parents[i]];
+
+        if (u->type != wanted)
+            continue;
+        if (n < cap)
+            out[n] = u->id;
+        n++;
+    }
+    return n;
+}

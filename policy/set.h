@@ -68,4 +68,12 @@ const struct pol_policy_info *pol_set_policy(const struct pol_set *s, uint32_t i
 size_t pol_set_entities(const struct pol_set *s); // that the entities texts define
 size_t pol_set_bytes(const struct pol_set *s);    // memory held
 
+// What the entities texts say of one entity, for who hands it on. Borrowed from the set.
+// A string attribute; SPAN_NONE: not defined, no such attribute, or not a string.
+struct span pol_set_text(const struct pol_set *s, struct span type, struct span id, struct span attr);
+// The ids of the parents of type `parent_type` that it was given itself (not those that they have in turn): writes at most `cap`, returns how
+// many there are.
+size_t pol_set_parents(const struct pol_set *s, struct span type, struct span id, struct span parent_type,
+                       struct span *out, size_t cap);
+
 #endif

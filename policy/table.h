@@ -100,6 +100,8 @@ struct pol_facts {
     uint32_t n_attrs;
     uint32_t n_ancestors;
     const uint32_t *ancestors; // transitive, ascending
+    uint32_t n_parents;
+    const uint32_t *parents; // those it was given itself, ascending
     bool exists;
 };
 

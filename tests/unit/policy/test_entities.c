@@ -123,6 +123,37 @@ static void long_chains_of_parents_close(void **state)
     free(text);
 }
 
+static void what_an_entity_was_given_can_be_read_back(void **state)
+{
+    (void)state;
+    struct pol_source entities = {
+        SPAN("e.json"),
+        SPAN("[{\"uid\":{\"type\":\"W\",\"id\":\"a\"},\"attrs\":{\"tenant\":\"acme\",\"level\":3},\"parents\":"
+             "[{\"type\":\"Role\",\"id\":\"reader\"},{\"type\":\"Team\",\"id\":\"x\"},{\"type\":\"Role\",\"id\":"
+             "\"admin\"}]},"
+             "{\"uid\":{\"type\":\"Role\",\"id\":\"reader\"},\"attrs\":{},\"parents\":[{\"type\":\"Role\",\"id\":"
+             "\"any\"}]}]")
+    };
+    struct diags diags;
+    diags_init(&diags);
+    struct pol_set *s = pol_set_new(NULL, 0, &entities, 1, &(struct pol_options){ .hash_key = 3 }, &diags);
+    assert_non_null(s);
+    assert_true(span_eq(pol_set_text(s, SPAN("W"), SPAN("a"), SPAN("tenant")), SPAN("acme")));
+    assert_true(span_is_none(pol_set_text(s, SPAN("W"), SPAN("a"), SPAN("level"))));
+    assert_true(span_is_none(pol_set_text(s, SPAN("W"), SPAN("b"), SPAN("tenant"))));
+    assert_true(span_is_none(pol_set_text(s, SPAN("Role"), SPAN("any"), SPAN("tenant"))));
+    struct span roles[3] = { SPAN_NONE, SPAN_NONE, SPAN_NONE };
+    assert_int_equal(pol_set_parents(s, SPAN("W"), SPAN("a"), SPAN("Role"), roles, 3), 2);
+    bool reader_first = span_eq(roles[0], SPAN("reader"));
+    assert_true(span_eq(roles[!reader_first], SPAN("reader")) && span_eq(roles[reader_first], SPAN("admin")));
+    assert_true(span_is_none(roles[2]));
+    assert_int_equal(pol_set_parents(s, SPAN("W"), SPAN("a"), SPAN("Role"), roles, 1), 2);
+    assert_int_equal(pol_set_parents(s, SPAN("W"), SPAN("a"), SPAN("Unheard"), roles, 3), 0);
+    assert_int_equal(pol_set_parents(s, SPAN("Role"), SPAN("any"), SPAN("Role"), roles, 3), 0);
+    pol_set_free(s);
+    diags_fini(&diags);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +163,7 @@ int main(void)
         cmocka_unit_test(complaints_of_an_earlier_load_do_not_matter),
         cmocka_unit_test(deep_values_are_refused),
         cmocka_unit_test(long_chains_of_parents_close),
+        cmocka_unit_test(what_an_entity_was_given_can_be_read_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
