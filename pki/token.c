@@ -4,32 +4,24 @@
 
 #include <stdlib.h>
 
-#include "gateway/base/base64url.h"
+#include "pki/assertion.h"
 #include "pki/claims.h"
 #include "pki/jws.h"
-#include "pki/spiffe.h"
 #include "pki/token_check.h"
 
-#define LIST_MAX 1024 // roles, groups, scopes of one token
-
-// What a verification works on; spans of `token` borrow from the documents until `seal` copies them.
+// What a verification works on.
 struct verification {
     const struct pki_issuers *issuers;
     const struct pki_key_view *keys;
-    const struct pki_trace *trace;
-    int64_t now_s;
-    struct arena arena; // scratch
     struct pki_jws jws;
     struct pki_jws_header header;
     struct json_doc *payload_doc;
-    json claims;
-    struct pki_token token;
+    struct pki_assertion a;
 };
 
-// `return hold(…)` or `if ((rc = hold(…)) != 0)`: one rule, reported and turned into its error.
 static int hold(const struct verification *v, bool ok, int error, const char *rule, const char *what)
 {
-    return pki_trace_rule(v->trace, ok, rule, what) ? 0 : error;
+    return pki_assertion_hold(&v->a, ok, error, rule, what);
 }
 
 static bool is_hmac(enum pki_alg alg)
@@ -63,14 +55,14 @@ static int read_header(struct verification *v, struct span compact)
 static int read_payload(struct verification *v)
 {
     struct json_limits limits = { .bytes = PKI_TOKEN_MAX, .depth = 16 };
-    int rc = pki_jws_decode(v->jws.payload, &v->arena, &v->token.claims);
+    int rc = pki_jws_decode(v->jws.payload, &v->a.arena, &v->a.token.claims);
     if (rc == ERR_NOMEM)
         return rc;
     if (rc == 0) {
-        v->payload_doc = json_parse(v->token.claims, &limits, NULL);
-        v->claims = v->payload_doc ? json_root(v->payload_doc) : NULL;
+        v->payload_doc = json_parse(v->a.token.claims, &limits, NULL);
+        v->a.claims = v->payload_doc ? json_root(v->payload_doc) : NULL;
     }
-    return hold(v, json_type(v->claims) == JSON_OBJECT, ERR_TOKEN_MALFORMED, "23",
+    return hold(v, json_type(v->a.claims) == JSON_OBJECT, ERR_TOKEN_MALFORMED, "23",
                 "the payload is one JSON object without duplicate members");
 }
 
@@ -87,11 +79,11 @@ static bool typ_is(struct span typ, struct span want)
 
 static int check_signature(struct verification *v)
 {
-    const struct pki_issuer *issuer = pki_issuers_find(v->issuers, json_string(json_get(v->claims, SPAN("iss"))));
+    const struct pki_issuer *issuer = pki_issuers_find(v->issuers, json_string(json_get(v->a.claims, SPAN("iss"))));
     int rc = hold(v, issuer != NULL, ERR_TOKEN_ISSUER, "25", "iss is exactly that of a configured issuer");
     if (rc != 0)
         return rc;
-    v->token.issuer = issuer;
+    v->a.token.issuer = issuer;
     enum pki_alg alg = v->header.alg;
     rc = hold(v, (issuer->algs & PKI_ALG_BIT(alg)) != 0, ERR_TOKEN_ALG, "21", "alg is on the issuer's allow list");
     if (rc != 0)
@@ -104,9 +96,9 @@ static int check_signature(struct verification *v)
     rc = hold(v, key != NULL, ERR_TOKEN_KEY, "21", "one key of the issuer has this kid and this alg");
     if (rc != 0)
         return rc;
-    memcpy(v->token.key_thumbprint, key->thumbprint, sizeof key->thumbprint);
-    v->token.kid = v->header.kid;
-    rc = pki_key_view_check(v->keys, issuer, key->thumbprint, v->now_s);
+    memcpy(v->a.token.key_thumbprint, key->thumbprint, sizeof key->thumbprint);
+    v->a.token.kid = v->header.kid;
+    rc = pki_key_view_check(v->keys, issuer, key->thumbprint, v->a.now_s);
     if (hold(v, rc == 0, rc, "caches", "the key is still published and was read within max_stale") != 0)
         return rc;
     rc = pki_jws_verify(&v->jws, key->key, alg);
@@ -117,187 +109,52 @@ static int check_signature(struct verification *v)
 
 // ---- claims
 
-static bool audience_ok(struct verification *v)
-{
-    struct pki_names aud;
-    const struct pki_names *ours = &v->token.issuer->audiences;
-    if (!pki_claim_list(json_get(v->claims, SPAN("aud")), false, &v->arena, &aud))
-        return false;
-    for (size_t i = 0; i < aud.n; i++)
-        for (size_t j = 0; j < ours->n; j++)
-            if (span_eq(aud.at[i], ours->at[j]))
-                return true;
-    return false;
-}
-
-static bool required_are_there(const struct verification *v)
+// RFC 9068 §2.2.
+static bool rfc9068_are_there(const struct verification *v)
 {
     static const struct span rfc9068[] = { { "sub", 3 }, { "client_id", 9 }, { "jti", 3 } };
-    const struct pki_issuer *issuer = v->token.issuer;
+    const struct pki_issuer *issuer = v->a.token.issuer;
     if (!span_is_none(issuer->typ) && typ_is(issuer->typ, SPAN("at+jwt")))
         for (size_t i = 0; i < sizeof rfc9068 / sizeof *rfc9068; i++)
-            if (json_string(json_get(v->claims, rfc9068[i])).n == 0)
+            if (json_string(json_get(v->a.claims, rfc9068[i])).n == 0)
                 return false;
-    for (size_t i = 0; i < issuer->required.n; i++) {
-        json claim = pki_claim(v->claims, issuer->required.at[i]);
-        if (!claim || json_type(claim) == JSON_NULL)
-            return false;
-    }
     return true;
 }
 
 static bool read_times(struct verification *v)
 {
     int64_t iat, exp, nbf = 0;
-    json not_before = json_get(v->claims, SPAN("nbf"));
-    if (!pki_claim_date(json_get(v->claims, SPAN("iat")), &iat) ||
-        !pki_claim_date(json_get(v->claims, SPAN("exp")), &exp) || (not_before && !pki_claim_date(not_before, &nbf)))
+    json not_before = json_get(v->a.claims, SPAN("nbf"));
+    if (!pki_claim_date(json_get(v->a.claims, SPAN("iat")), &iat) ||
+        !pki_claim_date(json_get(v->a.claims, SPAN("exp")), &exp) || (not_before && !pki_claim_date(not_before, &nbf)))
         return false;
     // Fractions are rounded to the narrower side.
-    v->token.iat = (iat + 999) / 1000;
-    v->token.exp = exp / 1000;
-    v->token.nbf = (nbf + 999) / 1000;
-    return v->token.exp > v->token.iat;
-}
-
-static bool read_lists(struct verification *v)
-{
-    const struct pki_claim_names *names = &v->token.issuer->claims;
-    struct pki_names scopes;
-    json scope = pki_claim(v->claims, names->scope);
-    if (!pki_claim_list(pki_claim(v->claims, names->roles), false, &v->arena, &v->token.roles) ||
-        !pki_claim_list(pki_claim(v->claims, names->groups), false, &v->arena, &v->token.groups) ||
-        !pki_claim_list(scope, true, &v->arena, &scopes))
-        return false;
-    if (v->token.roles.n > LIST_MAX || v->token.groups.n > LIST_MAX || scopes.n > LIST_MAX)
-        return false;
-    v->token.scope = json_string(scope);
-    const struct pki_issuer *issuer = v->token.issuer;
-    v->token.actions = issuer->scopeless ? UINT64_MAX : 0;
-    for (size_t i = 0; i < scopes.n; i++)
-        for (size_t j = 0; j < issuer->scopes_n; j++)
-            if (span_eq(scopes.at[i], issuer->scopes[j].name))
-                v->token.actions |= issuer->scopes[j].actions;
-    return true;
-}
-
-static bool read_strings(struct verification *v)
-{
-    const struct pki_claim_names *names = &v->token.issuer->claims;
-    struct pki_token *t = &v->token;
-    return pki_claim_string(json_get(v->claims, SPAN("sub")), &t->subject) &&
-           pki_claim_string(json_get(v->claims, SPAN("client_id")), &t->client_id) &&
-           pki_claim_string(json_get(v->claims, SPAN("jti")), &t->jti) &&
-           pki_claim_string(pki_claim(v->claims, names->tenant), &t->tenant) &&
-           pki_claim_string(pki_claim(v->claims, names->workload), &t->workload);
+    v->a.token.iat = (iat + 999) / 1000;
+    v->a.token.exp = exp / 1000;
+    v->a.token.nbf = (nbf + 999) / 1000;
+    return v->a.token.exp > v->a.token.iat;
 }
 
 static int check_claims(struct verification *v)
 {
-    const struct pki_issuer *issuer = v->token.issuer;
-    bool typed = required_are_there(v) && read_times(v) && read_strings(v) && read_lists(v);
-    if (v->arena.failed)
+    const struct pki_issuer *issuer = v->a.token.issuer;
+    bool typed = rfc9068_are_there(v) && read_times(v) && pki_assertion_read(&v->a);
+    if (v->a.arena.failed)
         return ERR_NOMEM;
     int rc = hold(v, typed, ERR_TOKEN_CLAIM, "25", "exp, iat and the required claims are there, with the right types");
     if (rc != 0)
         return rc;
-    bool aud = audience_ok(v);
-    if (v->arena.failed)
+    bool aud = pki_assertion_audience(&v->a);
+    if (v->a.arena.failed)
         return ERR_NOMEM;
     rc = hold(v, aud, ERR_TOKEN_AUDIENCE, "25", "aud contains an audience of this gateway");
     if (rc != 0)
         return rc;
-    rc = pki_token_check_time_(&v->token, v->now_s, v->trace);
+    rc = pki_token_check_time_(&v->a.token, v->a.now_s, v->a.trace);
     if (rc != 0)
         return rc;
-    bool short_enough = issuer->max_lifetime_s <= 0 || v->token.exp - v->token.iat <= issuer->max_lifetime_s;
+    bool short_enough = issuer->max_lifetime_s <= 0 || v->a.token.exp - v->a.token.iat <= issuer->max_lifetime_s;
     return hold(v, short_enough, ERR_TOKEN_LIFETIME, "25", "it lives no longer than its issuer may grant");
-}
-
-// ---- cnf
-
-static bool read_hash(json v, uint8_t out[static 32])
-{
-    struct span text = json_string(v);
-    size_t n;
-    return text.n == BASE64URL_ENCODED(32) && base64url_decode(text, out, &n) && n == 32;
-}
-
-static bool bound_enough(enum pki_binding binding, bool jkt, bool x5t)
-{
-    switch (binding) {
-    case PKI_BIND_EITHER: return jkt || x5t;
-    case PKI_BIND_DPOP: return jkt;
-    case PKI_BIND_CERTIFICATE: return x5t;
-    case PKI_BIND_BOTH: return jkt && x5t;
-    case PKI_BIND_UNBOUND_ALLOWED: return true;
-    }
-    return false;
-}
-
-static int check_cnf(struct verification *v)
-{
-    struct pki_token *t = &v->token;
-    json cnf = json_get(v->claims, SPAN("cnf")), member;
-    bool known = true, formed = !cnf || json_type(cnf) == JSON_OBJECT;
-    struct span name;
-    for (struct json_iter it = json_iter(formed ? cnf : NULL); json_next(&it, &name, &member);) {
-        if (span_eq(name, SPAN("jkt")))
-            formed = (t->has_jkt = read_hash(member, t->jkt)) && formed;
-        else if (span_eq(name, SPAN("x5t#S256")))
-            formed = (t->has_x5t = read_hash(member, t->x5t)) && formed;
-        else
-            known = false;
-    }
-    int rc = hold(v, known, ERR_CNF_UNKNOWN, "18", "every member of cnf is understood (jkt, x5t#S256)");
-    if (rc != 0)
-        return rc;
-    rc = hold(v, formed, ERR_TOKEN_CLAIM, "18", "the members of cnf are SHA-256 hashes in base64url");
-    if (rc != 0)
-        return rc;
-    return hold(v, bound_enough(t->issuer->binding, t->has_jkt, t->has_x5t), ERR_TOKEN_UNBOUND, "18",
-                "it is bound as its issuer's configuration demands");
-}
-
-// ---- containment
-
-static bool listed(struct pki_names patterns, struct span s)
-{
-    for (size_t i = 0; i < patterns.n; i++)
-        if (pki_pattern_match(patterns.at[i], s))
-            return true;
-    return false;
-}
-
-static bool all_listed(struct pki_names patterns, struct pki_names values)
-{
-    for (size_t i = 0; i < values.n; i++)
-        if (!listed(patterns, values.at[i]))
-            return false;
-    return true;
-}
-
-static int check_containment(struct verification *v)
-{
-    const struct pki_issuer *issuer = v->token.issuer;
-    const struct pki_token *t = &v->token;
-    struct pki_spiffe id;
-    bool named = !span_is_none(t->workload);
-    bool formed =
-        named ? pki_spiffe_parse(t->workload, &id, NULL) == 0 : issuer->workload_match == PKI_WORKLOAD_UNCHECKED;
-    int rc = hold(v, formed, ERR_TOKEN_CLAIM, "26c", "the workload claim is a SPIFFE ID");
-    if (rc != 0)
-        return rc;
-    rc = hold(v, !named || listed(issuer->assert_trust_domains, id.trust_domain), ERR_TOKEN_ASSERTS, "26b",
-              "the workload's trust domain is one the issuer may name");
-    if (rc != 0)
-        return rc;
-    rc = hold(v, all_listed(issuer->assert_roles, t->roles) && all_listed(issuer->assert_groups, t->groups),
-              ERR_TOKEN_ASSERTS, "26b", "every role and group is one the issuer may assert");
-    if (rc != 0)
-        return rc;
-    return hold(v, span_is_none(t->tenant) || listed(issuer->assert_tenants, t->tenant), ERR_TOKEN_ASSERTS, "26b",
-                "the tenant is one the issuer may assert");
 }
 
 // ---- the result
@@ -365,17 +222,19 @@ int pki_token_verify(const struct pki_issuers *issuers, const struct pki_key_vie
                      const uint8_t sha256[static 32], int64_t now_s, const struct pki_trace *trace,
                      struct pki_token **out)
 {
-    static int (*const steps[])(struct verification *) = {
-        read_payload, check_signature, check_claims, check_cnf, check_containment,
-    };
-    struct verification v = { .issuers = issuers, .keys = keys, .trace = trace, .now_s = now_s };
-    arena_init(&v.arena, 256 * 1024);
-    memcpy(v.token.sha256, sha256, sizeof v.token.sha256);
+    static int (*const steps[])(struct verification *) = { read_payload, check_signature, check_claims };
+    struct verification v = { .issuers = issuers, .keys = keys, .a = { .trace = trace, .now_s = now_s } };
+    arena_init(&v.a.arena, 256 * 1024);
+    memcpy(v.a.token.sha256, sha256, sizeof v.a.token.sha256);
     int rc = read_header(&v, compact);
     for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof *steps; i++)
         rc = steps[i](&v);
+    if (rc == 0)
+        rc = pki_assertion_cnf(&v.a);
+    if (rc == 0)
+        rc = pki_assertion_containment(&v.a);
     if (rc == 0) {
-        struct pki_token *token = pki_token_seal_(&v.token);
+        struct pki_token *token = pki_token_seal_(&v.a.token);
         if (token)
             *out = token;
         else
@@ -383,7 +242,7 @@ int pki_token_verify(const struct pki_issuers *issuers, const struct pki_key_vie
     }
     json_free(v.payload_doc);
     pki_jws_header_fini(&v.header);
-    arena_fini(&v.arena);
+    arena_fini(&v.a.arena);
     return rc;
 }
 

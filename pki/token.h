@@ -24,8 +24,8 @@ struct pki_token {
     int64_t iat, nbf, exp; // seconds; nbf 0 when absent
     uint64_t actions;      // ceiling of the scopes; all ones for a scope-less issuer
     bool has_jkt, has_x5t;
-    bool introspected; // an issuer's answer, not its signature: no key, no kid (introspected.h)
-    int64_t recheck_s; // then: until when the answer may be remembered; 0: no bound but exp
+    bool introspected;        // an issuer's answer, not its signature: no key, no kid (introspected.h)
+    int64_t recheck_s;        // then: until when the answer may be remembered
     uint8_t jkt[32], x5t[32]; // cnf
     uint8_t key_thumbprint[32];
     uint8_t sha256[32]; // of the compact form: cache key, and `ath`
@@ -55,6 +55,8 @@ struct pki_token_use {
 // cnf.jkt), ERR_CNF_CERTIFICATE, ERR_TOKEN_WORKLOAD.
 // When the token has a jkt, the caller owes a pki_dpop_verify with it.
 int pki_token_check(const struct pki_token *t, const struct pki_token_use *use, const struct pki_trace *trace);
+// The part of it that asks whether the key it was signed with is still there. 0 for a token that nobody signed; or what pki_key_view_check says.
+int pki_token_check_key(const struct pki_token *t, const struct pki_key_view *keys, int64_t now_s);
 // Every bit of `actions` is covered: 0, or ERR_SCOPE (also for no bit at all).
 int pki_token_check_scope(const struct pki_token *t, uint64_t actions, const struct pki_trace *trace);
 

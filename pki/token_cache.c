@@ -45,7 +45,8 @@ struct pki_token *pki_token_cache_get(struct pki_token_cache *c, const uint8_t s
     if (!e)
         return NULL;
     // The generation first: an older snapshot's issuer may be gone, and nothing of the token may be followed to it.
-    if (e->generation != generation || now_s >= e->token->exp + e->token->issuer->skew_s) {
+    if (e->generation != generation || now_s >= e->token->exp + e->token->issuer->skew_s ||
+        (e->token->introspected && now_s >= e->token->recheck_s)) {
         pki_lru_drop(&c->lru, &e->item);
         return NULL;
     }

@@ -14,7 +14,7 @@ struct pki_token_cache;
 // `share` in entries a workload (0: an eighth, at least 16).
 struct pki_token_cache *pki_token_cache_new(size_t entries, size_t bytes, size_t share);
 void pki_token_cache_free(struct pki_token_cache *c);
-// A new reference, or NULL. An expired entry is dropped.
+// A new reference, or NULL. An expired entry is dropped, and an introspected one that is due to be asked about again.
 struct pki_token *pki_token_cache_get(struct pki_token_cache *c, const uint8_t sha256[static 32], uint64_t generation,
                                       int64_t now_s);
 // Put after pki_token_check held for `workload`. Takes its own reference; false when it was not kept (too large, out of memory).

@@ -47,12 +47,17 @@ static int check_scheme(const struct pki_token *t, const struct pki_token_use *u
     return 0;
 }
 
+int pki_token_check_key(const struct pki_token *t, const struct pki_key_view *keys, int64_t now_s)
+{
+    return t->introspected ? 0 : pki_key_view_check(keys, t->issuer, t->key_thumbprint, now_s);
+}
+
 int pki_token_check(const struct pki_token *t, const struct pki_token_use *use, const struct pki_trace *trace)
 {
     int rc = pki_token_check_time_(t, use->now_s, trace);
     if (rc != 0)
         return rc;
-    rc = pki_key_view_check(use->keys, t->issuer, t->key_thumbprint, use->now_s);
+    rc = pki_token_check_key(t, use->keys, use->now_s);
     if (!pki_trace_rule(trace, rc == 0, "caches", "the key is still published and was read within max_stale"))
         return rc;
     rc = check_scheme(t, use, trace);

@@ -60,8 +60,7 @@ int gw_standing(struct gw_exchange *x, struct clock_now now, int64_t grace_ms)
         rc = recheck_certificate(x, now_s);
     if (rc == 0)
         rc = gw_standing_token(x);
-    if (rc == 0 && pki_key_view_check(x->services->present->keys, x->token->issuer, x->token->key_thumbprint, now_s) ==
-                       ERR_TOKEN_REVOKED)
+    if (rc == 0 && pki_token_check_key(x->token, x->services->present->keys, now_s) == ERR_TOKEN_REVOKED)
         rc = gw_refuse(x, ERR_TOKEN_REVOKED, SPAN("the issuer's key is gone"));
     if (rc != 0)
         return rc;
