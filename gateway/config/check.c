@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What no single key can tell: names that must be unique or must exist, pairs that belong together. Values that the reader refused are
 // SPAN_NONE or zero here and are not complained about twice.
+#include "gateway/config/remote.h"
 #include "gateway/config/schema.h"
 #include "pki/key.h"
 #include "pki/spiffe.h"
@@ -187,7 +188,7 @@ static void api_keys(struct checker *k)
 
 static void shard_tls(struct checker *k, const struct gw_config_shard *s)
 {
-    const struct gw_config_shard_tls *tls = &s->tls;
+    const struct gw_config_remote_tls *tls = &s->tls;
     bool any = is_set(tls->ca) || is_set(tls->spiffe_id) || is_set(tls->server_name) || is_set(tls->certificate) ||
                is_set(tls->key);
 
@@ -197,21 +198,8 @@ static void shard_tls(struct checker *k, const struct gw_config_shard *s)
                   SPAN_FMT(s->name.v));
         return;
     }
-    if (is_set(tls->spiffe_id) && is_set(tls->server_name))
-        ERROR(k, tls->server_name.at, "spiffe_id and server_name exclude each other; keep one");
-    if (!is_set(tls->ca)) {
-        if (is_set(tls->spiffe_id))
-            id_must_be_vouched_for(k, tls->spiffe_id);
-        else
-            ERROR(k, s->at,
-                  "shard '%.*s' has https endpoints and nothing vouches for them; set tls.ca, or tls.spiffe_id of a "
-                  "known trust domain",
-                  SPAN_FMT(s->name.v));
-    }
-    if (is_set(tls->certificate) != is_set(tls->key))
-        ERROR(k, tls->at, "certificate and key belong together; set both or none");
-    if (is_set(tls->key_passphrase_file) && !is_set(tls->key))
-        ERROR(k, tls->key_passphrase_file.at, "key_passphrase_file without key; set key or remove it");
+    struct span what = arena_printf(&k->c->arena, "shard '%.*s'", SPAN_FMT(s->name.v));
+    gw_config_remote_tls_check(k->c, tls, s->at, span_is_none(what) ? "a shard" : what.p, k->diags);
 }
 
 static void credential(struct checker *k, const struct gw_config_shard *s)

@@ -78,6 +78,35 @@ struct gw_config_identity {
     struct gw_config_text dns, subject, spiffe_id;
 };
 
+struct gw_config_endpoint {
+    struct gw_config_place at;
+    bool tls;
+    struct span host; // without brackets
+    uint16_t port;
+    struct span authority; // host:port for the Host field; the port left out where it is the scheme's
+};
+
+struct gw_config_remote_tls {
+    struct gw_config_place at;
+    struct gw_config_text ca;                     // path; without it the bundle of spiffe_id's trust domain
+    struct gw_config_text spiffe_id, server_name; // at most one; neither: the endpoint's host is the name
+    struct gw_config_text certificate, key, key_passphrase_file; // paths; for mutual TLS
+};
+
+struct gw_config_remote_timeouts {
+    int64_t connect, first_byte, idle; // idle: between two bytes of an answer
+};
+
+// A server that the gateway asks something on its own account, by URL: https, or http on this machine. remote.h opens what it names.
+struct gw_config_remote {
+    struct gw_config_place at;
+    struct gw_config_text url;          // as written; SPAN_NONE: not configured
+    struct gw_config_endpoint endpoint; // what it says …
+    struct span target;                 // … path and query, from the '/'
+    struct gw_config_remote_tls tls;
+    struct gw_config_remote_timeouts timeouts;
+};
+
 enum gw_config_binding {
     GW_BINDING_DPOP = 1,
     GW_BINDING_CERTIFICATE,
@@ -108,6 +137,9 @@ struct gw_config_asserts {
     struct gw_config_texts roles, groups, tenants, trust_domains;
 };
 
+// How the URL of an issuer's keys is found out (RFC 8414). WELL_KNOWN: the metadata are where its `iss` puts them.
+enum gw_config_discovery { GW_DISCOVERY_NONE, GW_DISCOVERY_WELL_KNOWN, GW_DISCOVERY_URL };
+
 // What an issuer's tokens are good for.
 enum { GW_ISSUER_REQUESTS = 1, GW_ISSUER_EXCHANGE = 2 };
 
@@ -116,9 +148,13 @@ struct gw_config_issuer {
     unsigned uses;                // GW_ISSUER_*: requests through the gateway; being exchanged at the token service
     struct gw_config_text name;   // namespaces its roles in policy
     struct gw_config_text issuer; // `iss`, compared exactly
-    struct gw_config_text jwks;   // path; or:
+    // Where its keys come from; one of:
+    struct gw_config_text jwks;               // path
     struct gw_config_text symmetric_key_file; // path; then `algorithms` is one of HS256, HS384, HS512
-    int64_t max_stale;                        // since the keys were last read; 0: no bound
+    struct gw_config_remote keys;             // keys.url: of the JWK set, or with `discovery` of the metadata that name it …
+    enum gw_config_discovery discovery;
+    int64_t refresh;   // … looked at again at the latest after this
+    int64_t max_stale; // since the keys were last read; 0: no bound
     unsigned algorithms;                      // PKI_ALG_BIT
     struct gw_config_texts audiences;
     struct gw_config_text typ;
@@ -183,25 +219,6 @@ struct gw_config_policy {
 
 enum gw_config_api { GW_CONFIG_QDRANT = 1, GW_CONFIG_CHROMA, GW_CONFIG_APIS };
 
-struct gw_config_endpoint {
-    struct gw_config_place at;
-    bool tls;
-    struct span host; // without brackets
-    uint16_t port;
-    struct span authority; // host:port for the Host field; the port left out where it is the scheme's
-};
-
-struct gw_config_shard_tls {
-    struct gw_config_place at;
-    struct gw_config_text ca;                     // path; without it the bundle of spiffe_id's trust domain
-    struct gw_config_text spiffe_id, server_name; // at most one; neither: the endpoint's host is the name
-    struct gw_config_text certificate, key, key_passphrase_file; // paths; for mutual TLS
-};
-
-struct gw_config_shard_timeouts {
-    int64_t connect, first_byte, idle; // idle: between two bytes of an answer
-};
-
 struct gw_config_pool {
     uint64_t max_connections, max_idle; // of one loop to one endpoint
     int64_t idle_timeout;               // of a connection that waits for use
@@ -220,8 +237,8 @@ struct gw_config_shard {
     const struct gw_config_endpoint *endpoints;
     size_t endpoints_n;
     bool has_tls; // some endpoint is https
-    struct gw_config_shard_tls tls;
-    struct gw_config_shard_timeouts timeouts;
+    struct gw_config_remote_tls tls;
+    struct gw_config_remote_timeouts timeouts;
     struct gw_config_pool pool;
     bool has_credential;
     struct gw_config_credential credential;

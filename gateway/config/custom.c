@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The two keys whose values have a shape of their own: scopes and endpoints.
+// The keys whose values have a shape of their own: scopes, endpoints and URLs.
 #include "gateway/api/action.h"
 #include "gateway/config/fault.h"
 #include "gateway/config/schema.h"
@@ -97,6 +97,37 @@ void gw_config_read_api_key_scopes(struct gw_reader *r, const struct gw_yaml *no
     keys->scopes_n = shape.scopes_n;
 }
 
+struct span gw_config_authority(struct arena *a, const struct gw_config_endpoint *e)
+{
+    bool v6 = span_find(e->host, ':') < e->host.n;
+
+    if (e->port == (e->tls ? 443 : 80))
+        return arena_printf(a, v6 ? "[%.*s]" : "%.*s", SPAN_FMT(e->host));
+    return arena_printf(a, v6 ? "[%.*s]:%u" : "%.*s:%u", SPAN_FMT(e->host), e->port);
+}
+
+void gw_config_read_url(struct gw_reader *r, const struct gw_yaml *node, void *at)
+{
+    struct gw_config_remote *remote = at;
+    struct gw_config_endpoint *e = &remote->endpoint;
+    struct gw_config_text text;
+    const char *fault;
+
+    if (!gw_config_read_text(r, node, &text))
+        return;
+    fault = gw_fault_url(text.v, &e->tls, &e->host, &e->port, &remote->target);
+    if (fault) {
+        gw_config_complain(r, node, "'%.*s' for '%.*s': %s", SPAN_FMT(span_sub(text.v, 0, 200)), SPAN_FMT(node->key),
+                           fault);
+        return;
+    }
+    remote->url = text;
+    e->at = text.at;
+    e->host = arena_dup(r->arena, e->host);
+    e->authority = gw_config_authority(r->arena, e);
+    r->failed |= span_is_none(e->host) || span_is_none(e->authority);
+}
+
 void gw_config_read_endpoints(struct gw_reader *r, const struct gw_yaml *node, void *at)
 {
     struct gw_config_shard *shard = at;
@@ -116,7 +147,6 @@ void gw_config_read_endpoints(struct gw_reader *r, const struct gw_yaml *node, v
         struct gw_config_endpoint *e = &endpoints[n];
         struct gw_config_text text;
         const char *fault;
-        bool v6;
 
         if (!gw_config_read_text(r, item, &text))
             continue;
@@ -127,11 +157,7 @@ void gw_config_read_endpoints(struct gw_reader *r, const struct gw_yaml *node, v
         }
         e->at = text.at;
         e->host = arena_dup(r->arena, e->host);
-        v6 = span_find(e->host, ':') < e->host.n;
-        if (e->port == (e->tls ? 443 : 80))
-            e->authority = arena_printf(r->arena, v6 ? "[%.*s]" : "%.*s", SPAN_FMT(e->host));
-        else
-            e->authority = arena_printf(r->arena, v6 ? "[%.*s]:%u" : "%.*s:%u", SPAN_FMT(e->host), e->port);
+        e->authority = gw_config_authority(r->arena, e);
         r->failed |= span_is_none(e->host) || span_is_none(e->authority);
         for (size_t i = 0; i < n; i++)
             if (endpoints[i].tls == e->tls && span_ieq(endpoints[i].authority, e->authority))

@@ -139,3 +139,44 @@ const char *gw_fault_endpoint(struct span s, bool *tls, struct span *host, uint1
     *port = (uint16_t)v;
     return NULL;
 }
+
+bool gw_is_loopback_address(struct span host)
+{
+    uint64_t part;
+    if (span_eq(host, SPAN("::1")))
+        return true;
+    if (!span_starts(host, SPAN("127.")))
+        return false;
+    size_t parts = 0;
+    for (struct span rest = host; !span_is_none(rest); parts++) {
+        struct span text = span_cut(&rest, '.');
+        if (text.n > 3 || !span_to_u64(text, &part) || part > 255)
+            return false;
+    }
+    return parts == 4;
+}
+
+const char *gw_fault_url(struct span s, bool *tls, struct span *host, uint16_t *port, struct span *target)
+{
+    static const char expected[] = "https://host[:port]/path is expected, without user or fragment";
+    size_t authority = span_starts(s, SPAN("https://")) ? 8 : 7, end = authority;
+    bool secure;
+    struct span h;
+    uint16_t p;
+
+    while (end < s.n && s.p[end] != '/' && s.p[end] != '?')
+        end++;
+    struct span rest = span_sub(s, end, s.n);
+    for (size_t i = 0; i < rest.n; i++)
+        if (rest.p[i] <= 0x20 || rest.p[i] >= 0x7f || rest.p[i] == '#' || rest.p[i] == '\\' || rest.p[i] == '"')
+            return expected;
+    if (s.n > 2048 || (rest.n > 0 && rest.p[0] == '?') || gw_fault_endpoint(span_sub(s, 0, end), &secure, &h, &p))
+        return expected;
+    if (!secure && !gw_is_loopback_address(h))
+        return "https:// is expected; plain http is for 127.0.0.1 and [::1] only";
+    *tls = secure;
+    *host = h;
+    *port = p;
+    *target = rest.n > 0 ? rest : SPAN("/");
+    return NULL;
+}

@@ -17,5 +17,9 @@ const char *gw_fault_host(struct span s);       // a server's name or address
 
 // http[s]://host[:port][/] taken apart; `host` without brackets, `port` the scheme's default when absent.
 const char *gw_fault_endpoint(struct span s, bool *tls, struct span *host, uint16_t *port);
+// The same with a path and query, in `target` ("/" when absent), without user or fragment. https, or http to a loopback address.
+const char *gw_fault_url(struct span s, bool *tls, struct span *host, uint16_t *port, struct span *target);
+// 127.0.0.0/8 and ::1, as addresses: a name may lead anywhere.
+bool gw_is_loopback_address(struct span host);
 
 #endif

@@ -83,6 +83,10 @@ void gw_config_format(enum gw_field_type type, int64_t v, char *out, size_t cap)
 void gw_config_read_scopes(struct gw_reader *r, const struct gw_yaml *node, void *issuer);
 void gw_config_read_api_key_scopes(struct gw_reader *r, const struct gw_yaml *node, void *api_keys);
 void gw_config_read_endpoints(struct gw_reader *r, const struct gw_yaml *node, void *shard);
+void gw_config_read_url(struct gw_reader *r, const struct gw_yaml *node, void *remote);
+
+// host[:port] for the Host field, in the arena.
+struct span gw_config_authority(struct arena *a, const struct gw_config_endpoint *e);
 
 // Checks between values (check.c): names that must be unique or exist, pairs that belong together. Resolves the names of the routes' shards and
 // what follows from a file's name.

@@ -3,60 +3,30 @@
 #include "gateway/config/schema_table.h"
 
 static const struct gw_choice apis[] = { { NAME("qdrant"), GW_CONFIG_QDRANT }, { NAME("chroma"), GW_CONFIG_CHROMA } };
-static const struct gw_field shard_tls_fields[] = {
-    { .key = NAME("ca"),
-      .type = GW_FIELD_PATH,
-      AT(gw_config_shard_tls, ca),
-      .doc = "file with the CA certificates that vouch for the shard, PEM" },
-    { .key = NAME("spiffe_id"),
-      .type = GW_FIELD_TEXT,
-      AT(gw_config_shard_tls, spiffe_id),
-      .fault = gw_fault_workload_id,
-      .doc = "the shard's SPIFFE ID; the bundle of its trust domain vouches for it when there is no ca" },
-    { .key = NAME("server_name"),
-      .type = GW_FIELD_TEXT,
-      AT(gw_config_shard_tls, server_name),
-      .fault = gw_fault_host,
-      .doc = "the name in its certificate; the endpoint's host without it" },
-    { .key = NAME("certificate"),
-      .type = GW_FIELD_PATH,
-      AT(gw_config_shard_tls, certificate),
-      .doc = "file with the gateway's certificate towards it, PEM" },
-    { .key = NAME("key"),
-      .type = GW_FIELD_PATH,
-      AT(gw_config_shard_tls, key),
-      .doc = "file with the private key of that certificate, PEM" },
-    { .key = NAME("key_passphrase_file"),
-      .type = GW_FIELD_PATH,
-      AT(gw_config_shard_tls, key_passphrase_file),
-      .doc = "file whose first line is the passphrase of that key" },
-};
-static const struct gw_schema shard_tls_schema = PLACED(shard_tls_fields, gw_config_shard_tls);
-
 static const struct gw_field shard_timeouts_fields[] = {
     { .key = NAME("connect"),
       .type = GW_FIELD_DURATION,
-      AT(gw_config_shard_timeouts, connect),
+      AT(gw_config_remote_timeouts, connect),
       .fallback = "3s",
       .low = 10,
       .high = 5 * MINUTE,
       .doc = "for a new connection, TLS included" },
     { .key = NAME("first_byte"),
       .type = GW_FIELD_DURATION,
-      AT(gw_config_shard_timeouts, first_byte),
+      AT(gw_config_remote_timeouts, first_byte),
       .fallback = "60s",
       .low = 10,
       .high = 24 * HOUR,
       .doc = "from the end of the request to the answer's first byte; then 504" },
     { .key = NAME("idle"),
       .type = GW_FIELD_DURATION,
-      AT(gw_config_shard_timeouts, idle),
+      AT(gw_config_remote_timeouts, idle),
       .fallback = "60s",
       .low = 10,
       .high = 24 * HOUR,
       .doc = "between two bytes of an answer" },
 };
-static const struct gw_schema shard_timeouts_schema = PART(shard_timeouts_fields, gw_config_shard_timeouts);
+static const struct gw_schema shard_timeouts_schema = PART(shard_timeouts_fields, gw_config_remote_timeouts);
 
 static const struct gw_field pool_fields[] = {
     { .key = NAME("max_connections"),
@@ -124,7 +94,7 @@ static const struct gw_field shard_fields[] = {
     { .key = NAME("tls"),
       .type = GW_FIELD_MAP,
       AT(gw_config_shard, tls),
-      .schema = &shard_tls_schema,
+      .schema = &gw_config_remote_tls_schema,
       .doc = "for https endpoints" },
     { .key = NAME("timeouts"),
       .type = GW_FIELD_MAP,

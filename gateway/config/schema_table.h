@@ -38,6 +38,10 @@ extern const struct gw_schema gw_config_identity_schema;
 extern const struct gw_schema gw_config_issuer_schema;
 extern const struct gw_schema gw_config_api_keys_schema;
 extern const struct gw_schema gw_config_dpop_schema;
+extern const struct gw_schema gw_config_remote_tls_schema;
+extern const struct gw_schema gw_config_remote_timeouts_schema;
+// {url, tls, timeouts}, of struct gw_config_remote. Whose URL is a key of its own has gw_config_read_url there, and the two others beside it.
+extern const struct gw_schema gw_config_remote_schema;
 extern const struct gw_schema gw_config_shard_schema;
 extern const struct gw_schema gw_config_route_schema;
 

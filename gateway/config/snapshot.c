@@ -4,57 +4,15 @@
 #include "gateway/base/file.h"
 #include "gateway/base/secret.h"
 #include "gateway/config/policy_files.h"
+#include "gateway/config/snapshot_files.h"
 #include "gateway/tls/context.h"
-#include "pki/spiffe.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define PEM_MAX (4u << 20)
-#define SECRET_MAX (64u << 10)
-#define FILES_MAX 65536
 
 // What the listener of a configuration is: see struct gw_target_options.
 static const struct span scheme = { "https", 5 };
-
-// ---------------------------------------------------------------------------------------------------------- files
-
-static void on_file(void *ctx, const char *path)
-{
-    struct gw_snapshot *s = ctx;
-    struct span copy = arena_dup(&s->arena, span_str(path));
-    if (s->n_files < FILES_MAX && !span_is_none(copy))
-        s->files[s->n_files++] = copy.p;
-}
-
-// The content of a file the configuration names, in the snapshot's arena; SPAN_NONE when the key is absent, or after a complaint.
-static struct span read_file(struct gw_snapshot *s, const struct gw_config_text *path, size_t max, struct diags *diags)
-{
-    if (span_is_none(path->v))
-        return SPAN_NONE;
-    struct buf content;
-    buf_init(&content, 0);
-    on_file(s, path->v.p);
-    int rc = file_read(path->v.p, max, &content);
-    struct span copy = SPAN_NONE;
-    if (rc != 0)
-        gw_config_error(s->config, path->at, diags, "%.*s: %s", SPAN_FMT(path->v), strerror(-rc));
-    else if (span_is_none(copy = arena_dup(&s->arena, buf_span(&content))))
-        gw_config_error(s->config, path->at, diags, "out of memory");
-    buf_wipe(&content);
-    return copy;
-}
-
-// A secret on one line: the newline that editors add is not part of it.
-static struct span read_secret(struct gw_snapshot *s, const struct gw_config_text *path, struct diags *diags)
-{
-    struct span secret = read_file(s, path, SECRET_MAX, diags);
-    while (secret.n > 0 && (secret.p[secret.n - 1] == '\n' || secret.p[secret.n - 1] == '\r'))
-        secret.n--;
-    if (!span_is_none(secret) && secret.n == 0)
-        gw_config_error(s->config, path->at, diags, "%.*s: the file is empty", SPAN_FMT(path->v));
-    return secret;
-}
 
 // ---------------------------------------------------------------------------------------------------------- trust
 
@@ -64,7 +22,7 @@ static void load_trust(struct gw_snapshot *s, struct diags *diags)
     s->trust = pki_trust_new();
     for (size_t i = 0; s->trust && i < c->trust_domains_n; i++) {
         const struct gw_config_trust_domain *d = &c->trust_domains[i];
-        struct span bundle = read_file(s, &d->bundle, PEM_MAX, diags);
+        struct span bundle = gw_snapshot_read(s, &d->bundle, GW_PEM_MAX, diags);
         if (span_is_none(bundle))
             continue;
         if (d->bundle_is_jwks)
@@ -72,7 +30,7 @@ static void load_trust(struct gw_snapshot *s, struct diags *diags)
         else
             pki_trust_add_pem(s->trust, d->name.v, bundle, d->bundle.v, diags);
         for (size_t k = 0; k < d->crls.n; k++)
-            on_file(s, d->crls.v[k].v.p);
+            gw_snapshot_note(s, d->crls.v[k].v.p);
     }
     struct pki_identity_rule *rules = arena_array(&s->arena, c->identities_n + 1, sizeof *rules);
     struct pki_identity_map *map = arena_alloc(&s->arena, sizeof *map);
@@ -91,9 +49,9 @@ static void load_listener(struct gw_snapshot *s, int64_t now_s, struct diags *di
 {
     const struct gw_config *c = s->config;
     const struct gw_config_listener *l = &c->listener;
-    s->cert_pem = read_file(s, &l->tls.certificate, PEM_MAX, diags);
-    s->key_pem = read_file(s, &l->tls.key, SECRET_MAX, diags);
-    s->passphrase = read_secret(s, &l->tls.key_passphrase_file, diags);
+    s->cert_pem = gw_snapshot_read(s, &l->tls.certificate, GW_PEM_MAX, diags);
+    s->key_pem = gw_snapshot_read(s, &l->tls.key, GW_SECRET_MAX, diags);
+    s->passphrase = gw_snapshot_read_secret(s, &l->tls.key_passphrase_file, diags);
     if (!span_is_none(s->cert_pem) && !span_is_none(s->key_pem)) {
         struct span groups[16];
         size_t n = l->tls.groups.n < 16 ? l->tls.groups.n : 16;
@@ -146,8 +104,8 @@ static struct pki_jwks *load_symmetric(struct gw_snapshot *s, const struct gw_co
     struct pki_jwks *keys = NULL;
     struct buf secret;
     buf_init(&secret, 0);
-    on_file(s, path->v.p);
-    int rc = file_read(path->v.p, SECRET_MAX, &secret);
+    gw_snapshot_note(s, path->v.p);
+    int rc = file_read(path->v.p, GW_SECRET_MAX, &secret);
     if (rc != 0)
         gw_config_error(s->config, path->at, diags, "%.*s: %s", SPAN_FMT(path->v), strerror(-rc));
     else
@@ -160,7 +118,7 @@ static struct pki_jwks *load_keys(struct gw_snapshot *s, const struct gw_config_
 {
     if (!span_is_none(i->symmetric_key_file.v))
         return load_symmetric(s, i, diags);
-    struct span text = read_file(s, &i->jwks, PEM_MAX, diags);
+    struct span text = gw_snapshot_read(s, &i->jwks, GW_PEM_MAX, diags);
     return span_is_none(text) ? NULL : pki_jwks_read(text, i->algorithms, i->jwks.v, diags);
 }
 
@@ -275,45 +233,12 @@ static void load_api_keys(struct gw_snapshot *s, struct diags *diags)
 
 // --------------------------------------------------------------------------------------------------------- shards
 
-static void load_shard_tls(struct gw_snapshot *s, struct gw_shard *shard, int64_t now_s, struct diags *diags)
-{
-    const struct gw_config_shard_tls *t = &shard->config->tls;
-    shard->cert_pem = read_file(s, &t->certificate, PEM_MAX, diags);
-    shard->key_pem = read_file(s, &t->key, SECRET_MAX, diags);
-    shard->passphrase = read_secret(s, &t->key_passphrase_file, diags);
-    struct gw_tls_config config = {
-        .cert_pem = shard->cert_pem,
-        .cert_file = t->certificate.v,
-        .key_pem = shard->key_pem,
-        .key_file = t->key.v,
-        .passphrase = shard->passphrase,
-    };
-    if (span_is_none(t->certificate.v) || (!span_is_none(shard->cert_pem) && !span_is_none(shard->key_pem)))
-        gw_tls_context_unref(gw_tls_context_client(&config, now_s, diags));
-    if (span_is_none(t->ca.v)) {
-        if (span_is_none(t->spiffe_id.v))
-            gw_config_error(s->config, t->at, diags,
-                            "an https endpoint known by name needs `ca`; say which file vouches for it");
-        return;
-    }
-    struct span ca = read_file(s, &t->ca, PEM_MAX, diags);
-    shard->trust = pki_trust_new();
-    if (span_is_none(ca) || !shard->trust)
-        return;
-    struct span domain = PKI_TRUST_SERVERS;
-    struct pki_spiffe id;
-    if (!span_is_none(t->spiffe_id.v) && pki_spiffe_parse(t->spiffe_id.v, &id, NULL) == 0)
-        domain = id.trust_domain;
-    pki_trust_add_pem(shard->trust, domain, ca, t->ca.v, diags);
-}
-
 static void load_shard(struct gw_snapshot *s, size_t i, int64_t now_s, struct diags *diags)
 {
     struct gw_shard *shard = &s->shards[i];
     const struct gw_config_shard *config = &s->config->shards[i];
     shard->config = config;
     shard->name = config->name.v;
-    shard->tls = config->has_tls;
     struct gw_endpoint *endpoints = arena_array(&s->arena, config->endpoints_n + 1, sizeof *endpoints);
     for (size_t k = 0; endpoints && k < config->endpoints_n; k++) {
         const struct gw_config_endpoint *e = &config->endpoints[k];
@@ -321,10 +246,20 @@ static void load_shard(struct gw_snapshot *s, size_t i, int64_t now_s, struct di
             gw_config_error(s->config, e->at, diags, "the endpoints of a shard are equivalent: all http or all https");
         endpoints[k] = (struct gw_endpoint){ arena_dup(&s->arena, e->host).p, e->port, e->authority };
     }
-    shard->endpoints = endpoints;
-    shard->n_endpoints = endpoints ? config->endpoints_n : 0;
+    size_t n = endpoints ? config->endpoints_n : 0;
+    shard->remote = (struct gw_remote){
+        .endpoints = endpoints,
+        .n_endpoints = n,
+        .tls = config->has_tls,
+        .connect_ms = config->timeouts.connect,
+        .first_byte_ms = config->timeouts.first_byte,
+        .idle_ms = config->timeouts.idle,
+        .keep_ms = config->pool.idle_timeout,
+        .max_connections = (size_t)config->pool.max_connections * n,
+        .max_idle = (size_t)config->pool.max_idle * n,
+    };
     if (config->has_credential) {
-        struct span secret = read_secret(s, &config->credential.file, diags);
+        struct span secret = gw_snapshot_read_secret(s, &config->credential.file, diags);
         shard->credential_name = config->credential.header.v;
         shard->credential =
             span_is_none(config->credential.scheme.v)
@@ -335,7 +270,7 @@ static void load_shard(struct gw_snapshot *s, size_t i, int64_t now_s, struct di
                             "%.*s: not a secret that fits into a header field", SPAN_FMT(config->credential.file.v));
     }
     if (config->has_tls)
-        load_shard_tls(s, shard, now_s, diags);
+        gw_remote_load_tls(s, &config->tls, &shard->remote, now_s, diags);
 }
 
 // The shards of one API, numbered from 0 as its placement knows them, and the routes that lead to them.
@@ -404,10 +339,8 @@ static void snapshot_free(struct gw_snapshot *s)
     for (size_t i = 0; i < s->n_apis; i++)
         gw_api_free(s->apis[i].api);
     for (size_t i = 0; i < s->n_shards; i++) {
-        pki_trust_free(s->shards[i].trust);
+        gw_remote_fini(&s->shards[i].remote);
         secret_wipe((void *)(uintptr_t)s->shards[i].credential.p, s->shards[i].credential.n);
-        secret_wipe((void *)(uintptr_t)s->shards[i].key_pem.p, s->shards[i].key_pem.n);
-        secret_wipe((void *)(uintptr_t)s->shards[i].passphrase.p, s->shards[i].passphrase.n);
     }
     secret_wipe((void *)(uintptr_t)s->key_pem.p, s->key_pem.n);
     secret_wipe((void *)(uintptr_t)s->passphrase.p, s->passphrase.n);
@@ -432,15 +365,15 @@ struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int6
     s->config = config;
     s->policy_budget = (uint32_t)config->policy.budget;
     arena_init(&s->arena, 0);
-    s->files = arena_array(&s->arena, FILES_MAX, sizeof *s->files);
+    s->files = arena_array(&s->arena, GW_SNAPSHOT_FILES_MAX, sizeof *s->files);
     if (s->files) {
-        on_file(s, path);
+        gw_snapshot_note(s, path);
         load_listener(s, now_s, diags);
         load_trust(s, diags);
         load_issuers(s, now_s, diags);
         load_api_keys(s, diags);
         load_shards(s, now_s, diags);
-        s->policies = gw_policy_files_load(config, on_file, s, diags);
+        s->policies = gw_policy_files_load(config, gw_snapshot_note, s, diags);
     }
     if (diags->errors == 0 && (s->arena.failed || !s->issuers || !s->policies))
         diag_error(diags, span_str(path), 0, 0, "out of memory");

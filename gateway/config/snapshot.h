@@ -11,7 +11,7 @@
 
 #include "gateway/api/placement.h"
 #include "gateway/config/config.h"
-#include "gateway/config/endpoint.h"
+#include "gateway/config/remote.h"
 #include "gateway/config/snapshot_authority.h"
 #include "gateway/http/h1.h"
 #include "gateway/http/target.h"
@@ -27,13 +27,8 @@ struct gw_shard {
     const struct gw_config_shard *config;
     struct span name;
     size_t api; // index into gw_snapshot.apis
-    const struct gw_endpoint *endpoints;
-    size_t n_endpoints;
+    struct gw_remote remote;
     struct span credential_name, credential; // SPAN_NONE: none. Secret; wiped with the snapshot
-    // TLS to the shard: plain when `tls` is false. PEM as read from the files; SPAN_NONE where there is none.
-    bool tls;
-    struct pki_trust *trust; // who may vouch for it; NULL: the snapshot's bundles
-    struct span cert_pem, key_pem, passphrase;
 };
 
 // One database API and the shards that speak it.

@@ -12,8 +12,11 @@
 #define TOKENS 16384
 #define TOKEN_BYTES (64u << 20)
 #define PROOFS 8192
-// Waiting for a free connection is a sign of overload; a longer queue would only make everybody late.
-#define WAITING_MAX 1024
+
+struct gw_origin_ground gw_core_ground(struct gw_core *c)
+{
+    return (struct gw_origin_ground){ c->dialler, &c->wheel, &c->now, c->metrics, &c->present.trust };
+}
 
 static size_t share(uint64_t all, size_t loops)
 {
@@ -23,10 +26,8 @@ static size_t share(uint64_t all, size_t loops)
 static void view_free(struct gw_view *v)
 {
     gw_tls_context_unref(v->tls);
-    for (size_t i = 0; i < v->n_shards; i++) {
-        gw_tls_context_unref(v->shards[i].config.tls);
-        free(v->shards[i].targets);
-    }
+    for (size_t i = 0; i < v->n_shards; i++)
+        gw_origin_fini(&v->shards[i].origin);
     gw_name_map_free(v->services.names);
     gw_snapshot_unref(v->snapshot);
     free(v->shards);
@@ -35,7 +36,7 @@ static void view_free(struct gw_view *v)
 
 static void view_settle(struct gw_view *v)
 {
-    if (v->retired && v->refs == 0 && v->busy_pools == 0)
+    if (v->retired && v->refs == 0 && v->busy_origins == 0)
         view_free(v);
 }
 
@@ -45,10 +46,10 @@ struct gw_view *gw_view_ref(struct gw_view *v)
     return v;
 }
 
-static void on_pool_empty(struct gw_pool *p)
+static void on_origin_empty(struct gw_origin *o)
 {
-    struct gw_view *v = p->owner;
-    v->busy_pools--;
+    struct gw_view *v = o->owner;
+    v->busy_origins--;
     view_settle(v);
 }
 
@@ -58,10 +59,10 @@ void gw_view_unref(struct gw_view *v)
         return;
     // Nobody begins anything on it any more; its pools close what they still keep.
     v->retired = true;
-    v->busy_pools = v->n_shards + 1;
+    v->busy_origins = v->n_shards + 1;
     for (size_t i = 0; i < v->n_shards; i++)
-        gw_pool_retire(&v->shards[i].pool);
-    v->busy_pools--;
+        gw_origin_retire(&v->shards[i].origin);
+    v->busy_origins--;
     view_settle(v);
 }
 
@@ -91,50 +92,17 @@ static struct gw_tls_context *server_context(struct gw_core *c, const struct gw_
 static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags)
 {
     struct gw_core *c = v->core;
-    const struct gw_shard *shard = &v->snapshot->shards[i];
     struct gw_view_shard *vs = &v->shards[i];
-    const struct gw_config_shard *config = shard->config;
-    vs->shard = shard;
-    vs->config = (struct gw_pool_config){
-        .endpoints = shard->endpoints,
-        .n_endpoints = shard->n_endpoints,
-        .limits = &v->snapshot->response_limits,
-        .connect_ms = config->timeouts.connect,
-        .first_byte_ms = config->timeouts.first_byte,
-        .idle_ms = config->timeouts.idle,
-        .keep_ms = config->pool.idle_timeout,
-        .max_connections = (size_t)config->pool.max_connections * shard->n_endpoints,
-        .max_idle = (size_t)config->pool.max_idle * shard->n_endpoints,
-        .max_waiting = WAITING_MAX,
-    };
-    if (shard->tls) {
-        struct gw_tls_config tls = {
-            .cert_pem = shard->cert_pem,
-            .cert_file = config->tls.certificate.v,
-            .key_pem = shard->key_pem,
-            .key_file = config->tls.key.v,
-            .passphrase = shard->passphrase,
-        };
-        vs->config.tls = gw_tls_context_client(&tls, gw_core_now_s(c), diags);
-        if (!vs->config.tls)
-            return ERR_INTERNAL;
-        vs->trust = (struct gw_tls_trust){ .trust = shard->trust, .options = { .purpose = PKI_PURPOSE_SERVER } };
-        vs->config.trust = shard->trust ? &vs->trust : &c->present.trust;
-        vs->targets = calloc(shard->n_endpoints, sizeof *vs->targets);
-        if (!vs->targets)
-            return ERR_NOMEM;
-        for (size_t e = 0; e < shard->n_endpoints; e++) {
-            vs->targets[e].spiffe_id = config->tls.spiffe_id.v;
-            if (span_is_none(config->tls.spiffe_id.v))
-                vs->targets[e].dns =
-                    span_is_none(config->tls.server_name.v) ? config->endpoints[e].host : config->tls.server_name.v;
-        }
-        vs->config.targets = vs->targets;
+    const struct gw_shard *shard = vs->shard = &v->snapshot->shards[i];
+    const struct gw_origin_ground ground = gw_core_ground(c);
+    if (!span_is_none(shard->credential_name)) {
+        vs->credential = (struct gw_fetch_field){ shard->credential_name, shard->credential };
+        vs->n_credential = 1;
     }
-    gw_pool_init(&vs->pool, &vs->config, c->dialler, &c->wheel, &c->now, c->metrics);
-    vs->pool.owner = v;
-    vs->pool.on_empty = on_pool_empty;
-    return 0;
+    int rc = gw_origin_init(&vs->origin, &shard->remote, &v->snapshot->response_limits, &ground, gw_core_now_s(c), diags);
+    vs->origin.owner = v;
+    vs->origin.on_empty = on_origin_empty;
+    return rc;
 }
 
 // The snapshot's reference goes to the view, or is dropped.

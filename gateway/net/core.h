@@ -8,17 +8,16 @@
 #define SALLYPORT_NET_CORE_H
 
 #include "gateway/audit/writer.h"
-#include "gateway/net/upstream.h"
+#include "gateway/net/fetch.h"
 #include "gateway/stages/exchange.h"
 
 struct gw_core;
 
 struct gw_view_shard {
     const struct gw_shard *shard;
-    struct gw_pool pool;
-    struct gw_pool_config config;
-    struct gw_tls_trust trust;     // when the shard has CAs of its own
-    struct gw_tls_target *targets; // one an endpoint
+    struct gw_origin origin;
+    struct gw_fetch_field credential; // of fetches, with n_credential
+    size_t n_credential;              // 1, or 0: none
 };
 
 struct gw_view {
@@ -30,7 +29,7 @@ struct gw_view {
     struct gw_view_shard *shards;
     size_t n_shards;
     struct gw_flow *waiting; // flows that wait for a listing
-    size_t busy_pools;       // still holding connections, once retired
+    size_t busy_origins;     // still holding connections, once retired
     bool retired;
 };
 
@@ -83,6 +82,8 @@ void gw_core_fini(struct gw_core *c);
 // Takes up a newer generation (the reference is taken over). When the snapshot cannot be used the old one stays: ERR_*.
 int gw_core_adopt(struct gw_core *c, struct gw_snapshot *snapshot);
 void gw_core_adopt_revocations(struct gw_core *c, struct gw_revocations *revocations);
+// What origins of this loop stand on.
+struct gw_origin_ground gw_core_ground(struct gw_core *c);
 void gw_core_random_id(struct gw_core *c, char out[static 33]);
 static inline int64_t gw_core_now_s(const struct gw_core *c)
 {

@@ -57,7 +57,7 @@ static void on_ready(struct gw_call *call)
     const struct gw_shard *shard = shard_of(f)->shard;
     struct gw_to_shard to = gw_to_shard(&x->request, &x->to);
     struct span body = gw_flow_whole_body(f);
-    to.host = shard->endpoints[call->endpoint].authority;
+    to.host = shard->remote.endpoints[call->endpoint].authority;
     to.request_id = span_str(x->id);
     to.credential_name = shard->credential_name;
     to.credential = shard->credential;
@@ -197,7 +197,7 @@ void gw_flow_call(struct gw_flow *f)
     bool replayable = !span_is_none(body) || x->request.framing == GW_FRAMING_NONE;
     f->call = (struct gw_call){
         .owner = f,
-        .pool = &shard_of(f)->pool,
+        .pool = &shard_of(f)->origin.pool,
         .arena = &x->arena,
         .head_request = x->request.method == GW_METHOD_HEAD,
         .may_retry = x->meaning.idempotent && replayable,

@@ -33,8 +33,11 @@ struct gw_gather *gw_gather_new(const struct gw_gather_request *r)
         if (!gw_shard_set_has(r->shards, i))
             continue;
         g->shards[g->n] = i;
+        struct gw_view_shard *vs = view_shard(r->view, r->api, i);
         g->fetches[g->n++] = (struct gw_fetch){
-            .shard = view_shard(r->view, r->api, i),
+            .origin = &vs->origin,
+            .fields = &vs->credential,
+            .n_fields = vs->n_credential,
             .method = r->method,
             .target = r->target,
             .body = r->body,
@@ -120,8 +123,14 @@ static struct gw_listing *listing_new(struct gw_view *view, size_t api, unsigned
     l->api = api;
     l->scope =
         (struct gw_name_scope){ shard, arena_dup(&l->arena, wait->tenant), arena_dup(&l->arena, wait->database) };
+    struct gw_view_shard *vs = view_shard(view, api, shard);
     l->fetch = (struct gw_fetch){
-        .shard = view_shard(view, api, shard), .method = GW_METHOD_GET, .on_done = on_page, .owner = l
+        .origin = &vs->origin,
+        .fields = &vs->credential,
+        .n_fields = vs->n_credential,
+        .method = GW_METHOD_GET,
+        .on_done = on_page,
+        .owner = l,
     };
     if (gw_name_map_begin(view->services.names, l->scope, view->core->now.mono_ms, &l->arena, &l->fetch.target) != 0) {
         arena_fini(&l->arena);

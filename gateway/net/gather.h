@@ -4,7 +4,7 @@
 #ifndef SALLYPORT_NET_GATHER_H
 #define SALLYPORT_NET_GATHER_H
 
-#include "gateway/net/fetch.h"
+#include "gateway/net/core.h"
 
 struct gw_gather {
     size_t n, left;

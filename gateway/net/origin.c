@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/origin.h"
+
+#include <stdlib.h>
+
+// Waiting for a free connection is a sign of overload; a longer queue would only make everybody late.
+#define WAITING_MAX 1024
+
+static void on_pool_empty(struct gw_pool *p)
+{
+    struct gw_origin *o = p->owner;
+    if (o->on_empty)
+        o->on_empty(o);
+}
+
+static int init_tls(struct gw_origin *o, const struct gw_tls_trust *bundles, int64_t now_s, struct diags *diags)
+{
+    const struct gw_remote *r = o->remote;
+    struct gw_tls_config tls = {
+        .cert_pem = r->cert_pem,
+        .cert_file = r->cert_file,
+        .key_pem = r->key_pem,
+        .key_file = r->key_file,
+        .passphrase = r->passphrase,
+    };
+    o->targets = calloc(r->n_endpoints + 1, sizeof *o->targets);
+    if (!o->targets)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < r->n_endpoints; i++) {
+        o->targets[i].spiffe_id = r->spiffe_id;
+        if (span_is_none(r->spiffe_id))
+            o->targets[i].dns = span_is_none(r->server_name) ? span_str(r->endpoints[i].host) : r->server_name;
+    }
+    o->config.targets = o->targets;
+    o->trust = (struct gw_tls_trust){ .trust = r->trust, .options = { .purpose = PKI_PURPOSE_SERVER } };
+    o->config.trust = r->trust ? &o->trust : bundles;
+    o->config.tls = gw_tls_context_client(&tls, now_s, diags);
+    return o->config.tls ? 0 : ERR_INTERNAL;
+}
+
+int gw_origin_init(struct gw_origin *o, const struct gw_remote *remote, const struct gw_h1_limits *limits,
+                   const struct gw_origin_ground *ground, int64_t now_s, struct diags *diags)
+{
+    *o = (struct gw_origin){ .remote = remote };
+    o->config = (struct gw_pool_config){
+        .endpoints = remote->endpoints,
+        .n_endpoints = remote->n_endpoints,
+        .limits = limits,
+        .connect_ms = remote->connect_ms,
+        .first_byte_ms = remote->first_byte_ms,
+        .idle_ms = remote->idle_ms,
+        .keep_ms = remote->keep_ms,
+        .max_connections = remote->max_connections,
+        .max_idle = remote->max_idle,
+        .max_waiting = WAITING_MAX,
+    };
+    int rc = remote->tls ? init_tls(o, ground->bundles, now_s, diags) : 0;
+    if (rc != 0) {
+        gw_origin_fini(o);
+        return rc;
+    }
+    gw_pool_init(&o->pool, &o->config, ground->dialler, ground->wheel, ground->now, ground->metrics);
+    o->pool.owner = o;
+    o->pool.on_empty = on_pool_empty;
+    return 0;
+}
+
+void gw_origin_retire(struct gw_origin *o)
+{
+    gw_pool_retire(&o->pool);
+}
+
+void gw_origin_fini(struct gw_origin *o)
+{
+    gw_tls_context_unref(o->config.tls);
+    o->config.tls = NULL;
+    free(o->targets);
+    o->targets = NULL;
+}
