@@ -6,6 +6,7 @@
 #include "gateway/net/cores.h"
 #include "gateway/net/loop.h"
 #include "gateway/net/operations.h"
+#include "gateway/net/readiness.h"
 #include "gateway/net/watch.h"
 
 #include <errno.h>
@@ -47,7 +48,7 @@ struct process {
     uint64_t reloads_ok, reloads_failed;
     int64_t start_s, open_ms;
     bool draining, control; // `control`: the control loop is there
-    char not_ready[256];
+    char not_ready[GW_READINESS_TEXT];
 };
 
 // ---------------------------------------------------------------------------------------------------------- words
@@ -258,49 +259,21 @@ static void on_watch(uv_timer_t *t)
     }
 }
 
-// ------------------------------------------------------------------------------------------------------ readiness
-
-static struct span find_stale(struct process *p, int64_t now_s)
-{
-    for (size_t i = 0; i < pki_issuers_count(p->snapshot->issuers); i++) {
-        const struct pki_issuer *issuer = pki_issuers_at(p->snapshot->issuers, i);
-        if (pki_key_view_check(p->revocations->keys, issuer, pki_jwks_at(issuer->keys, 0)->thumbprint, now_s) ==
-            ERR_KEYS_STALE) {
-            snprintf(p->not_ready, sizeof p->not_ready, "the keys of issuer %.*s are older than max_stale",
-                     SPAN_FMT(issuer->name));
-            return span_str(p->not_ready);
-        }
-    }
-    const struct gw_config_api_keys *keys = &p->snapshot->config->api_keys;
-    const struct pki_api_keys *read = p->revocations->api_keys;
-    if (keys->present && (!read || (keys->max_stale > 0 && now_s - pki_api_keys_read_s(read) > keys->max_stale / 1000)))
-        return SPAN("the registry of API keys was last read longer than max_stale ago");
-    struct span domain = pki_revocation_stale(p->revocations->certificates, now_s);
-    if (span_is_none(domain))
-        return SPAN_NONE;
-    snprintf(p->not_ready, sizeof p->not_ready, "the CRL of trust domain %.*s is missing or too old", SPAN_FMT(domain));
-    return span_str(p->not_ready);
-}
-
-static struct span why_not_ready(struct process *p)
-{
-    int64_t now_s = clock_read().wall_ms / 1000;
-    if (p->draining)
-        return SPAN("draining");
-    if (p->snapshot->certificate_not_after_s != 0 && p->snapshot->certificate_not_after_s <= now_s)
-        return SPAN("the gateway's certificate has expired");
-    if (!p->snapshot->config->audit.drop_when_full && gw_audit_failing(p->shared.audit))
-        return SPAN("the audit log cannot be written");
-    struct span fault = gw_revoked_source_fault(p->revoked);
-    return span_is_none(fault) ? find_stale(p, now_s) : fault;
-}
+// -------------------------------------------------------------------------------------------------- what operators see
 
 static void describe(void *ctx, struct gw_operations_state *state)
 {
     struct process *p = ctx;
+    const struct gw_readiness readiness = {
+        .snapshot = p->snapshot,
+        .revocations = p->revocations,
+        .audit = p->shared.audit,
+        .revoked = p->revoked,
+        .draining = p->draining,
+    };
     state->loops = p->metrics;
     state->n_loops = p->n_loops;
-    state->not_ready = why_not_ready(p);
+    state->not_ready = gw_not_ready(&readiness, clock_read().wall_ms / 1000, p->not_ready);
     state->process = (struct gw_metrics_state){
         .configuration_generation = p->snapshot->generation,
         .revocation_generation = p->revocations->generation,

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/readiness.h"
+
+#include <stdio.h>
+
+static struct span stale_issuer(const struct gw_readiness *r, int64_t now_s, char text[static GW_READINESS_TEXT])
+{
+    for (size_t i = 0; i < pki_issuers_count(r->snapshot->issuers); i++) {
+        const struct pki_issuer *issuer = pki_issuers_at(r->snapshot->issuers, i);
+        if (issuer->keys && pki_key_view_check(r->revocations->keys, issuer, pki_jwks_at(issuer->keys, 0)->thumbprint,
+                                               now_s) == ERR_KEYS_STALE) {
+            snprintf(text, GW_READINESS_TEXT, "the keys of issuer %.*s are older than max_stale",
+                     SPAN_FMT(issuer->name));
+            return span_str(text);
+        }
+    }
+    return SPAN_NONE;
+}
+
+static struct span stale_registry(const struct gw_readiness *r, int64_t now_s)
+{
+    const struct gw_config_api_keys *keys = &r->snapshot->config->api_keys;
+    const struct pki_api_keys *read = r->revocations->api_keys;
+    bool stale =
+        keys->present && (!read || (keys->max_stale > 0 && now_s - pki_api_keys_read_s(read) > keys->max_stale / 1000));
+    return stale ? SPAN("the registry of API keys was last read longer than max_stale ago") : SPAN_NONE;
+}
+
+static struct span stale_crl(const struct gw_readiness *r, int64_t now_s, char text[static GW_READINESS_TEXT])
+{
+    struct span domain = pki_revocation_stale(r->revocations->certificates, now_s);
+    if (span_is_none(domain))
+        return SPAN_NONE;
+    snprintf(text, GW_READINESS_TEXT, "the CRL of trust domain %.*s is missing or too old", SPAN_FMT(domain));
+    return span_str(text);
+}
+
+struct span gw_not_ready(const struct gw_readiness *r, int64_t now_s, char text[static GW_READINESS_TEXT])
+{
+    const struct gw_snapshot *s = r->snapshot;
+    if (r->draining)
+        return SPAN("draining");
+    if (s->certificate_not_after_s != 0 && s->certificate_not_after_s <= now_s)
+        return SPAN("the gateway's certificate has expired");
+    if (!s->config->audit.drop_when_full && gw_audit_failing(r->audit))
+        return SPAN("the audit log cannot be written");
+    struct span why = gw_revoked_source_fault(r->revoked);
+    if (span_is_none(why))
+        why = stale_issuer(r, now_s, text);
+    if (span_is_none(why))
+        why = stale_registry(r, now_s);
+    return span_is_none(why) ? stale_crl(r, now_s, text) : why;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Whether the process can do its work, and if not, why: what /readyz answers. Each part that can go stale or break is asked in turn; the first
+// that complains is the reason.
+#ifndef SALLYPORT_NET_READINESS_H
+#define SALLYPORT_NET_READINESS_H
+
+#include "gateway/audit/writer.h"
+#include "gateway/config/revoked_source.h"
+#include "gateway/config/snapshot.h"
+
+#define GW_READINESS_TEXT 256
+
+// What is looked at; of the present generations.
+struct gw_readiness {
+    const struct gw_snapshot *snapshot;
+    const struct gw_revocations *revocations;
+    const struct gw_audit *audit;
+    const struct gw_revoked_source *revoked;
+    bool draining;
+};
+
+// SPAN_NONE: ready. Else one line for an operator, static or in `text`.
+struct span gw_not_ready(const struct gw_readiness *r, int64_t now_s, char text[static GW_READINESS_TEXT]);
+
+#endif
