@@ -285,7 +285,7 @@ static void put_rsa_private(struct json_writer *w, RsaKey *rsa)
 
 void pki_key_to_jwk(const struct pki_key *k, bool private_members_too, struct json_writer *w)
 {
-    bool with_private = private_members_too && k->is_private;
+    bool with_private = private_members_too && k->is_private && !k->hsm;
     if (k->ec) {
         uint8_t x[PKI_KEY_EC_OCTETS_MAX], y[PKI_KEY_EC_OCTETS_MAX], d[PKI_KEY_EC_OCTETS_MAX];
         size_t n;

@@ -100,6 +100,7 @@ void pki_key_free(struct pki_key *k)
         secret_wipe(k->secret, k->secret_n);
         free(k->secret);
     }
+    pki_hsm_key_free_(k->hsm);
     free(k);
 }
 

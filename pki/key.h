@@ -57,7 +57,7 @@ unsigned pki_key_algs(const struct pki_key *k);
 // RFC 7517 object → key. Private members give a key pair, `oct` a symmetric key, unless `public_only`, which refuses any of d p q dp dq qi
 // oth k (ERR_PROOF_PRIVATE). ERR_PROOF_KEY for everything else that is wrong; `*what` (may be NULL) says which member, static text.
 int pki_key_from_jwk(json jwk, bool public_only, struct pki_key **out, const char **what);
-// Appends {"kty":…} members into an open writer object: public members, and the private ones when asked.
+// Appends {"kty":…} members into an open writer object: public members, and the private ones when asked (and not in a token).
 void pki_key_to_jwk(const struct pki_key *k, bool private_members, struct json_writer *w);
 // RFC 7638 thumbprint, SHA-256. That of a symmetric key is a hash of the secret: to compare with, never to show.
 void pki_key_thumbprint(const struct pki_key *k, uint8_t out[static 32]);
@@ -66,7 +66,8 @@ void pki_key_thumbprint(const struct pki_key *k, uint8_t out[static 32]);
 // certificate. 0, ERR_CERT_MALFORMED (not a key, or the passphrase is wrong), ERR_CERT_WEAK, ERR_NOMEM.
 int pki_key_read_private(struct span pem, struct span passphrase, struct pki_key **out);
 int pki_key_read_public(struct span pem, struct pki_key **out);
-// Appends PEM. SPAN_NONE passphrase: unencrypted PKCS#8. ERR_INTERNAL for a symmetric key, here and below.
+// Appends PEM. SPAN_NONE passphrase: unencrypted PKCS#8. ERR_INTERNAL for a symmetric key, here and below; ERR_HSM for one in a
+// token, which it does not leave.
 int pki_key_write_private(const struct pki_key *k, struct span passphrase, struct buf *out);
 int pki_key_write_public(const struct pki_key *k, struct buf *out);
 // SPKI DER, for certificates and key identifiers.
@@ -76,7 +77,7 @@ int pki_key_spki(const struct pki_key *k, struct buf *out);
 int pki_key_verify(const struct pki_key *k, enum pki_alg alg, struct span message, struct span signature);
 // The same on a copy of the public half (about a microsecond more): for keys of a snapshot that several loops read at once.
 int pki_key_verify_shared(const struct pki_key *k, enum pki_alg alg, struct span message, struct span signature);
-// Appends the signature. 0, ERR_INTERNAL (no private key, alg not of this key), ERR_NOMEM.
+// Appends the signature. 0, ERR_INTERNAL (no private key, alg not of this key), ERR_HSM (hsm.h: pki_hsm_why says why), ERR_NOMEM.
 int pki_key_sign(const struct pki_key *k, enum pki_alg alg, struct span message, struct buf *out);
 
 #endif

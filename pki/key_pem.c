@@ -275,6 +275,8 @@ static int private_der(const struct pki_key *k, byte *der, word32 *n)
 
 int pki_key_write_private(const struct pki_key *k, struct span passphrase, struct buf *out)
 {
+    if (k->hsm)
+        return ERR_HSM;
     if (!k->is_private || k->secret)
         return ERR_INTERNAL;
     byte *der = malloc(2 * DER_MAX);

@@ -24,7 +24,8 @@ struct pki_key {
     ecc_key *ec;     // P-256, P-384, P-521; else NULL
     ed25519_key *ed; // Ed25519; else NULL
     RsaKey *rsa;     // RSA; else NULL
-    WC_RNG *rng;     // of a private key, for signing (nonces, blinding); NULL for a public or symmetric one
+    WC_RNG *rng;     // of a private key, for signing (nonces, blinding); NULL for a public or symmetric one, or one in a token
+    struct pki_hsm_key *hsm; // the private half is in a PKCS#11 token (hsm.h), the public one in `ec` or `ed`; else NULL
     uint8_t *secret; // symmetric; else NULL
     size_t secret_n;
 };
@@ -48,6 +49,13 @@ void pki_key_get_ec_(const struct pki_key *k, uint8_t x[static PKI_KEY_EC_OCTETS
                      uint8_t y[static PKI_KEY_EC_OCTETS_MAX], size_t *n);
 void pki_key_get_rsa_(const struct pki_key *k, uint8_t *modulus, size_t *modulus_n, uint8_t *exponent,
                       size_t *exponent_n);
+
+// Signs in the token: a hash for ECDSA (`n` octets of R || S come), the message for Ed25519. 0, ERR_HSM, ERR_NOMEM.
+int pki_hsm_sign_(const struct pki_key *k, struct span data, size_t n, struct buf *out);
+// Sets what pki_hsm_why says; ERR_HSM.
+int pki_hsm_refuse_(const struct pki_key *k, const char *why);
+// Closes the session. NULL is fine.
+void pki_hsm_key_free_(struct pki_hsm_key *h);
 
 // One ECDSA verification of a hash; `signature` is R || S. 0, ERR_TOKEN_SIGNATURE, ERR_NOMEM.
 int pki_key_verify_ec_(const struct pki_key *k, struct span hash, struct span signature);
