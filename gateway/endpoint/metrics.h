@@ -18,6 +18,16 @@
     X(REQUEST_DENIED, "requests_total", "decision=\"deny\"", "counter", "")                                            \
     X(TOKEN_HIT, "token_cache_total", "result=\"hit\"", "counter", "Look-ups of the verified-token cache.")            \
     X(TOKEN_MISS, "token_cache_total", "result=\"miss\"", "counter", "")                                               \
+    X(INTROSPECTION_CACHED, "introspections_total", "result=\"cached\"", "counter",                                    \
+      "Opaque tokens by what became of the question about them.")                                                      \
+    X(INTROSPECTION_REFUSED, "introspections_total", "result=\"cached_refusal\"", "counter", "")                       \
+    X(INTROSPECTION_ASKED, "introspections_total", "result=\"asked\"", "counter", "")                                  \
+    X(INTROSPECTION_JOINED, "introspections_total", "result=\"joined\"", "counter", "")                                \
+    X(INTROSPECTION_TURNED_AWAY, "introspections_total", "result=\"turned_away\"", "counter", "")                      \
+    X(INTROSPECTION_FAILED, "introspection_failures_total", "", "counter",                                             \
+      "Questions that the issuer's server did not answer.")                                                            \
+    X(INTROSPECTION_OPEN, "introspection_breakers_open", "", "gauge",                                                  \
+      "Servers, times loops, that are not asked for a while.")                                                         \
     X(POLICY_ERROR, "policy_errors_total", "", "counter", "Policies skipped because their evaluation failed.")         \
     X(UPSTREAM_CONNECT, "upstream_connections_total", "result=\"opened\"", "counter", "Connections to shards.")        \
     X(UPSTREAM_FAILED, "upstream_connections_total", "result=\"failed\"", "counter", "")                               \

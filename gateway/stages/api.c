@@ -63,5 +63,6 @@ int gw_stage_api(struct gw_exchange *x)
         return rc;
     rc = gw_api_resolve(x->services->names, &x->snapshot->apis[x->api].placement, &x->meaning, x->now.mono_ms,
                         &x->arena, &x->shard, &x->wait);
+    x->waits_for = GW_WAIT_LISTING;
     return rc == GW_RESOLVE_WAIT ? GW_WAIT : rc;
 }

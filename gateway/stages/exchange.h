@@ -12,6 +12,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/config/snapshot.h"
 #include "gateway/endpoint/metrics.h"
+#include "gateway/stages/introspection.h"
 #include "gateway/tls/engine.h"
 #include "pki/nonce_demand.h"
 #include "pki/proof_cache.h"
@@ -35,11 +36,18 @@ struct gw_services {
     const struct pki_nonce_keys *nonces;
     struct pki_nonce_demands *demands;
     struct gw_name_map *names;
+    struct gw_introspection *introspection;
     const struct gw_present *present;
     struct gw_metrics *metrics;
 };
 
 enum gw_verdict { GW_DENY, GW_ALLOW };
+
+// What an exchange that a stage suspended with GW_WAIT waits for.
+enum gw_wait_kind {
+    GW_WAIT_LISTING,       // `wait`: of the collections of a shard
+    GW_WAIT_INTROSPECTION, // `asked`: the answer about its opaque token
+};
 
 // Stages, in order; pipeline.c has the functions.
 #define GW_STAGE_TABLE(X) X(identity) X(target) X(token) X(binding) X(api) X(policy) X(route)
@@ -76,6 +84,8 @@ struct gw_exchange {
     enum pki_scheme scheme;
     struct pki_token *token; // counted
     bool token_cached;       // from a table, and not to be put into one
+    struct gw_introspection_wait asked;
+    struct span opaque; // that is asked about; as long as it is waited for. In the arena
     // binding
     bool proven; // `proof` holds
     struct pki_proof proof;
@@ -87,7 +97,7 @@ struct gw_exchange {
     bool body_asked; // the api stage needs the body; `body` then holds all of it
     struct span body;
     unsigned shard;              // with fan ONE: where its names are placed
-    struct gw_resolve_wait wait; // with GW_WAIT: the listings that the api stage waits for
+    struct gw_resolve_wait wait; // the listings that the api stage waits for
     // policy
     struct gw_decision *decisions;
     size_t n_decisions;
@@ -97,10 +107,11 @@ struct gw_exchange {
 
     // the outcome
     enum gw_verdict verdict;
-    int error;              // enum err of the refusal, or of what failed later
-    struct span detail;     // more for audit; may be SPAN_NONE. Never a token, proof, key or body
-    uint64_t retry_after_s; // with a 429; 0: not known
-    unsigned stage;         // enum gw_stage_id of the stage that is due, or that refused
+    int error;                   // enum err of the refusal, or of what failed later
+    struct span detail;          // more for audit; may be SPAN_NONE. Never a token, proof, key or body
+    uint64_t retry_after_s;      // with a 429 or 503; 0: not known
+    unsigned stage;              // enum gw_stage_id of the stage that is due, or that refused
+    enum gw_wait_kind waits_for; // with GW_WAIT
     int64_t stage_ns[GW_STAGE_COUNT];
     int64_t started_ns;
     bool close; // the connection must not be used again

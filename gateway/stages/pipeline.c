@@ -26,17 +26,17 @@ struct span gw_stage_name(unsigned stage)
     return stage < GW_STAGE_COUNT ? span_str(stages[stage].name) : SPAN("forward");
 }
 
-// A body may take a minute to come, a listing some seconds: what expired or was revoked meanwhile counts. Costs no signature.
+// A body may take a minute to come, an answer some seconds: what expired or was revoked meanwhile counts. Costs no signature.
 static int look_again(struct gw_exchange *x)
 {
     int rc = gw_stage_identity(x);
-    return rc != 0 ? rc : gw_binding_check(x);
+    return rc != 0 || x->stage <= GW_STAGE_binding ? rc : gw_binding_check(x);
 }
 
 int gw_pipeline_run(struct gw_exchange *x)
 {
     int64_t before = clock_mono_ns();
-    if (x->stage > GW_STAGE_binding) {
+    if (x->stage > GW_STAGE_identity) {
         x->error = look_again(x);
         if (x->error != 0)
             return x->error;
@@ -58,6 +58,7 @@ int gw_pipeline_run(struct gw_exchange *x)
 
 void gw_exchange_fini(struct gw_exchange *x)
 {
+    gw_introspection_leave(&x->asked);
     pki_token_unref(x->token);
     x->token = NULL;
     if (x->proven)

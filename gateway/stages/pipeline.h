@@ -8,7 +8,7 @@
 
 enum {
     GW_PASS = 0,
-    GW_WAIT = 1, // x->wait says for what; run again with the answer in place
+    GW_WAIT = 1, // x->waits_for says for what; run again with the answer in place
     GW_BODY = 2, // run again when x->body holds all of the request's body (bounded by the caller)
 };
 
@@ -25,7 +25,7 @@ bool gw_policy_shows(struct gw_exchange *x, struct span database, struct span te
 // The cheap half of the binding stage: expiry, revocation, binding to the certificate, workload link, at x->now.
 int gw_binding_check(struct gw_exchange *x);
 
-// The stages. Each returns GW_PASS, an error, and `api` also GW_WAIT and GW_BODY.
+// The stages. Each returns GW_PASS or an error, `token` and `api` also GW_WAIT, and `api` GW_BODY.
 #define X(name) int gw_stage_##name(struct gw_exchange *x);
 GW_STAGE_TABLE(X)
 #undef X
