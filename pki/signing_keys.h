@@ -23,14 +23,15 @@ struct pki_signing_keys;
 
 enum pki_signing_use {
     PKI_SIGNING_SERVE, // publishes and signs
-    PKI_SIGNING_TELL,  // an administrator's process that may rotate; the file must be there, and the clock alone changes nothing
-    PKI_SIGNING_READ,  // public halves only, without a passphrase; only reads, and the file must be there
+    PKI_SIGNING_TELL, // an administrator's process that may rotate; the file must be there, and the clock alone changes nothing
+    PKI_SIGNING_READ, // public halves only, without a passphrase; only reads, and the file must be there
 };
 
 struct pki_signing_options {
     const char *path;
     enum pki_signing_use use;
-    enum pki_alg alg;       // of keys made from now on: ES256 or EdDSA; PKI_ALG_NONE: alg and periods are those that the file has
+    enum pki_alg
+        alg; // of keys made from now on: ES256 or EdDSA; PKI_ALG_NONE: alg and periods are those that the file has
     struct span passphrase; // copied; SPAN_NONE: keys are in a token, or (tests) not encrypted
     struct span pkcs11;     // RFC 7512 URI without `object`; SPAN_NONE: in the file
     int64_t rotate_s;       // how long a key signs; 0: until told
@@ -45,8 +46,9 @@ struct pki_signing_key {
     enum pki_alg alg;
     enum pki_signing_state state;
     int64_t created_s, active_s, retire_s, gone_s; // when it becomes, or became, that; 0: not known yet
-    const struct pki_key *key;                     // NULL when only the public half was asked for and in `list`
-    struct span pkcs11;                            // where it is; SPAN_NONE: in the file
+    // A pair as long as it signs or will (PKI_SIGNING_TELL: as long as it signs; PKI_SIGNING_READ: never), else the public half.
+    const struct pki_key *key;
+    struct span pkcs11; // where it is; SPAN_NONE: in the file
 };
 
 // Makes the file (0600) with a first, active key when it is not there. On failure `*out` may be set: it has the reason, and wants closing.
@@ -55,7 +57,8 @@ void pki_signing_keys_close(struct pki_signing_keys *k); // NULL is fine
 const char *pki_signing_keys_what(const struct pki_signing_keys *k);
 
 // Takes up what other processes changed, and does what is due by the clock: makes the next key, promotes, retires, forgets. Committed when
-// it returns. `*changed` (may be NULL): what is published or what signs is different now. To be called every second or so; cheap when nothing is due.
+// it returns. `*changed` (may be NULL): what is published or what signs is different now. To be called every second or so; cheap when nothing is due, a fifth of a
+// second when a key is made or opened. After a failure it is tried again 10 s later; a look before that gives 0.
 int pki_signing_keys_look(struct pki_signing_keys *k, int64_t now_s, bool *changed);
 // The one that signs; never NULL after a successful open. Borrowed until the next look.
 const struct pki_signing_key *pki_signing_keys_active(const struct pki_signing_keys *k);
