@@ -11,6 +11,7 @@
 
 #include "gateway/api/placement.h"
 #include "gateway/config/config.h"
+#include "gateway/config/key_bell.h"
 #include "gateway/config/remote.h"
 #include "gateway/config/snapshot_authority.h"
 #include "gateway/http/h1.h"
@@ -92,6 +93,8 @@ struct gw_revocations {
     struct pki_revocation *certificates;                // CRLs and remaining CAs
     struct pki_key_view *keys;                          // remaining issuer keys
     struct pki_api_keys *api_keys;                      // counted; NULL: none, or never read
+    const struct gw_issuer_bell *bells;                 // of the issuers whose keys are fetched; in the arena
+    size_t n_bells;
     bool whole; // every file was good, now or before: none revokes nobody for want of reading
     struct arena arena;
     struct gw_revocation_text *texts;

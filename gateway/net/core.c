@@ -157,6 +157,8 @@ static void set_present(struct gw_core *c)
         .keys = c->revocations->keys,
         .revoked = c->revocations->revoked,
         .api_keys = c->revocations->api_keys,
+        .bells = c->revocations->bells,
+        .n_bells = c->revocations->n_bells,
     };
 }
 

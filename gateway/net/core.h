@@ -65,6 +65,7 @@ struct gw_core {
     struct gw_client *clients;
     size_t n_clients;
     struct gw_flow *awaiting;    // flows that wait for the audit writer
+    struct gw_flow *keyless;     // flows that wait for a key of an issuer
     struct gw_listing *listings; // under way
     uint8_t randoms[1024];
     size_t randoms_left;

@@ -5,6 +5,7 @@
 #include "gateway/stages/pipeline.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 // All that one exchange may hold: a list request decides about every collection in it.
@@ -13,6 +14,8 @@
 #define LESSON_MAX (4u << 20)
 // Bytes for the shard that are worth a write of their own before the wake-up ends.
 #define UP_HIGH (64u << 10)
+// How long a request waits for a key of its issuer to be fetched.
+#define KEYS_WAIT_MS 3000
 
 // ------------------------------------------------------------------------------------------------------ decided
 
@@ -57,6 +60,23 @@ static void forward(struct gw_flow *f)
     gw_flow_start(f);
 }
 
+static void wait_for(struct gw_flow *f)
+{
+    struct gw_exchange *x = &f->x;
+    f->state = GW_FLOW_WAIT;
+    switch (x->waits_for) {
+    case GW_WAIT_LISTING:
+        gw_flow_link(&f->view->waiting, f);
+        gw_listing_begin(f->view, x->api, &x->wait); // may come back to this flow, or end it, before it returns
+        break;
+    case GW_WAIT_KEYS:
+        gw_flow_link(&core_of(f)->keyless, f);
+        gw_flow_wait_at_most(f, KEYS_WAIT_MS);
+        break;
+    default: assert(!"a wait that nobody ends");
+    }
+}
+
 static void run(struct gw_flow *f)
 {
     struct gw_exchange *x = &f->x;
@@ -76,12 +96,56 @@ static void run(struct gw_flow *f)
             x->request.expect_continue = false;
         }
         break;
-    case GW_WAIT:
-        f->state = GW_FLOW_WAIT;
-        gw_flow_link(&f->view->waiting, f);
-        gw_listing_begin(f->view, x->api, &x->wait); // may come back to this flow, or end it, before it returns
-        break;
+    case GW_WAIT: wait_for(f); break;
     default: gw_flow_refuse(f, rc); break;
+    }
+}
+
+void gw_flow_again(struct gw_flow *f)
+{
+    struct gw_client *c = f->client;
+    gw_flow_unlink(f);
+    run(f);
+    gw_client_resume(c);
+}
+
+static void on_patience(struct gw_deadline *d)
+{
+    gw_flow_again((struct gw_flow *)((char *)d - offsetof(struct gw_flow, patience)));
+}
+
+void gw_flow_wait_at_most(struct gw_flow *f, int64_t ms)
+{
+    struct gw_core *core = core_of(f);
+    f->patience.on_due = on_patience;
+    gw_deadline_set(&core->wheel, &f->patience, core->now.mono_ms + ms);
+}
+
+static bool answered(const struct gw_core *core, const struct gw_key_wait *wait)
+{
+    for (size_t i = 0; i < core->present.n_bells; i++)
+        if (span_eq(core->present.bells[i].iss, wait->iss))
+            return core->present.bells[i].answered >= wait->ticket;
+    return true; // its keys are not fetched any more
+}
+
+void gw_flow_keys_came(struct gw_core *core)
+{
+    struct gw_flow *again = core->keyless;
+    core->keyless = NULL;
+    if (again)
+        again->link = &again;
+    while (again) {
+        struct gw_flow *f = again;
+        if (answered(core, &f->x.key_wait)) {
+            gw_flow_again(f);
+            continue;
+        }
+        again = f->next;
+        if (again)
+            again->link = &again;
+        f->link = NULL;
+        gw_flow_link(&core->keyless, f);
     }
 }
 
@@ -91,13 +155,8 @@ void gw_flow_listed(struct gw_view *view)
     view->waiting = NULL;
     if (again)
         again->link = &again;
-    while (again) {
-        struct gw_flow *f = again;
-        struct gw_client *c = f->client;
-        gw_flow_unlink(f);
-        run(f);
-        gw_client_resume(c);
-    }
+    while (again)
+        gw_flow_again(again);
 }
 
 // ----------------------------------------------------------------------------------------------- from the client

@@ -19,7 +19,7 @@ enum gw_flow_state {
     GW_FLOW_HEAD,    // the request's head is coming
     GW_FLOW_DECIDE,  // the stages run
     GW_FLOW_COLLECT, // a stage asked for the body
-    GW_FLOW_WAIT,    // a stage waits for a listing
+    GW_FLOW_WAIT,    // a stage waits: x.waits_for
     GW_FLOW_INTENT,  // the record of intent is on its way to the disk
     GW_FLOW_CONNECT, // allowed; no connection to the shard yet
     GW_FLOW_FORWARD, // bytes move
@@ -41,7 +41,8 @@ struct gw_flow {
     struct buf lesson;    // a copy of the answer, when it names collections
     uint64_t discarded;
     uint64_t ticket;              // of the audit record that is waited for
-    struct gw_flow *next, **link; // among core->awaiting, or the view's waiting
+    struct gw_flow *next, **link; // among core->awaiting, core->keyless, or the view's waiting
+    struct gw_deadline patience;  // until which a stage waits; it looks again then
     bool whole;                   // the request is
     bool answered;                // the head of the answer was queued
     bool recorded;
@@ -64,6 +65,12 @@ bool gw_flow_takes(const struct gw_flow *f);
 // What was written for the shard during this wake-up goes out.
 void gw_flow_flush(struct gw_flow *f);
 
+// What a stage waited for is there, or will not come: the stages go on. The flow may be gone afterwards.
+void gw_flow_again(struct gw_flow *f);
+// It waits no longer than this.
+void gw_flow_wait_at_most(struct gw_flow *f, int64_t ms);
+// Another revocation generation is in force: flows whose issuer's keys were looked at meanwhile go on.
+void gw_flow_keys_came(struct gw_core *core);
 // A listing brought a page, or failed: flows that wait for one look again.
 void gw_flow_listed(struct gw_view *view);
 // The audit writer made progress: flows whose record is on the disk go on.

@@ -22,7 +22,7 @@ static inline const struct gw_placement *placement_of(const struct gw_flow *f)
 
 // A list of flows that wait for the same thing.
 void gw_flow_link(struct gw_flow **head, struct gw_flow *f);
-void gw_flow_unlink(struct gw_flow *f); // fine when it is in none
+void gw_flow_unlink(struct gw_flow *f); // fine when it is in none; its patience ends as well
 
 // Hands a record over. 0 or ERR_AUDIT_FULL; `f->ticket` is set.
 int gw_flow_submit(struct gw_flow *f, enum gw_audit_kind kind);

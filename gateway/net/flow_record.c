@@ -16,6 +16,7 @@ void gw_flow_link(struct gw_flow **head, struct gw_flow *f)
 
 void gw_flow_unlink(struct gw_flow *f)
 {
+    gw_deadline_remove(&f->patience);
     if (!f->link)
         return;
     *f->link = f->next;

@@ -81,6 +81,7 @@ static void take_up(struct gw_loop *l)
         log_error(l->core.shared->log, "loop %u: the new configuration could not be taken up; the old one stays",
                   l->core.index);
     gw_sweep(&l->core);
+    gw_flow_keys_came(&l->core);
     free(g);
 }
 

@@ -26,6 +26,8 @@ struct gw_present {
     const struct pki_key_view *keys;     // issuer keys that remain; may be NULL
     const struct pki_api_keys *api_keys; // may be NULL
     struct pki_revoked *const *revoked;  // GW_REVOKED_FROM_COUNT sets, each of which may be NULL; NULL: none
+    const struct gw_issuer_bell *bells;  // of issuers whose keys are fetched
+    size_t n_bells;
 };
 
 // What the stages of one loop work with. The caches are the loop's own; `replay`, `nonces` and `demands` are the process's.
@@ -47,6 +49,12 @@ enum gw_verdict { GW_DENY, GW_ALLOW };
 enum gw_wait_kind {
     GW_WAIT_LISTING,       // `wait`: of the collections of a shard
     GW_WAIT_INTROSPECTION, // `asked`: the answer about its opaque token
+    GW_WAIT_KEYS,          // `key_wait`: a refetch of its issuer's keys
+};
+
+struct gw_key_wait {
+    struct span iss; // of the snapshot
+    uint64_t ticket; // key_bell.h; 0: nothing was waited for yet, and there is no second time
 };
 
 // Stages, in order; pipeline.c has the functions.
@@ -84,6 +92,7 @@ struct gw_exchange {
     enum pki_scheme scheme;
     struct pki_token *token; // counted
     bool token_cached;       // from a table, and not to be put into one
+    struct gw_key_wait key_wait;
     struct gw_introspection_wait asked;
     struct span opaque; // that is asked about; as long as it is waited for. In the arena
     // binding
