@@ -54,6 +54,7 @@ struct gw_config_timeouts {
 };
 
 struct gw_config_listener {
+    bool present;                       // else this process is no gateway, and has no policy, shards and routes
     struct gw_config_texts addresses;   // host:port
     struct gw_config_texts authorities; // host[:port], as clients name this gateway
     struct gw_config_tls tls;
@@ -151,11 +152,11 @@ struct gw_config_issuer {
     // Where its keys come from; one of:
     struct gw_config_text jwks;               // path
     struct gw_config_text symmetric_key_file; // path; then `algorithms` is one of HS256, HS384, HS512
-    struct gw_config_remote keys;             // keys.url: of the JWK set, or with `discovery` of the metadata that name it …
+    struct gw_config_remote keys; // keys.url: of the JWK set, or with `discovery` of the metadata that name it …
     enum gw_config_discovery discovery;
-    int64_t refresh;   // … looked at again at the latest after this
-    int64_t max_stale; // since the keys were last read; 0: no bound
-    unsigned algorithms;                      // PKI_ALG_BIT
+    int64_t refresh;     // … looked at again at the latest after this
+    int64_t max_stale;   // since the keys were last read; 0: no bound
+    unsigned algorithms; // PKI_ALG_BIT
     struct gw_config_texts audiences;
     struct gw_config_text typ;
     enum gw_config_binding binding;
@@ -211,6 +212,7 @@ struct gw_config_dpop {
 };
 
 struct gw_config_policy {
+    bool present;
     struct gw_config_texts files;   // paths: .cedar files, folders of them, or globs
     struct gw_config_text entities; // path: JSON, or YAML when it ends in .yaml or .yml
     bool entities_is_yaml;
@@ -305,6 +307,7 @@ struct gw_config_authority {
     struct gw_config_policy policy;
     bool feed;                        // publishes `revocations.store`
     struct gw_config_texts followers; // globs of SPIFFE IDs that may read the feed and introspect
+    struct gw_config_texts revokers;  // globs of SPIFFE IDs that may enter revocations
 };
 
 struct gw_config_operations {

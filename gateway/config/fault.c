@@ -180,3 +180,30 @@ const char *gw_fault_url(struct span s, bool *tls, struct span *host, uint16_t *
     *target = rest.n > 0 ? rest : SPAN("/");
     return NULL;
 }
+
+const char *gw_fault_client_id(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < 0x20 || s.p[i] > 0x7e)
+            return "a client_id of printable ASCII is expected";
+    return s.n <= 256 ? NULL : "a client_id has at most 256 bytes";
+}
+
+// RFC 8414 §2; without a path, so that the metadata stand where everybody looks for them.
+const char *gw_fault_issuer_url(struct span s)
+{
+    bool tls = false;
+    struct span host;
+    uint16_t port;
+
+    return gw_fault_endpoint(s, &tls, &host, &port) == NULL && tls
+               ? NULL
+               : "https://host or https://host:port is expected, without path, query, fragment or user";
+}
+
+const char *gw_fault_pkcs11(struct span s)
+{
+    if (!span_starts(s, SPAN("pkcs11:")))
+        return "a URI such as pkcs11:token=sallyport?module-path=/usr/lib/softhsm/libsofthsm2.so is expected";
+    return NULL;
+}

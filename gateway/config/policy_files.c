@@ -95,53 +95,58 @@ static void add_policies(const struct gw_config *c, const struct gw_config_text 
     globfree(&found);
 }
 
-// The actions and their groups, as entities: `action in Action::"readonly"` then means what docs/policy.md says.
-static bool add_actions(struct texts *t)
+static void write_uid(struct json_writer *w, struct span action)
+{
+    json_w_object(w);
+    json_w_key(w, SPAN("type"));
+    json_w_string(w, SPAN("Action"));
+    json_w_key(w, SPAN("id"));
+    json_w_string(w, action);
+    json_w_end(w);
+}
+
+// One action as an entity; `mask` says which groups it is in.
+static void write_action(struct json_writer *w, struct span name, unsigned mask)
+{
+    json_w_object(w);
+    json_w_key(w, SPAN("uid"));
+    write_uid(w, name);
+    json_w_key(w, SPAN("attrs"));
+    json_w_object(w);
+    json_w_end(w);
+    json_w_key(w, SPAN("parents"));
+    json_w_array(w);
+    for (unsigned g = 0; mask != 0 && g < GW_ACTION_GROUPS; g++)
+        if ((mask & ~gw_action_groups[g].mask) == 0 && !span_eq(name, gw_action_groups[g].name))
+            write_uid(w, gw_action_groups[g].name);
+    json_w_end(w);
+    json_w_end(w);
+}
+
+// The actions and their groups, as entities: `action in Action::"readonly"` then means what docs/policy.md says. `own` NULL: those on databases.
+static bool add_actions(struct texts *t, const struct span *own, size_t n)
 {
     struct buf out;
     buf_init(&out, 0);
     struct json_writer w = json_writer(&out);
     json_w_array(&w);
     // One row an action, then one a group; only `readwrite` contains another group.
-    for (unsigned i = 0; i < GW_ACTION_COUNT + GW_ACTION_GROUPS; i++) {
-        bool group = i >= GW_ACTION_COUNT;
-        struct span name = group ? gw_action_groups[i - GW_ACTION_COUNT].name : gw_action_name((enum gw_action)i);
-        unsigned mask = group ? gw_action_groups[i - GW_ACTION_COUNT].mask : GW_ACTION_BIT(i);
-        json_w_object(&w);
-        json_w_key(&w, SPAN("uid"));
-        json_w_object(&w);
-        json_w_key(&w, SPAN("type"));
-        json_w_string(&w, SPAN("Action"));
-        json_w_key(&w, SPAN("id"));
-        json_w_string(&w, name);
-        json_w_end(&w);
-        json_w_key(&w, SPAN("attrs"));
-        json_w_object(&w);
-        json_w_end(&w);
-        json_w_key(&w, SPAN("parents"));
-        json_w_array(&w);
-        for (unsigned g = 0; g < GW_ACTION_GROUPS; g++) {
-            if ((mask & ~gw_action_groups[g].mask) != 0 || span_eq(name, gw_action_groups[g].name))
-                continue;
-            json_w_object(&w);
-            json_w_key(&w, SPAN("type"));
-            json_w_string(&w, SPAN("Action"));
-            json_w_key(&w, SPAN("id"));
-            json_w_string(&w, gw_action_groups[g].name);
-            json_w_end(&w);
-        }
-        json_w_end(&w);
-        json_w_end(&w);
-    }
+    for (unsigned i = 0; !own && i < GW_ACTION_COUNT; i++)
+        write_action(&w, gw_action_name((enum gw_action)i), GW_ACTION_BIT(i));
+    for (unsigned i = 0; !own && i < GW_ACTION_GROUPS; i++)
+        write_action(&w, gw_action_groups[i].name, gw_action_groups[i].mask);
+    for (size_t i = 0; own && i < n; i++)
+        write_action(&w, own[i], 0);
     json_w_end(&w);
     bool ok = !out.failed && texts_add(t, SPAN("built-in actions"), buf_span(&out));
     buf_fini(&out);
     return ok;
 }
 
-static void add_entities(const struct gw_config *c, gw_on_file on_file, void *ctx, struct texts *t, struct diags *diags)
+static void add_entities(const struct gw_config *c, const struct gw_config_policy *policy, gw_on_file on_file,
+                         void *ctx, struct texts *t, struct diags *diags)
 {
-    const struct gw_config_text *entry = &c->policy.entities;
+    const struct gw_config_text *entry = &policy->entities;
     if (span_is_none(entry->v))
         return;
     struct buf text, converted;
@@ -149,15 +154,17 @@ static void add_entities(const struct gw_config *c, gw_on_file on_file, void *ct
     buf_init(&converted, 0);
     on_file(ctx, entry->v.p);
     if (read_text(c, entry->at, entry->v.p, &text, diags)) {
-        bool ok = !c->policy.entities_is_yaml || gw_yaml_to_json(buf_span(&text), entry->v, &converted, diags) == 0;
-        if (ok && !texts_add(t, entry->v, buf_span(c->policy.entities_is_yaml ? &converted : &text)))
+        bool ok = !policy->entities_is_yaml || gw_yaml_to_json(buf_span(&text), entry->v, &converted, diags) == 0;
+        if (ok && !texts_add(t, entry->v, buf_span(policy->entities_is_yaml ? &converted : &text)))
             gw_config_error(c, entry->at, diags, "out of memory");
     }
     buf_fini(&text);
     buf_fini(&converted);
 }
 
-struct pol_set *gw_policy_files_load(const struct gw_config *c, gw_on_file on_file, void *ctx, struct diags *diags)
+struct pol_set *gw_policy_files_load_part(const struct gw_config *c, const struct gw_config_policy *policy,
+                                          const struct span *actions, size_t n, gw_on_file on_file, void *ctx,
+                                          struct diags *diags)
 {
     struct texts policies = { 0 }, entities = { 0 };
     struct pol_options options = { .strict_annotations = true, .declared_actions = true };
@@ -166,12 +173,12 @@ struct pol_set *gw_policy_files_load(const struct gw_config *c, gw_on_file on_fi
     arena_init(&policies.arena, POL_TEXTS_MAX);
     arena_init(&entities.arena, POL_TEXTS_MAX);
     if (getrandom(&options.hash_key, sizeof options.hash_key, 0) != sizeof options.hash_key)
-        gw_config_error(c, c->policy.files.at, diags, "the system gives no random bytes");
-    for (size_t i = 0; i < c->policy.files.n; i++)
-        add_policies(c, &c->policy.files.v[i], on_file, ctx, &policies, diags);
-    if (!add_actions(&entities))
-        gw_config_error(c, c->policy.files.at, diags, "out of memory");
-    add_entities(c, on_file, ctx, &entities, diags);
+        gw_config_error(c, policy->files.at, diags, "the system gives no random bytes");
+    for (size_t i = 0; i < policy->files.n; i++)
+        add_policies(c, &policy->files.v[i], on_file, ctx, &policies, diags);
+    if (!add_actions(&entities, actions, n))
+        gw_config_error(c, policy->files.at, diags, "out of memory");
+    add_entities(c, policy, on_file, ctx, &entities, diags);
     if (diags->errors == errors)
         set = pol_set_new(policies.v, policies.n, entities.v, entities.n, &options, diags);
     arena_fini(&policies.arena);
@@ -179,4 +186,9 @@ struct pol_set *gw_policy_files_load(const struct gw_config *c, gw_on_file on_fi
     free(policies.v);
     free(entities.v);
     return set;
+}
+
+struct pol_set *gw_policy_files_load(const struct gw_config *c, gw_on_file on_file, void *ctx, struct diags *diags)
+{
+    return gw_policy_files_load_part(c, &c->policy, NULL, 0, on_file, ctx, diags);
 }

@@ -10,7 +10,11 @@
 // Called with each path that was read (and each folder that was listed), NUL-terminated, for the watcher.
 typedef void (*gw_on_file)(void *ctx, const char *path);
 
-// NULL with the reasons in `diags`.
+// What the gateway decides by: `policy`, with the actions on databases. NULL with the reasons in `diags`.
 struct pol_set *gw_policy_files_load(const struct gw_config *c, gw_on_file on_file, void *ctx, struct diags *diags);
+// The same for another part's policies, whose actions are these and no others.
+struct pol_set *gw_policy_files_load_part(const struct gw_config *c, const struct gw_config_policy *policy,
+                                          const struct span *actions, size_t n, gw_on_file on_file, void *ctx,
+                                          struct diags *diags);
 
 #endif

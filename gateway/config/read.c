@@ -359,9 +359,10 @@ static void unknown_key(struct gw_reader *r, const struct gw_schema *schema, con
                    SPAN_FMT(span_sub(node->key, 0, 64)), SPAN_FMT(near));
 }
 
-static void absent(struct gw_reader *r, const struct gw_field *f, struct gw_config_place place, char *to)
+static void absent(struct gw_reader *r, const struct gw_field *f, const struct gw_yaml *map,
+                   struct gw_config_place place, char *to)
 {
-    if (f->required)
+    if (f->required && !(f->unless.n > 0 && gw_yaml_get(map, f->unless)))
         diag_error(r->diags, r->file, place.line, place.column, "'%.*s' is missing; add it: %s", SPAN_FMT(f->key),
                    f->doc);
     else if (f->fallback)
@@ -387,6 +388,6 @@ void gw_config_read(struct gw_reader *r, const struct gw_schema *schema, const s
         if (node)
             value(r, &schema->fields[i], node, to);
         else
-            absent(r, &schema->fields[i], parent, to);
+            absent(r, &schema->fields[i], map, parent, to);
     }
 }

@@ -38,7 +38,7 @@ static const struct gw_field tls_fields[] = {
       .type = GW_FIELD_PATH,
       AT(gw_config_tls, certificate),
       .required = true,
-      .doc = "file with the gateway's certificate chain, leaf first, PEM" },
+      .doc = "file with our certificate chain, leaf first, PEM" },
     { .key = NAME("key"),
       .type = GW_FIELD_PATH,
       AT(gw_config_tls, key),
@@ -68,7 +68,7 @@ static const struct gw_field tls_fields[] = {
       .schema = &tickets_schema,
       .doc = "session resumption" },
 };
-static const struct gw_schema tls_schema = PART(tls_fields, gw_config_tls);
+const struct gw_schema gw_config_tls_schema = PART(tls_fields, gw_config_tls);
 
 static const struct gw_field limits_fields[] = {
     { .key = NAME("connections"),
@@ -175,7 +175,7 @@ static const struct gw_field listener_fields[] = {
       .type = GW_FIELD_MAP,
       AT(gw_config_listener, tls),
       .required = true,
-      .schema = &tls_schema,
+      .schema = &gw_config_tls_schema,
       .doc = "certificate and key" },
     { .key = NAME("limits"),
       .type = GW_FIELD_MAP,
@@ -208,7 +208,7 @@ static const struct gw_field policy_fields[] = {
       .high = 1000000000,
       .doc = "steps that one decision may take; over it the request is denied" },
 };
-static const struct gw_schema policy_schema = PART(policy_fields, gw_config_policy);
+const struct gw_schema gw_config_policy_schema = PART(policy_fields, gw_config_policy);
 
 static const struct gw_field audit_fields[] = {
     { .key = NAME("file"),
@@ -302,7 +302,9 @@ static const struct gw_field fields[] = {
     { .key = NAME("listener"),
       .type = GW_FIELD_MAP,
       AT(gw_config, listener),
+      .extra = offsetof(struct gw_config, listener.present),
       .required = true,
+      .unless = NAME("authority"),
       .schema = &listener_schema,
       .doc = "where and as whom the gateway serves" },
     { .key = NAME("trust_domains"),
@@ -323,6 +325,7 @@ static const struct gw_field fields[] = {
       AT(gw_config, issuers),
       .extra = offsetof(struct gw_config, issuers_n),
       .required = true,
+      .unless = NAME("authority"),
       .schema = &gw_config_issuer_schema,
       .doc = "whose tokens are accepted" },
     { .key = NAME("api_keys"),
@@ -339,14 +342,17 @@ static const struct gw_field fields[] = {
     { .key = NAME("policy"),
       .type = GW_FIELD_MAP,
       AT(gw_config, policy),
+      .extra = offsetof(struct gw_config, policy.present),
       .required = true,
-      .schema = &policy_schema,
+      .unless = NAME("authority"),
+      .schema = &gw_config_policy_schema,
       .doc = "what is allowed" },
     { .key = NAME("shards"),
       .type = GW_FIELD_LIST,
       AT(gw_config, shards),
       .extra = offsetof(struct gw_config, shards_n),
       .required = true,
+      .unless = NAME("authority"),
       .schema = &gw_config_shard_schema,
       .doc = "the databases behind the gateway" },
     { .key = NAME("routes"),
@@ -354,6 +360,7 @@ static const struct gw_field fields[] = {
       AT(gw_config, routes),
       .extra = offsetof(struct gw_config, routes_n),
       .required = true,
+      .unless = NAME("authority"),
       .schema = &gw_config_route_schema,
       .doc = "which collections are on which shard; the first rule that matches decides" },
     { .key = NAME("revocations"),
@@ -361,6 +368,14 @@ static const struct gw_field fields[] = {
       AT(gw_config, revocations),
       .schema = &revocations_schema,
       .doc = "tokens, subjects, keys and certificates that are no good any more" },
+    { .key = NAME("authority"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config, authority),
+      .extra = offsetof(struct gw_config, authority.present),
+      .schema = &gw_config_authority_schema,
+      .doc = "the token service and the revocation feed, with a listener of their own; a file may have this, the "
+             "gateway's "
+             "keys, or both" },
     { .key = NAME("audit"),
       .type = GW_FIELD_MAP,
       AT(gw_config, audit),

@@ -33,6 +33,9 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
         .fields = (table), .n = COUNT_OF(table), .size = sizeof(struct type_), .place = offsetof(struct type_, at) \
     }
 
+extern const struct gw_schema gw_config_tls_schema;
+extern const struct gw_schema gw_config_policy_schema;
+extern const struct gw_schema gw_config_authority_schema;
 extern const struct gw_schema gw_config_trust_domain_schema;
 extern const struct gw_schema gw_config_identity_schema;
 extern const struct gw_schema gw_config_issuer_schema;

@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-
 // What the listener of a configuration is: see struct gw_target_options.
 static const struct span scheme = { "https", 5 };
 
@@ -336,6 +335,7 @@ static void snapshot_free(struct gw_snapshot *s)
     pki_trust_free(s->trust);
     pki_issuers_free(s->issuers);
     pol_set_free(s->policies);
+    gw_snapshot_authority_fini(&s->authority);
     for (size_t i = 0; i < s->n_apis; i++)
         gw_api_free(s->apis[i].api);
     for (size_t i = 0; i < s->n_shards; i++) {
@@ -368,14 +368,17 @@ struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int6
     s->files = arena_array(&s->arena, GW_SNAPSHOT_FILES_MAX, sizeof *s->files);
     if (s->files) {
         gw_snapshot_note(s, path);
-        load_listener(s, now_s, diags);
+        if (config->listener.present)
+            load_listener(s, now_s, diags);
         load_trust(s, diags);
         load_issuers(s, now_s, diags);
         load_api_keys(s, diags);
         load_shards(s, now_s, diags);
-        s->policies = gw_policy_files_load(config, gw_snapshot_note, s, diags);
+        if (config->policy.present)
+            s->policies = gw_policy_files_load(config, gw_snapshot_note, s, diags);
+        gw_snapshot_authority_load(s, now_s, diags);
     }
-    if (diags->errors == 0 && (s->arena.failed || !s->issuers || !s->policies))
+    if (diags->errors == 0 && (s->arena.failed || !s->issuers || (config->policy.present && !s->policies)))
         diag_error(diags, span_str(path), 0, 0, "out of memory");
     if (diags->errors == 0)
         return s;

@@ -9,6 +9,10 @@
 #include "pki/jwks.h"
 #include "policy/set.h"
 
+struct gw_tls_context;
+struct gw_tls_peers;
+struct gw_tls_ticket_keys;
+
 // What policies call the three things that are asked of the token service: `Action::"token:issue"` …
 #define GW_TOKEN_ISSUE SPAN("token:issue")
 #define GW_TOKEN_EXCHANGE SPAN("token:exchange")
@@ -16,7 +20,8 @@
 
 struct gw_snapshot_authority {
     const struct gw_config_authority *config; // NULL: this process has no such role, and nothing below is set
-    struct span issuer;                       // `iss` of its tokens, as configured and without a trailing slash
+    struct span issuer;                       // `iss` of its tokens, as configured
+    struct span base;                         // the same without a trailing slash: what paths are put behind
     struct gw_target_options target;          // its one authority
     struct pol_set *policies;
     uint32_t policy_budget;
@@ -27,5 +32,15 @@ struct gw_snapshot_authority {
     int64_t certificate_not_after_s;
     const char *keys_path, *grants_path; // in the state folder
 };
+
+struct gw_snapshot;
+// Reads what `authority:` names into the snapshot; nothing when it is not there. Complaints in `diags`.
+void gw_snapshot_authority_load(struct gw_snapshot *s, int64_t now_s, struct diags *diags);
+void gw_snapshot_authority_fini(struct gw_snapshot_authority *a); // wipes secrets
+
+#define GW_AUTHORITY_LISTENER 2 // in tickets: the gateway's is 1
+// The context of its listener. Tickets (both may be NULL) only where certificates are required. NULL with the reasons in `diags`.
+struct gw_tls_context *gw_snapshot_authority_tls(const struct gw_snapshot *s, struct gw_tls_ticket_keys *tickets,
+                                                 struct gw_tls_peers *peers, int64_t now_s, struct diags *diags);
 
 #endif

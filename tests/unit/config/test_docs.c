@@ -50,7 +50,9 @@ static void render(struct buf *out, const struct gw_schema *schema, const char *
             gw_config_format(f->type, f->high, high, sizeof high);
             buf_printf(out, ", %s to %s", low, high);
         }
-        if (f->required)
+        if (f->required && f->unless.n > 0)
+            buf_printf(out, " | required without `%.*s`", SPAN_FMT(f->unless));
+        else if (f->required)
             buf_printf(out, " | required");
         else if (f->fallback)
             buf_printf(out, " | `%s`", f->fallback);
