@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/base/file.h"
 #include "pki/ca_parts.h"
+#include "pki/hsm.h"
 #include "pki/spiffe.h"
 #include <assert.h>
 #include <errno.h>
@@ -133,6 +134,13 @@ void pki_ca_close(struct pki_ca *ca)
 
 // ---- keys
 
+// The URI of a key in a token, or SPAN_NONE for one in a file.
+static struct span token_uri(const struct pki_ca *ca, const char *file, size_t at)
+{
+    struct span where = file ? span_str(file) : ca->authorities[at].key_file;
+    return pki_hsm_is_uri(where) ? where : SPAN_NONE;
+}
+
 static int read_key_file(struct pki_ca *ca, const char *file, size_t at, struct buf *pem, struct span *path)
 {
     *path = file ? arena_dup(&ca->arena, span_str(file))
@@ -157,6 +165,10 @@ int pki_ca_key_encrypted(struct pki_ca *ca, enum pki_ca_kind kind, const char *f
     if (at == SIZE_MAX) {
         return pki_ca_say_(ca, ERR_STORE_ABSENT, "the registry has no such CA");
     }
+    if (!span_is_none(token_uri(ca, file, at))) {
+        *encrypted = false;
+        return 0;
+    }
     buf_init(&pem, 0);
     int rc = read_key_file(ca, file, at, &pem, &path);
     if (!rc) {
@@ -178,8 +190,30 @@ static bool is_key_of(const struct pki_key *k, struct span certificate)
     return same;
 }
 
+static int unlock_in_token(struct pki_ca *ca, size_t at, struct span uri)
+{
+    struct pki_key *key = NULL;
+    const char *why = "";
+    int rc = pki_hsm_open(uri, &key, &why);
+    if (rc) {
+        return pki_ca_say_(ca, rc, "the %s CA's key in the PKCS#11 token: %s",
+                           ca->authorities[at].kind == PKI_CA_ROOT ? "root" : "issuing", why);
+    }
+    if (!is_key_of(key, ca->authorities[at].certificate)) {
+        pki_key_free(key);
+        return pki_ca_say_(ca, ERR_CERT_MALFORMED,
+                           "the key in the PKCS#11 token is not the key of this CA's certificate");
+    }
+    ca->keys[at] = key;
+    return 0;
+}
+
 static int unlock_one(struct pki_ca *ca, size_t at, const char *file, struct span passphrase)
 {
+    struct span uri = token_uri(ca, file, at);
+    if (!span_is_none(uri)) {
+        return unlock_in_token(ca, at, uri);
+    }
     struct pki_key *key = NULL;
     struct buf pem;
     struct span path;
@@ -368,7 +402,9 @@ static int sign_and_record(struct pki_ca *ca, const struct pki_ca_request *r, si
     struct span dns = join_names(scratch, r->dns, r->n_dns);
     if (rc || span_is_none(dns)) {
         return pki_ca_say_(ca, rc ? rc : ERR_NOMEM, "the certificate cannot be signed (%s)",
-                           rc == ERR_INTERNAL ? "key" : "out of memory");
+                           rc == ERR_HSM        ? pki_hsm_why(ca->keys[issuer])
+                           : rc == ERR_INTERNAL ? "key"
+                                                : "out of memory");
     }
     rc = pki_ca_store_add(ca->store, &(struct pki_ca_record){ .serial = span_str(issued->serial),
                                                               .issuer = authority->id,

@@ -9,6 +9,8 @@
 //     root/cert.pem
 //     issuing/key.pem, issuing/cert.pem
 //
+// A private key may be in a PKCS#11 token instead (pki/hsm.h): then there is no key.pem, and the registry has its URI.
+//
 // Names are checked against the trust domain before anything is signed, and every certificate ends no later than its
 // issuer's. Functions return 0 or a negative enum err; `pki_ca_what` has the sentence for a person. Time comes in as
 // seconds since the epoch.
@@ -32,13 +34,14 @@ struct pki_ca_init {
     struct span trust_domain;
     const struct span *dns_zones; // permitted DNS subtrees of everything below the root; none: DNS is not constrained
     size_t n_dns_zones;
-    struct span passphrase;        // SPAN_NONE: keys are not encrypted
+    struct span passphrase;        // SPAN_NONE: key files are not encrypted
+    struct span root_token, issuing_token; // pkcs11: URI of a token, without object, where the key is made; SPAN_NONE: a file
     int64_t root_ttl, issuing_ttl; // seconds; 0: as above
     int64_t now_s;
 };
 // Makes the directory whole under another name and renames it, so that there is a whole CA or none. ERR_STORE_EXISTS
-// when `dir` exists and is not an empty directory; ERR_CA_REFUSED (trust domain, lifetimes), ERR_STORE_FAILED. `what`
-// gets the sentence.
+// when `dir` exists and is not an empty directory; ERR_CA_REFUSED (trust domain, lifetimes), ERR_STORE_FAILED, ERR_HSM. `what`
+// gets the sentence. Keys made in a token are removed from it on failure; a process that is killed may leave them there.
 int pki_ca_init(const struct pki_ca_init *options, char *what, size_t what_n);
 
 struct pki_ca;
@@ -49,12 +52,12 @@ const char *pki_ca_what(const struct pki_ca *ca);
 struct span pki_ca_trust_domain(const struct pki_ca *ca);
 struct pki_ca_store *pki_ca_store(struct pki_ca *ca);
 
-// Is that CA's key file encrypted? `file` NULL: the one in the directory. ERR_STORE_ABSENT when it is not there (a root
-// kept elsewhere).
+// Is that CA's key file encrypted? `file` NULL: the one in the directory. False for a key in a token; `file` may be a pkcs11: URI,
+// here and below. ERR_STORE_ABSENT when it is not there (a root kept elsewhere).
 int pki_ca_key_encrypted(struct pki_ca *ca, enum pki_ca_kind kind, const char *file, bool *encrypted);
 // Reads the keys of a kind (the newest CA's from `file` unless NULL, and those of older ones that have not expired),
 // and checks that each is the key of its certificate. Kept until close. ERR_STORE_ABSENT, ERR_CERT_MALFORMED (not a
-// key, wrong passphrase, another key), ERR_STORE_FAILED.
+// key, wrong passphrase, another key), ERR_STORE_FAILED, ERR_HSM.
 int pki_ca_unlock(struct pki_ca *ca, enum pki_ca_kind kind, const char *file, struct span passphrase, int64_t now_s);
 
 struct pki_ca_request {
@@ -72,10 +75,11 @@ struct pki_ca_issued {
     bool shortened; // the issuing CA ends before the lifetime that was asked for
 };
 // Signs, records, and only then appends the certificate's DER to `certificate`. The issuing CA must be unlocked.
-// ERR_CA_REFUSED (names, lifetime), ERR_CERT_WEAK, ERR_STORE_*.
+// ERR_CA_REFUSED (names, lifetime), ERR_CERT_WEAK, ERR_STORE_*, ERR_HSM.
 int pki_ca_issue(struct pki_ca *ca, const struct pki_ca_request *request, struct buf *certificate,
                  struct pki_ca_issued *out);
-// A new issuing CA under the root, which must be unlocked. The old one's certificates stay valid and its CRL goes on.
+// A new issuing CA under the root, which must be unlocked. The old one's certificates stay valid and its CRL goes on. The new key is
+// made where the old one is: in its token, or in a file.
 int pki_ca_renew_issuing(struct pki_ca *ca, int64_t ttl, struct span passphrase, int64_t now_s);
 
 // Marks all of them as revoked, or none. ERR_STORE_ABSENT; ERR_STORE_EXISTS when a single one is revoked already (among

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/base/file.h"
 #include "pki/ca_parts.h"
+#include "pki/hsm.h"
 #include "pki/pem.h"
 #include "pki/spiffe.h"
 #include <errno.h>
@@ -22,6 +23,7 @@ struct making {
     const struct span *zones;
     size_t n_zones;
     struct span passphrase;
+    struct span root_token, issuing_token; // SPAN_NONE: a file
     int64_t now_s;
     char *what;
     size_t what_n;
@@ -30,6 +32,7 @@ struct making {
 // A signing certificate and its key, before they are recorded.
 struct signer {
     struct pki_key *key;
+    struct span token_uri;  // where the key is; SPAN_NONE: to be written to a file
     struct buf certificate; // DER
     char serial[PKI_SERIAL_TEXT];
     int64_t not_before, not_after;
@@ -77,13 +80,21 @@ static int make_folder(const struct making *m, const char *name)
     return mkdir(path.p, 0700) == 0 ? 0 : fail_file(m, path.p, errno);
 }
 
-static int write_signer(const struct making *m, const char *folder, const struct signer *s)
+static int write_key(const struct making *m, const char *folder, const struct signer *s)
 {
     struct buf pem;
     buf_init(&pem, 0);
     int rc = pki_key_write_private(s->key, m->passphrase, &pem);
     rc = rc ? say(m, rc, "the key cannot be written as PEM") : write_file(m, folder, "key.pem", buf_span(&pem));
     buf_wipe(&pem);
+    return rc;
+}
+
+static int write_signer(const struct making *m, const char *folder, const struct signer *s)
+{
+    struct buf pem;
+    buf_init(&pem, 0);
+    int rc = span_is_none(s->token_uri) ? write_key(m, folder, s) : 0;
     if (!rc) {
         pki_pem_write(&pem, SPAN("CERTIFICATE"), buf_span(&s->certificate));
         rc = pem.failed ? say(m, ERR_NOMEM, "out of memory") : write_file(m, folder, "cert.pem", buf_span(&pem));
@@ -119,15 +130,45 @@ static void remove_tree(const char *path)
 
 // ---- signing
 
+// A key for a CA of that common name: in the token if there is one, under the trust domain and the name.
+static int make_key(const struct making *m, struct span token, struct span name, struct signer *s)
+{
+    if (span_is_none(token)) {
+        s->key = pki_key_generate(PKI_KEY_P256, 0);
+        return s->key ? 0 : say(m, ERR_NOMEM, "no memory or entropy for a key");
+    }
+    // The trust domain may be long, an object's name not; the number in the common name is what makes it one of its own.
+    struct span object =
+        arena_printf(m->arena, "%.*s %.*s", SPAN_FMT(span_sub(m->trust_domain, 0, 80)), SPAN_FMT(name));
+    struct buf uri;
+    const char *why = "out of memory";
+    buf_init(&uri, 0);
+    int rc = span_is_none(object) ? ERR_NOMEM : pki_hsm_with_object(token, object, &uri, &why);
+    if (!rc) {
+        s->token_uri = arena_dup(m->arena, buf_span(&uri));
+        rc = span_is_none(s->token_uri) ? ERR_NOMEM : pki_hsm_generate(s->token_uri, PKI_KEY_P256, &s->key, &why);
+    }
+    if (rc) {
+        s->token_uri = SPAN_NONE; // nothing there that is ours
+    }
+    buf_fini(&uri);
+    return rc ? say(m, rc, "a key in the PKCS#11 token: %s", why) : 0;
+}
+
+// A key that nothing will refer to.
+static void drop_token_key(const struct signer *s)
+{
+    const char *why;
+    if (!span_is_none(s->token_uri)) {
+        pki_hsm_remove(s->token_uri, &why);
+    }
+}
+
 // `issuer` NULL: self-signed.
 static int make_signer(const struct making *m, const struct signer *issuer, int64_t not_after, struct signer *s)
 {
     struct pki_x509_view view = { .subject = SPAN_NONE };
     uint8_t serial[PKI_SERIAL];
-    s->key = pki_key_generate(PKI_KEY_P256, 0);
-    if (!s->key) {
-        return say(m, ERR_NOMEM, "no memory or entropy for a key");
-    }
     if (issuer && pki_x509_view(buf_span(&issuer->certificate), &view) != 0) {
         return say(m, ERR_INTERNAL, "the root's certificate does not read back");
     }
@@ -141,32 +182,38 @@ static int make_signer(const struct making *m, const struct signer *issuer, int6
     if (span_is_none(name) || span_is_none(uri)) {
         return say(m, ERR_NOMEM, "out of memory");
     }
+    int rc = make_key(m, issuer ? m->issuing_token : m->root_token, name, s);
+    if (rc) {
+        return rc;
+    }
     s->not_before = m->now_s - PKI_CA_BACKDATE;
     if (issuer && s->not_before < view.not_before) {
         s->not_before = view.not_before;
     }
     s->not_after = issuer && not_after > view.not_after ? view.not_after : not_after;
-    int rc = pki_x509_make(&(struct pki_x509_plan){ .ca = true,
-                                                    .path_length = issuer ? 0 : 1,
-                                                    .serial = serial,
-                                                    .trust_domain = m->trust_domain,
-                                                    .common_name = name,
-                                                    .uri = uri,
-                                                    .dns = m->zones,
-                                                    .n_dns = m->n_zones,
-                                                    .not_before = s->not_before,
-                                                    .not_after = s->not_after,
-                                                    .subject_key = s->key,
-                                                    .issuer_key = issuer ? issuer->key : s->key,
-                                                    .issuer = view.subject },
-                           &s->certificate);
-    return rc ? say(m, rc, "the CA's certificate cannot be signed") : 0;
+    rc = pki_x509_make(&(struct pki_x509_plan){ .ca = true,
+                                                .path_length = issuer ? 0 : 1,
+                                                .serial = serial,
+                                                .trust_domain = m->trust_domain,
+                                                .common_name = name,
+                                                .uri = uri,
+                                                .dns = m->zones,
+                                                .n_dns = m->n_zones,
+                                                .not_before = s->not_before,
+                                                .not_after = s->not_after,
+                                                .subject_key = s->key,
+                                                .issuer_key = issuer ? issuer->key : s->key,
+                                                .issuer = view.subject },
+                       &s->certificate);
+    return rc ? say(m, rc, "the CA's certificate cannot be signed%s%s", rc == ERR_HSM ? ": " : "",
+                    rc == ERR_HSM ? pki_hsm_why(issuer ? issuer->key : s->key) : "")
+              : 0;
 }
 
 static int record_signer(const struct making *m, struct pki_ca_store *store, const struct signer *s,
                          enum pki_ca_kind kind, const char *folder, int64_t issuer, int64_t *id)
 {
-    struct span file = arena_printf(m->arena, "%s/key.pem", folder);
+    struct span file = span_is_none(s->token_uri) ? arena_printf(m->arena, "%s/key.pem", folder) : s->token_uri;
     struct span uri = arena_printf(m->arena, "spiffe://%.*s", SPAN_FMT(m->trust_domain));
     if (span_is_none(file) || span_is_none(uri)) {
         return say(m, ERR_NOMEM, "out of memory");
@@ -242,29 +289,25 @@ static int make_root_crl(const struct making *m)
     return rc;
 }
 
-static int fill(const struct making *m, int64_t root_ttl, int64_t issuing_ttl)
+static int fill(const struct making *m, int64_t root_ttl, int64_t issuing_ttl, struct signer *root,
+                struct signer *issuing)
 {
-    struct signer root = { .key = NULL }, issuing = { .key = NULL };
     struct buf bundle;
     int rc;
-    buf_init(&root.certificate, 0);
-    buf_init(&issuing.certificate, 0);
     buf_init(&bundle, 0);
-    if ((rc = make_signer(m, NULL, m->now_s + root_ttl, &root)) ||
-        (rc = make_signer(m, &root, m->now_s + issuing_ttl, &issuing)) || (rc = make_folder(m, "root")) ||
-        (rc = make_folder(m, "issuing")) || (rc = write_signer(m, "root", &root)) ||
-        (rc = write_signer(m, "issuing", &issuing))) {
+    if ((rc = make_signer(m, NULL, m->now_s + root_ttl, root)) ||
+        (rc = make_signer(m, root, m->now_s + issuing_ttl, issuing)) || (rc = make_folder(m, "root")) ||
+        (rc = make_folder(m, "issuing")) || (rc = write_signer(m, "root", root)) ||
+        (rc = write_signer(m, "issuing", issuing))) {
         goto done;
     }
-    pki_pem_write(&bundle, SPAN("CERTIFICATE"), buf_span(&root.certificate));
+    pki_pem_write(&bundle, SPAN("CERTIFICATE"), buf_span(&root->certificate));
     if ((rc =
              bundle.failed ? say(m, ERR_NOMEM, "out of memory") : write_file(m, "", "bundle.pem", buf_span(&bundle))) ||
-        (rc = make_registry(m, &root, &issuing)) || (rc = make_root_crl(m)) || (rc = sync_folder(m, m->dir))) {
+        (rc = make_registry(m, root, issuing)) || (rc = make_root_crl(m)) || (rc = sync_folder(m, m->dir))) {
         goto done;
     }
 done:
-    signer_fini(&root);
-    signer_fini(&issuing);
     buf_fini(&bundle);
     return rc;
 }
@@ -275,6 +318,10 @@ static int check(const struct making *m, int64_t root_ttl, int64_t issuing_ttl)
     if (!pki_spiffe_trust_domain_ok(m->trust_domain)) {
         return say(m, ERR_CA_REFUSED, "'%.*s' is no trust domain; write a lower-case name like example.org",
                    SPAN_FMT(span_sub(m->trust_domain, 0, 120)));
+    }
+    if ((!span_is_none(m->root_token) && pki_hsm_check_uri(m->root_token, false, &why) != 0) ||
+        (!span_is_none(m->issuing_token) && pki_hsm_check_uri(m->issuing_token, false, &why) != 0)) {
+        return say(m, ERR_HSM, "%s", why);
     }
     for (size_t i = 0; i < m->n_zones; i++) {
         if (!pki_ca_dns_ok_(m->zones[i], &why)) {
@@ -315,6 +362,8 @@ int pki_ca_init(const struct pki_ca_init *o, char *what, size_t what_n)
                         .zones = o->dns_zones,
                         .n_zones = o->n_dns_zones,
                         .passphrase = o->passphrase,
+                        .root_token = o->root_token,
+                        .issuing_token = o->issuing_token,
                         .now_s = o->now_s,
                         .what = what,
                         .what_n = what_n };
@@ -324,6 +373,9 @@ int pki_ca_init(const struct pki_ca_init *o, char *what, size_t what_n)
     while (place.n > 1 && place.p[place.n - 1] == '/') {
         place.n--;
     }
+    struct signer root = { .token_uri = SPAN_NONE }, issuing = { .token_uri = SPAN_NONE };
+    buf_init(&root.certificate, 0);
+    buf_init(&issuing.certificate, 0);
     struct span dir = arena_dup(&arena, place), made = arena_printf(&arena, "%.*s.new-XXXXXX", SPAN_FMT(place));
     int rc = check(&m, root_ttl, issuing_ttl);
     if (!rc && (span_is_none(dir) || span_is_none(made))) {
@@ -337,7 +389,7 @@ int pki_ca_init(const struct pki_ca_init *o, char *what, size_t what_n)
         goto done;
     }
     m.dir = made.p;
-    rc = fill(&m, root_ttl, issuing_ttl);
+    rc = fill(&m, root_ttl, issuing_ttl, &root, &issuing);
     // Fails when somebody else made a CA there meanwhile: a non-empty directory is never replaced.
     if (!rc && rename(made.p, dir.p) != 0) {
         rc = errno == ENOTEMPTY || errno == EEXIST
@@ -346,6 +398,8 @@ int pki_ca_init(const struct pki_ca_init *o, char *what, size_t what_n)
     }
     if (rc) {
         remove_tree(made.p);
+        drop_token_key(&issuing);
+        drop_token_key(&root);
         goto done;
     }
     struct span up = span_sub(dir, 0, dir.n);
@@ -357,6 +411,8 @@ int pki_ca_init(const struct pki_ca_init *o, char *what, size_t what_n)
         rc = sync_folder(&m, parent.p);
     }
 done:
+    signer_fini(&root);
+    signer_fini(&issuing);
     arena_fini(&arena);
     return rc;
 }
@@ -408,7 +464,11 @@ int pki_ca_renew_issuing(struct pki_ca *ca, int64_t ttl, struct span passphrase,
                         .now_s = now_s,
                         .what = ca->what,
                         .what_n = sizeof ca->what };
-    struct signer root = { .key = NULL }, issuing = { .key = NULL };
+    struct signer root = { .token_uri = SPAN_NONE }, issuing = { .token_uri = SPAN_NONE };
+    size_t old = pki_ca_newest_(ca, PKI_CA_ISSUING);
+    if (old != SIZE_MAX && pki_hsm_is_uri(ca->authorities[old].key_file)) {
+        m.issuing_token = ca->authorities[old].key_file; // its object is replaced
+    }
     int64_t root_id = 0;
     for (struct span rest = ca->dns_zones.n ? ca->dns_zones : SPAN_NONE; !span_is_none(rest) && m.n_zones < 64;) {
         zones[m.n_zones++] = span_cut(&rest, '\n');
@@ -419,8 +479,10 @@ int pki_ca_renew_issuing(struct pki_ca *ca, int64_t ttl, struct span passphrase,
     if (!rc && ttl < 3600) {
         rc = pki_ca_say_(ca, ERR_CA_REFUSED, "an issuing CA lives at least an hour");
     }
-    if (!rc && !(rc = make_signer(&m, &root, now_s + ttl, &issuing)) &&
-        !(rc = place_issuing(ca, &m, &issuing, root_id)) && !(rc = pki_ca_reload_(ca))) {
+    if (!rc &&
+        ((rc = make_signer(&m, &root, now_s + ttl, &issuing)) || (rc = place_issuing(ca, &m, &issuing, root_id)))) {
+        drop_token_key(&issuing);
+    } else if (!rc && !(rc = pki_ca_reload_(ca))) {
         ca->keys[pki_ca_newest_(ca, PKI_CA_ISSUING)] = issuing.key;
         issuing.key = NULL; // the CA's now
     }

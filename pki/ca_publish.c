@@ -2,6 +2,7 @@
 #include "gateway/base/json.h"
 #include "pki/ca_parts.h"
 #include "pki/crl_make.h"
+#include "pki/hsm.h"
 #include "pki/pem.h"
 
 #define CRL_ENTRIES_MAX 1000000 // about 40 MB: by then certificates should live for less long
@@ -75,7 +76,8 @@ static int sign_one(struct pki_ca *ca, size_t at, int64_t lifetime, int64_t now_
                                               .n = e.n },
                       &der);
     if (rc) {
-        rc = pki_ca_say_(ca, rc, "the CRL cannot be signed");
+        rc = pki_ca_say_(ca, rc, "the CRL cannot be signed%s%s", rc == ERR_HSM ? ": " : "",
+                         rc == ERR_HSM ? pki_hsm_why(ca->keys[at]) : "");
     } else if ((rc = pki_ca_store_set_crl(ca->store, authority->id, authority->crl_number + 1, buf_span(&der), now_s,
                                           now_s + lifetime))) {
         pki_ca_store_said_(ca, rc);

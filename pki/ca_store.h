@@ -22,7 +22,7 @@ struct pki_ca_authority {
     int64_t id;
     enum pki_ca_kind kind;
     struct span certificate; // DER
-    struct span key_file;    // relative to the CA's directory
+    struct span key_file;    // relative to the CA's directory; or a pkcs11: URI
     int64_t not_after;
     uint64_t crl_number; // of the last CRL; 0: none yet
     struct span crl;     // the last one, DER

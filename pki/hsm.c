@@ -370,6 +370,20 @@ static const struct kind *kind_for(enum pki_key_type type)
     return NULL;
 }
 
+static int destroy(const struct pki_hsm_session *s, CK_OBJECT_CLASS class, const struct pki_hsm_uri *u,
+                   const char **what)
+{
+    CK_OBJECT_HANDLE found[FOUND_MAX];
+    size_t n = 0;
+    int rc = pki_hsm_find_(s, class, u->object, u->id, found, FOUND_MAX, &n, what);
+    for (size_t i = 0; !rc && i < n; i++) {
+        CK_RV rv = s->f->C_DestroyObject(s->handle, found[i]);
+        if (rv != CKR_OK)
+            rc = fail(what, pki_hsm_rv_(rv));
+    }
+    return rc;
+}
+
 int pki_hsm_generate(struct span uri, enum pki_key_type type, struct pki_key **out, const char **what)
 {
     struct pki_hsm_uri u;
@@ -384,26 +398,15 @@ int pki_hsm_generate(struct span uri, enum pki_key_type type, struct pki_key **o
         rc = fail(what, "the URI has no object; write object=NAME for the new key");
     if (!rc && !(rc = pki_hsm_connect_(&u, true, &s, NULL, what))) {
         rc = generate(&s, &u, kind, what);
-        // The key's own session is opened while this one keeps the user logged in.
-        if (!rc)
-            rc = pki_hsm_open(uri, out, what);
+        // The key's own session is opened while this one keeps the user logged in. A key that cannot be used is not left there.
+        if (!rc && (rc = pki_hsm_open(uri, out, what))) {
+            const char *second;
+            destroy(&s, CKO_PRIVATE_KEY, &u, &second);
+            destroy(&s, CKO_PUBLIC_KEY, &u, &second);
+        }
         pki_hsm_disconnect_(&s);
     }
     pki_hsm_uri_fini_(&u);
-    return rc;
-}
-
-static int destroy(const struct pki_hsm_session *s, CK_OBJECT_CLASS class, const struct pki_hsm_uri *u,
-                   const char **what)
-{
-    CK_OBJECT_HANDLE found[FOUND_MAX];
-    size_t n = 0;
-    int rc = pki_hsm_find_(s, class, u->object, u->id, found, FOUND_MAX, &n, what);
-    for (size_t i = 0; !rc && i < n; i++) {
-        CK_RV rv = s->f->C_DestroyObject(s->handle, found[i]);
-        if (rv != CKR_OK)
-            rc = fail(what, pki_hsm_rv_(rv));
-    }
     return rc;
 }
 

@@ -41,7 +41,7 @@ struct pki_x509_plan {
     const struct pki_key *issuer_key; // signs
     struct span issuer;               // the issuer's subject Name, DER; SPAN_NONE: self-signed
 };
-// Appends the certificate, DER. 0, ERR_INTERNAL (the issuer's key cannot sign), ERR_NOMEM.
+// Appends the certificate, DER. 0, ERR_INTERNAL (the issuer's key cannot sign), ERR_HSM (nor its token: pki_hsm_why), ERR_NOMEM.
 int pki_x509_make(const struct pki_x509_plan *plan, struct buf *out);
 
 // Appends SEQUENCE { tbs, algorithm of the key, signature }: certificates and CRLs alike. The algorithm's identifier is

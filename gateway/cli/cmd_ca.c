@@ -4,6 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/file.h"
 #include "gateway/cli/passphrase.h"
+#include "pki/hsm.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -101,8 +102,45 @@ int cmd_ca_write(struct gw_cli *cli, const char *path, struct span content, unsi
 
 // ---- init
 
-static int new_passphrase(struct gw_cli *cli, struct buf *passphrase)
+// Where the keys are to be: a token's URI, or SPAN_NONE for a file.
+struct key_places {
+    struct span root, issuing;
+};
+
+static struct span key_place(const struct gw_cli *cli, const char *option)
 {
+    const char *own = gw_cli_get(cli, option), *both = gw_cli_get(cli, "key");
+    return own ? span_str(own) : both ? span_str(both) : SPAN_NONE;
+}
+
+static int key_places(struct gw_cli *cli, struct key_places *out)
+{
+    static const char *const options[] = { "key", "root-key", "issuing-key" };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        const char *value = gw_cli_get(cli, options[i]), *why;
+        if (value && pki_hsm_check_uri(span_str(value), false, &why) != 0) {
+            return gw_cli_usage(cli, "--%s: %s", options[i], why);
+        }
+    }
+    *out = (struct key_places){ key_place(cli, "root-key"), key_place(cli, "issuing-key") };
+    return 0;
+}
+
+static const char *kept(const struct gw_cli *cli, struct span place)
+{
+    return !span_is_none(place)               ? "in its PKCS#11 token"
+           : gw_cli_has(cli, "no-passphrase") ? "NOT encrypted"
+                                              : "encrypted";
+}
+
+static int new_passphrase(struct gw_cli *cli, const struct key_places *keys, struct buf *passphrase)
+{
+    if (!span_is_none(keys->root) && !span_is_none(keys->issuing)) {
+        return gw_cli_get(cli, "passphrase-file")
+                   ? gw_cli_usage(
+                         cli, "both keys are made in a token, which has its PIN; --passphrase-file encrypts key files")
+                   : 0;
+    }
     if (gw_cli_has(cli, "no-passphrase")) {
         return gw_cli_get(cli, "passphrase-file")
                    ? gw_cli_usage(cli, "--no-passphrase and --passphrase-file exclude each other")
@@ -124,6 +162,7 @@ static int run_init(struct gw_cli *cli)
     int64_t root_ms = PKI_CA_ROOT_TTL * 1000, issuing_ms = PKI_CA_ISSUING_TTL * 1000;
     char what[512];
     struct buf passphrase;
+    struct key_places keys;
     if (!gw_cli_duration(cli, "root-ttl", &root_ms) || !gw_cli_duration(cli, "issuing-ttl", &issuing_ms)) {
         return GW_EXIT_USAGE;
     }
@@ -133,8 +172,11 @@ static int run_init(struct gw_cli *cli)
         }
         zones[n++] = span_str(zone);
     }
+    if (key_places(cli, &keys) != 0) {
+        return GW_EXIT_USAGE;
+    }
     buf_init(&passphrase, 0);
-    int status = new_passphrase(cli, &passphrase);
+    int status = new_passphrase(cli, &keys, &passphrase);
     if (!status) {
         int rc =
             pki_ca_init(&(struct pki_ca_init){ .dir = dir,
@@ -142,6 +184,8 @@ static int run_init(struct gw_cli *cli)
                                                .dns_zones = zones,
                                                .n_dns_zones = n,
                                                .passphrase = buf_len(&passphrase) ? buf_span(&passphrase) : SPAN_NONE,
+                                               .root_token = keys.root,
+                                               .issuing_token = keys.issuing,
                                                .root_ttl = root_ms / 1000,
                                                .issuing_ttl = issuing_ms / 1000,
                                                .now_s = cmd_ca_now() },
@@ -161,15 +205,15 @@ static int run_init(struct gw_cli *cli)
         json_w_key(&w, SPAN("dir"));
         json_w_string(&w, span_str(dir));
         json_w_key(&w, SPAN("encrypted"));
-        json_w_bool(&w, !gw_cli_has(cli, "no-passphrase"));
+        json_w_bool(&w, !gw_cli_has(cli, "no-passphrase") || (!span_is_none(keys.root) && !span_is_none(keys.issuing)));
         json_w_end(&w);
         cmd_ca_print(cli, &b);
         buf_fini(&b);
     } else if (!status) {
         fprintf(cli->out, "CA for %s in %s\n", gw_cli_get(cli, "trust-domain"), dir);
-        fprintf(cli->out, "  root     %s/root/cert.pem      key %s; can be kept offline\n", dir,
-                gw_cli_has(cli, "no-passphrase") ? "NOT encrypted" : "encrypted");
-        fprintf(cli->out, "  issuing  %s/issuing/cert.pem   signs workloads\n", dir);
+        fprintf(cli->out, "  root     %s/root/cert.pem      key %s; can be kept offline\n", dir, kept(cli, keys.root));
+        fprintf(cli->out, "  issuing  %s/issuing/cert.pem   %ssigns workloads\n", dir,
+                span_is_none(keys.issuing) ? "" : "key in its PKCS#11 token; ");
         fprintf(cli->out, "  bundle   %s/bundle.pem         what relying parties trust\n", dir);
     }
     return status;
@@ -184,6 +228,11 @@ static const struct gw_cli_option init_options[] = {
       .value = "FILE",
       .help = "encrypts the keys (default: $SALLYPORT_CA_PASSPHRASE_FILE, else asked)" },
     { .name = "no-passphrase", .help = "leaves the keys unencrypted" },
+    { .name = "key",
+      .value = "URI",
+      .help = "makes both keys in a PKCS#11 token: pkcs11:token=…?module-path=…&pin-source=FILE" },
+    { .name = "root-key", .value = "URI", .help = "makes the root's key there" },
+    { .name = "issuing-key", .value = "URI", .help = "makes the issuing CA's key there" },
     { .name = "dns-zone", .value = "ZONE", .help = "DNS names only in this zone (default: any)", .repeat = true },
     { .name = "root-ttl", .value = "TIME", .help = "life of the root (default: 3650d)" },
     { .name = "issuing-ttl", .value = "TIME", .help = "life of the issuing CA (default: 730d)" },

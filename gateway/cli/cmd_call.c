@@ -11,6 +11,7 @@
 #include "gateway/tls/engine.h"
 #include "pki/digest.h"
 #include "pki/dpop.h"
+#include "pki/hsm.h"
 #include "pki/spiffe.h"
 #include "pki/token.h"
 
@@ -124,6 +125,8 @@ static int read_tls(struct call *c, int64_t now_s)
         return GW_EXIT_USAGE;
     if (!!key != !span_is_none(cert))
         return gw_cli_usage(cli, "--cert and --key go together");
+    if (key && pki_hsm_is_uri(span_str(key)))
+        return gw_cli_usage(cli, "--key: TLS needs the certificate's key in a file; only --dpop-key may be in a token");
     struct pki_key *private = NULL;
     struct buf key_pem;
     buf_init(&key_pem, 0);
@@ -350,7 +353,7 @@ static const struct gw_cli_option options[] = {
     { .name = "cert", .value = "FILE", .help = "our certificate chain, PEM" },
     { .name = "key", .value = "FILE", .help = "its private key, PEM" },
     { .name = "token", .value = "TOKEN", .help = "access token: itself, @FILE, or - for standard input" },
-    { .name = "dpop-key", .value = "FILE", .help = "makes a fresh proof with this private key" },
+    { .name = "dpop-key", .value = "FILE", .help = "makes a fresh proof with this private key (a file or a pkcs11: URI)" },
     { .name = "proof", .value = "PROOF", .help = "sends this proof instead: itself, @FILE, or -" },
     { .name = "print-proof", .help = "prints the proof that would be sent, and sends nothing" },
     { .name = "passphrase-file", .value = "FILE", .help = "opens encrypted keys" },

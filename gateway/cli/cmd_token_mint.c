@@ -248,7 +248,7 @@ static int run(struct gw_cli *cli)
 }
 
 static const struct gw_cli_option options[] = {
-    { .name = "key", .value = "FILE", .help = "the issuer's private key", .required = true },
+    { .name = "key", .value = "FILE", .help = "the issuer's private key: a file or a pkcs11: URI", .required = true },
     { .name = "passphrase-file",
       .value = "FILE",
       .help = "its first line opens the key (default: $SALLYPORT_PASSPHRASE_FILE, else asked)" },

@@ -9,6 +9,7 @@
 
 #include "gateway/base/file.h"
 #include "gateway/cli/passphrase.h"
+#include "pki/hsm.h"
 #include "pki/pem.h"
 
 #define KEY_FILE_MAX (64 * 1024)
@@ -38,8 +39,16 @@ static void warn_of_mode(struct gw_cli *cli, const char *path)
         gw_cli_note(cli, "warning: others may read the private key %s; run: chmod 600 %s", path, path);
 }
 
+static int token_key(struct gw_cli *cli, const char *uri, struct pki_key **out)
+{
+    const char *why = "";
+    return pki_hsm_open(span_str(uri), out, &why) == 0 ? 0 : gw_cli_usage(cli, "the key in the PKCS#11 token: %s", why);
+}
+
 int gw_cli_private_key(struct gw_cli *cli, const char *path, const char *passphrase_file, struct pki_key **out)
 {
+    if (pki_hsm_is_uri(span_str(path)))
+        return token_key(cli, path, out);
     struct buf pem, passphrase;
     struct span secret = SPAN_NONE;
     bool encrypted = false;
@@ -104,6 +113,8 @@ static const char *read_jwk(struct span text, struct pki_key **out)
 
 int gw_cli_public_key(struct gw_cli *cli, const char *path, struct pki_key **out)
 {
+    if (pki_hsm_is_uri(span_str(path)))
+        return token_key(cli, path, out);
     struct buf text;
     struct pki_key *key = NULL;
 
