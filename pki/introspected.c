@@ -59,14 +59,14 @@ static const struct pki_issuer *by_claimed_issuer(const struct pki_issuers *issu
         json_free(doc);
     }
     arena_fini(&arena);
-    return issuer && issuer->introspection.enabled && !issuer->keys ? issuer : NULL;
+    return issuer && issuer->introspection.enabled && issuer->introspection.alone ? issuer : NULL;
 }
 
 static bool any_without_keys(const struct pki_issuers *issuers)
 {
     for (size_t i = 0; i < pki_issuers_count(issuers); i++) {
         const struct pki_issuer *issuer = pki_issuers_at(issuers, i);
-        if (issuer->introspection.enabled && !issuer->keys)
+        if (issuer->introspection.enabled && issuer->introspection.alone)
             return true;
     }
     return false;

@@ -88,7 +88,7 @@ int pki_issuers_add(struct pki_issuers *s, const struct pki_issuer *issuer, stru
     // A symmetric algorithm with a key that everybody may read would let anybody sign (RFC 8725 §3.1).
     const unsigned symmetric = PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) | PKI_ALG_BIT(PKI_HS512);
     copy->algs &= pki_jwks_is_symmetric(keys) ? symmetric : ~(symmetric | PKI_ALG_BIT(PKI_ALG_NONE));
-    if (!keys)
+    if (copy->introspection.alone)
         copy->algs = 0;
     copy->keys = keys;
     copy->index = s->n;

@@ -35,6 +35,7 @@ struct pki_claim_names {
 // An issuer that answers for its opaque tokens (introspected.h).
 struct pki_introspection {
     bool enabled;
+    bool alone;         // it has no keys: it is asked about tokens in the form of a JWT as well
     struct span prefix; // its opaque tokens begin with it; SPAN_NONE: any
     int64_t cache_s;    // how long an answer holds, at most
     bool audience_implied, expiry_optional;
@@ -59,11 +60,11 @@ struct pki_issuer {
     bool scopeless; // every action is covered; else a scope that is not listed covers nothing
     // What it may assert: exact, or with '*' for any run of characters. An empty list: nothing.
     struct pki_names assert_roles, assert_groups, assert_tenants, assert_trust_domains;
-    bool api_keys;               // signs nothing: it stands for a registry of API keys (api_keys.h)
-    int64_t max_stale_s;         // keys older than this refuse everything (ERR_KEYS_STALE); 0: no bound
-    int64_t keys_read_s;         // when `keys` was read
+    bool api_keys;       // signs nothing: it stands for a registry of API keys (api_keys.h)
+    int64_t max_stale_s; // keys older than this refuse everything (ERR_KEYS_STALE); 0: no bound
+    int64_t keys_read_s; // when `keys` was read
     struct pki_introspection introspection;
-    const struct pki_jwks *keys; // filled by pki_issuers_add; NULL: it signs nothing, and is asked about its tokens
+    const struct pki_jwks *keys; // filled by pki_issuers_add; may be NULL
     size_t index;                // likewise: position in the set
 };
 
@@ -71,7 +72,7 @@ struct pki_issuers;
 struct pki_issuers *pki_issuers_new(void);
 // Frees the keys too.
 void pki_issuers_free(struct pki_issuers *s);
-// Copies `issuer` and takes `keys` (on success only; NULL: none, then `algs` counts as empty). 0, ERR_TOKEN_ISSUER when `iss` is there already or empty, ERR_NOMEM.
+// Copies `issuer` and takes `keys` (on success only; NULL: none). 0, ERR_TOKEN_ISSUER when `iss` is there already or empty, ERR_NOMEM.
 int pki_issuers_add(struct pki_issuers *s, const struct pki_issuer *issuer, struct pki_jwks *keys);
 size_t pki_issuers_count(const struct pki_issuers *s);
 const struct pki_issuer *pki_issuers_at(const struct pki_issuers *s, size_t i);

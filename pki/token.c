@@ -92,7 +92,7 @@ static int check_signature(struct verification *v)
               "typ is the one its issuer uses");
     if (rc != 0)
         return rc;
-    const struct pki_jwks_key *key = pki_jwks_find(issuer->keys, v->header.kid, alg);
+    const struct pki_jwks_key *key = issuer->keys ? pki_jwks_find(issuer->keys, v->header.kid, alg) : NULL;
     rc = hold(v, key != NULL, ERR_TOKEN_KEY, "21", "one key of the issuer has this kid and this alg");
     if (rc != 0)
         return rc;

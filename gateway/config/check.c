@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What no single key can tell: names that must be unique or must exist, pairs that belong together. Values that the reader refused are
 // SPAN_NONE or zero here and are not complained about twice.
-#include "gateway/config/remote.h"
+#include "gateway/config/introspector.h"
 #include "gateway/config/schema.h"
 #include "pki/key.h"
 #include "pki/spiffe.h"
@@ -117,6 +117,8 @@ static void source_of_keys(struct checker *k, const struct gw_config_issuer *s)
     const unsigned hmac = PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) | PKI_ALG_BIT(PKI_HS512);
     bool symmetric = is_set(s->symmetric_key_file);
 
+    if (s->introspection.present && !symmetric && !is_set(s->jwks))
+        return; // it is asked about every token
     if (symmetric == is_set(s->jwks))
         ERROR(k, s->at, "an issuer has either 'jwks' or 'symmetric_key_file'; write one of them");
     else if (symmetric && ((s->algorithms & ~hmac) || (s->algorithms & (s->algorithms - 1)) || s->algorithms == 0))
@@ -356,6 +358,7 @@ void gw_config_check(struct gw_config *c, struct diags *diags)
     trust_domains(&k);
     identities(&k);
     issuers(&k);
+    gw_config_introspection_check(c, diags);
     api_keys(&k);
     shards(&k);
     // The arena is marked when this was out of memory, and the caller looks.

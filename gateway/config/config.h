@@ -141,6 +141,27 @@ struct gw_config_asserts {
 // How the URL of an issuer's keys is found out (RFC 8414). WELL_KNOWN: the metadata are where its `iss` puts them.
 enum gw_config_discovery { GW_DISCOVERY_NONE, GW_DISCOVERY_WELL_KNOWN, GW_DISCOVERY_URL };
 
+// When an issuer's server that does not answer is left alone, by one loop.
+struct gw_config_breaker {
+    unsigned failures; // in a row
+    int64_t open;      // how long
+};
+
+// Where an issuer answers for its opaque tokens (RFC 7662).
+struct gw_config_introspection {
+    struct gw_config_place at;
+    bool present;
+    struct gw_config_remote server;           // its timeouts are all `timeout`
+    struct gw_config_text client_id;          // the gateway's name there
+    struct gw_config_text client_secret_file; // path; client_secret_basic. SPAN_NONE: tls_client_auth with server.tls
+    struct gw_config_text prefix;             // of the tokens it is asked about; SPAN_NONE: any opaque one
+    int64_t cache, refusals;                  // how long answers and refusals hold at most
+    int64_t timeout;                          // of a question, from beginning to end
+    unsigned calls;                           // questions of one loop at once
+    bool audience_implied, expiry_optional;
+    struct gw_config_breaker breaker;
+};
+
 // What an issuer's tokens are good for.
 enum { GW_ISSUER_REQUESTS = 1, GW_ISSUER_EXCHANGE = 2 };
 
@@ -154,9 +175,10 @@ struct gw_config_issuer {
     struct gw_config_text symmetric_key_file; // path; then `algorithms` is one of HS256, HS384, HS512
     struct gw_config_remote keys; // keys.url: of the JWK set, or with `discovery` of the metadata that name it …
     enum gw_config_discovery discovery;
-    int64_t refresh;     // … looked at again at the latest after this
-    int64_t max_stale;   // since the keys were last read; 0: no bound
-    unsigned algorithms; // PKI_ALG_BIT
+    int64_t refresh;                              // … looked at again at the latest after this
+    int64_t max_stale;                            // since the keys were last read; 0: no bound
+    struct gw_config_introspection introspection; // beside them, or instead
+    unsigned algorithms;                          // PKI_ALG_BIT
     struct gw_config_texts audiences;
     struct gw_config_text typ;
     enum gw_config_binding binding;

@@ -214,6 +214,8 @@ struct gw_revocations *gw_revocations_load(const struct gw_config *config, const
     }
     for (size_t i = 0; i < config->issuers_n; i++) {
         const struct gw_config_issuer *issuer = &config->issuers[i];
+        if (gw_config_introspection_of(issuer).alone)
+            continue;
         if (span_is_none(issuer->symmetric_key_file.v))
             load_text(&l, &issuer->jwks, take_keys, issuer);
         else

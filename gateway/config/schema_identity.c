@@ -157,6 +157,12 @@ static const struct gw_field issuer_fields[] = {
       .doc =
           "instead of jwks: file with the secret that it signs with, one line of text or a JWK (kty oct); algorithms "
           "is then one of HS256, HS384, HS512, and the secret no shorter than the hash" },
+    { .key = NAME("introspection"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_issuer, introspection),
+      .extra = offsetof(struct gw_config_issuer, introspection.present),
+      .schema = &gw_config_introspection_schema,
+      .doc = "beside jwks, or instead: where it is asked about opaque tokens (RFC 7662)" },
     { .key = NAME("max_stale"),
       .type = GW_FIELD_DURATION,
       AT(gw_config_issuer, max_stale),

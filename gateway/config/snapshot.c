@@ -135,8 +135,9 @@ static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i,
         [GW_WORKLOAD_PREFIX] = PKI_WORKLOAD_PREFIX,
         [GW_WORKLOAD_UNCHECKED] = PKI_WORKLOAD_UNCHECKED,
     };
-    struct pki_jwks *keys = load_keys(s, i, diags);
-    if (!keys)
+    const struct pki_introspection introspection = gw_config_introspection_of(i);
+    struct pki_jwks *keys = introspection.alone ? NULL : load_keys(s, i, diags);
+    if (!keys && !introspection.alone)
         return;
     struct pki_scope *scopes = arena_array(&s->arena, i->scopes_n + 1, sizeof *scopes);
     for (size_t k = 0; scopes && k < i->scopes_n; k++)
@@ -164,6 +165,7 @@ static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i,
         .assert_trust_domains = names(s, &i->asserts.trust_domains),
         .max_stale_s = i->max_stale / 1000,
         .keys_read_s = now_s,
+        .introspection = introspection,
     };
     if (s->arena.failed || pki_issuers_add(s->issuers, &issuer, keys) != 0) {
         gw_config_error(s->config, i->at, diags, "the issuer '%.*s' cannot be taken up", SPAN_FMT(i->issuer.v));
@@ -342,6 +344,8 @@ static void snapshot_free(struct gw_snapshot *s)
         gw_remote_fini(&s->shards[i].remote);
         secret_wipe((void *)(uintptr_t)s->shards[i].credential.p, s->shards[i].credential.n);
     }
+    for (size_t i = 0; i < s->n_introspectors; i++)
+        gw_introspector_fini(&s->introspectors[i]);
     secret_wipe((void *)(uintptr_t)s->key_pem.p, s->key_pem.n);
     secret_wipe((void *)(uintptr_t)s->passphrase.p, s->passphrase.n);
     arena_fini(&s->arena);
@@ -372,6 +376,7 @@ struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int6
             load_listener(s, now_s, diags);
         load_trust(s, diags);
         load_issuers(s, now_s, diags);
+        gw_introspectors_load(s, now_s, diags);
         load_api_keys(s, diags);
         load_shards(s, now_s, diags);
         if (config->policy.present)

@@ -11,6 +11,7 @@
 
 #include "gateway/api/placement.h"
 #include "gateway/config/config.h"
+#include "gateway/config/introspector.h"
 #include "gateway/config/key_bell.h"
 #include "gateway/config/remote.h"
 #include "gateway/config/snapshot_authority.h"
@@ -48,7 +49,7 @@ struct gw_snapshot {
     struct pki_trust *trust;
     struct pki_verify_options verify;
     struct pki_issuers *issuers;
-    struct pki_issuers *subjects; // whose tokens may be exchanged at the token service; NULL: nobody's
+    struct pki_issuers *subjects;      // whose tokens may be exchanged at the token service; NULL: nobody's
     const struct pki_issuer *api_keys; // what keys of the registry are tokens of; NULL: none are accepted
     struct pki_dpop_params dpop;
     struct pol_set *policies;
@@ -62,6 +63,8 @@ struct gw_snapshot {
     size_t n_apis;
     struct gw_shard *shards;
     size_t n_shards;
+    struct gw_introspector *introspectors; // of the issuers that answer for opaque tokens
+    size_t n_introspectors;
 
     struct span cert_pem, key_pem, passphrase; // of the listener
     int64_t certificate_not_after_s;           // of its certificate
