@@ -5,6 +5,7 @@
 //
 // A gateway keeps it open, asks `changed` a few times a second (which reads no row) and reads it whole when the answer is yes. Every
 // function returns 0 or ERR_STORE_BUSY, ERR_STORE_FAILED, ERR_NOMEM and what else it says; pki_revoked_store_what tells a person more.
+// What changes in it is also written to its log (revoked_log.h), by which other nodes follow it. A store of an earlier format is brought up to date when it is opened.
 #ifndef SALLYPORT_PKI_REVOKED_STORE_H
 #define SALLYPORT_PKI_REVOKED_STORE_H
 
@@ -32,7 +33,7 @@ int pki_revoked_store_lift(struct pki_revoked_store *s, const struct pki_revoked
 // the call. One read transaction: what is seen is what was there at one moment.
 int pki_revoked_store_each(struct pki_revoked_store *s, int64_t now_s,
                            int (*on_entry)(void *ctx, const struct pki_revoked_entry *e), void *ctx);
-// Whether some other connection has changed it since the last call; also true for the first call on a store.
+// Whether it was changed, by this connection or another one, since the last call; also true for the first call on a store.
 int pki_revoked_store_changed(struct pki_revoked_store *s, bool *changed);
 
 #endif

@@ -27,19 +27,19 @@ struct gw_revoked_feed *gw_revoked_feed_new(const struct gw_revoked_feed_options
 void gw_revoked_feed_free(struct gw_revoked_feed *f);                                       // NULL is fine
 void gw_revoked_feed_set(struct gw_revoked_feed *f, const struct gw_revoked_feed_options *options);
 
-// When to ask next: a moment of the monotonic clock. At or after it, write the question.
+// When to ask next: a moment of the monotonic clock.
 int64_t gw_revoked_feed_due_ms(const struct gw_revoked_feed *f);
-// Appends "?feed=…&after=…&wait=…", or "?wait=0". `*wait_ms`: how long the authority may take by itself.
-void gw_revoked_feed_ask(struct gw_revoked_feed *f, struct buf *query, int64_t *wait_ms);
-// The answer, a batch, or that there was none. Signature and rules first, then order. 0; what pki_feed_read says; ERR_REVOCATIONS_STALE: it does not follow on
+// What to ask then. The answer is taken as one to the last question.
+struct pki_feed_ask gw_revoked_feed_ask(struct gw_revoked_feed *f, struct clock_now now);
+// The answer, a batch, or that there was none. Signature and rules first, then order; of `rules` the last three are filled in here. 0; what pki_feed_read says; ERR_REVOCATIONS_STALE: it does not follow on
 // what is there, and is asked for anew; ERR_STORE_FAILED: more than PKI_REVOKED_MAX. After an error nothing has changed but when to ask next.
-int gw_revoked_feed_take(struct gw_revoked_feed *f, struct span answer, const struct pki_feed_rules *rules,
+int gw_revoked_feed_take(struct gw_revoked_feed *f, struct span answer, struct pki_feed_rules rules,
                          struct clock_now now);
 void gw_revoked_feed_failed(struct gw_revoked_feed *f, struct clock_now now);
 
 // Until when requests may be decided by it, of the monotonic clock; 0: nothing was heard yet.
 int64_t gw_revoked_feed_fresh_until_ms(const struct gw_revoked_feed *f);
-// The set as it is now, one reference; made from what is in memory only when it is another one than last time. NULL: out of memory, or never whole.
+// The set as it is now, one reference; a copy of what is in memory, so its cost grows with the set. NULL: out of memory, or never whole.
 struct pki_revoked *gw_revoked_feed_build(struct gw_revoked_feed *f, int64_t now_s);
 bool gw_revoked_feed_changed(const struct gw_revoked_feed *f); // since the last build
 
