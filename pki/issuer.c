@@ -131,6 +131,7 @@ struct view_issuer {
     uint8_t (*thumbprints)[32];
     size_t n;
     int64_t read_s;
+    struct pki_jwks *keys; // counted; of a fetched set
     struct view_issuer *next;
 };
 
@@ -151,6 +152,8 @@ void pki_key_view_free(struct pki_key_view *v)
 {
     if (!v)
         return;
+    for (struct view_issuer *e = v->first; e; e = e->next)
+        pki_jwks_free(e->keys);
     arena_fini(&v->arena);
     free(v);
 }
@@ -203,24 +206,90 @@ int pki_key_view_narrow(struct pki_key_view *v, struct span iss, struct span tex
     return e ? 0 : ERR_NOMEM;
 }
 
+static bool listed(const uint8_t (*list)[32], size_t n, const uint8_t thumbprint[static 32])
+{
+    for (size_t i = 0; i < n; i++)
+        if (memcmp(list[i], thumbprint, 32) == 0)
+            return true;
+    return false;
+}
+
+int pki_key_view_put(struct pki_key_view *v, struct span iss, struct pki_jwks *keys, const uint8_t (*published)[32],
+                     size_t n, int64_t read_s)
+{
+    size_t all = pki_jwks_count(keys);
+    struct view_issuer *e = view_add(v, iss, all, read_s);
+    if (!e)
+        return ERR_NOMEM;
+    e->n = 0;
+    for (size_t i = 0; i < all; i++) {
+        const uint8_t *thumbprint = pki_jwks_at(keys, i)->thumbprint;
+        if (!published || listed(published, n, thumbprint))
+            memcpy(e->thumbprints[e->n++], thumbprint, 32);
+    }
+    e->keys = pki_jwks_ref(keys);
+    return 0;
+}
+
+struct pki_key_view *pki_key_view_copy(const struct pki_key_view *v)
+{
+    struct pki_key_view *copy = pki_key_view_new();
+    for (const struct view_issuer *e = copy ? v->first : NULL; e; e = e->next) {
+        if (e->keys)
+            continue;
+        struct view_issuer *c = view_add(copy, e->iss, e->n, e->read_s);
+        if (!c) {
+            pki_key_view_free(copy);
+            return NULL;
+        }
+        memcpy(c->thumbprints, e->thumbprints, e->n * sizeof *e->thumbprints);
+    }
+    return copy;
+}
+
+static const struct view_issuer *put_entry(const struct pki_key_view *v, const struct pki_issuer *issuer)
+{
+    for (const struct view_issuer *e = v ? v->first : NULL; e; e = e->next)
+        if (e->keys && span_eq(e->iss, issuer->iss))
+            return e;
+    return NULL;
+}
+
+const struct pki_jwks *pki_key_view_keys(const struct pki_key_view *v, const struct pki_issuer *issuer)
+{
+    if (!issuer->fetched)
+        return issuer->keys;
+    const struct view_issuer *e = put_entry(v, issuer);
+    return e ? e->keys : NULL;
+}
+
+static bool too_old(const struct pki_issuer *issuer, int64_t read_s, int64_t now_s)
+{
+    return issuer->max_stale_s > 0 && now_s - read_s > issuer->max_stale_s;
+}
+
+bool pki_key_view_stale(const struct pki_key_view *v, const struct pki_issuer *issuer, int64_t now_s)
+{
+    if (issuer->fetched) {
+        const struct view_issuer *put = put_entry(v, issuer);
+        return !put || too_old(issuer, put->read_s, now_s);
+    }
+    int64_t read_s = issuer->keys_read_s;
+    for (const struct view_issuer *e = v ? v->first : NULL; e; e = e->next)
+        if (span_eq(e->iss, issuer->iss) && e->read_s > read_s)
+            read_s = e->read_s;
+    return too_old(issuer, read_s, now_s);
+}
+
 int pki_key_view_check(const struct pki_key_view *v, const struct pki_issuer *issuer,
                        const uint8_t thumbprint[static 32], int64_t now_s)
 {
-    int64_t read_s = issuer->keys_read_s;
-    for (const struct view_issuer *e = v ? v->first : NULL; e; e = e->next) {
-        bool there = false;
-        if (!span_eq(e->iss, issuer->iss))
-            continue;
-        if (e->read_s > read_s)
-            read_s = e->read_s;
-        for (size_t i = 0; i < e->n && !there; i++)
-            there = memcmp(e->thumbprints[i], thumbprint, 32) == 0;
-        if (!there)
+    // What an issuer had in a file before its keys were fetched says nothing about them, nor the other way round.
+    for (const struct view_issuer *e = v ? v->first : NULL; e; e = e->next)
+        if (span_eq(e->iss, issuer->iss) && (e->keys != NULL) == issuer->fetched &&
+            !listed((const uint8_t(*)[32])e->thumbprints, e->n, thumbprint))
             return ERR_TOKEN_REVOKED;
-    }
-    if (issuer->max_stale_s > 0 && now_s - read_s > issuer->max_stale_s)
-        return ERR_KEYS_STALE;
-    return 0;
+    return pki_key_view_stale(v, issuer, now_s) ? ERR_KEYS_STALE : 0;
 }
 
 bool pki_pattern_match(struct span pattern, struct span s)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // An issuer: who may sign access tokens, and how far its word goes. `pki_issuers` is the immutable set of a configuration snapshot,
 // looked up by exact `iss`; loops share it. `pki_key_view` belongs to the other generation, revocations: which of an issuer's keys
-// are still in its key file as read last. A removal there counts at once, also while a new configuration is refused.
+// are still in its key file as read last. A removal there counts at once, also while a new configuration is refused. Of an issuer whose keys are
+// fetched from a URL it holds the keys themselves, so that they change without a new configuration.
 #ifndef SALLYPORT_PKI_ISSUER_H
 #define SALLYPORT_PKI_ISSUER_H
 
@@ -64,6 +65,7 @@ struct pki_issuer {
     int64_t max_stale_s; // keys older than this refuse everything (ERR_KEYS_STALE); 0: no bound
     int64_t keys_read_s; // when `keys` was read
     struct pki_introspection introspection;
+    bool fetched;                // its keys come and go with the revocation generation (pki_key_view_put), and `keys` are NULL
     const struct pki_jwks *keys; // filled by pki_issuers_add; may be NULL
     size_t index;                // likewise: position in the set
 };
@@ -92,6 +94,16 @@ int pki_key_view_add_thumbprint(struct pki_key_view *v, struct span iss, const u
 // For a set that cannot be used as a whole: what is not even published in it is gone, what is remains by an earlier reading, which the caller
 // adds. 0, ERR_TOKEN_KEY when `text` is no JWK set (nothing is gone then), ERR_NOMEM.
 int pki_key_view_narrow(struct pki_key_view *v, struct span iss, struct span text);
+// For an issuer whose keys are fetched: what was fetched last (a reference is taken), and when. `published` are the thumbprints a later answer
+// still had that could not be used as a whole: only these count; NULL: all do. There must be no entry for it yet. 0 or ERR_NOMEM.
+int pki_key_view_put(struct pki_key_view *v, struct span iss, struct pki_jwks *keys, const uint8_t (*published)[32],
+                     size_t n, int64_t read_s);
+// A view of one's own to add to, with everything but what was put. NULL: out of memory.
+struct pki_key_view *pki_key_view_copy(const struct pki_key_view *v);
+// The keys to verify with: the snapshot's, or what was fetched. NULL: nothing was yet. `v` may be NULL.
+const struct pki_jwks *pki_key_view_keys(const struct pki_key_view *v, const struct pki_issuer *issuer);
+// Whether the issuer's keys are older than max_stale, or were never fetched: then nothing verifies with them.
+bool pki_key_view_stale(const struct pki_key_view *v, const struct pki_issuer *issuer, int64_t now_s);
 // 0; ERR_TOKEN_REVOKED when the key is gone; ERR_KEYS_STALE when both the snapshot's and the view's reading are older than max_stale.
 // `v` may be NULL.
 int pki_key_view_check(const struct pki_key_view *v, const struct pki_issuer *issuer,

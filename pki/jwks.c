@@ -2,6 +2,7 @@
 #include "pki/jwks.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,15 +12,22 @@
 #define KEYS_MAX 128
 
 struct pki_jwks {
-    struct arena arena; // kids
+    _Atomic(unsigned) more_refs; // than the first
+    struct arena arena;          // kids
     bool symmetric;     // one secret, and nothing else
     size_t n;
     struct pki_jwks_key at[KEYS_MAX];
 };
 
+struct pki_jwks *pki_jwks_ref(struct pki_jwks *s)
+{
+    atomic_fetch_add_explicit(&s->more_refs, 1, memory_order_relaxed);
+    return s;
+}
+
 void pki_jwks_free(struct pki_jwks *s)
 {
-    if (!s)
+    if (!s || atomic_fetch_sub_explicit(&s->more_refs, 1, memory_order_acq_rel) != 0)
         return;
     for (size_t i = 0; i < s->n; i++)
         pki_key_free((struct pki_key *)(uintptr_t)s->at[i].key);
@@ -49,6 +57,14 @@ const struct pki_jwks_key *pki_jwks_find(const struct pki_jwks *s, struct span k
         found = k;
     }
     return found;
+}
+
+bool pki_jwks_has_kid(const struct pki_jwks *s, struct span kid)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (!span_is_none(s->at[i].kid) && span_eq(s->at[i].kid, kid))
+            return true;
+    return false;
 }
 
 // Where in the file, for every message.

@@ -27,13 +27,18 @@ struct pki_jwks *pki_jwks_read(struct span text, unsigned algs, struct span file
 // than its hash (RFC 7518 §3.2). Errors as above, and never a byte of the key in them.
 struct pki_jwks *pki_jwks_read_symmetric(struct span text, unsigned algs, struct span file, struct diags *diags);
 bool pki_jwks_is_symmetric(const struct pki_jwks *s); // false for NULL
-// Wipes secrets; NULL is fine.
+// Threads may share a set: references are counted with atomics.
+struct pki_jwks *pki_jwks_ref(struct pki_jwks *s);
+// Gives a reference back; the last one frees, and wipes secrets. NULL is fine.
 void pki_jwks_free(struct pki_jwks *s);
 size_t pki_jwks_count(const struct pki_jwks *s);
 const struct pki_jwks_key *pki_jwks_at(const struct pki_jwks *s, size_t i);
 // `kid` is only a lookup key: the entry with this kid and alg; without a kid, the only entry of that alg. NULL: none, or ambiguous. A secret
 // that has no kid of its own goes by any.
 const struct pki_jwks_key *pki_jwks_find(const struct pki_jwks *s, struct span kid, enum pki_alg alg);
+
+// Whether some key has this kid, for whatever algorithm.
+bool pki_jwks_has_kid(const struct pki_jwks *s, struct span kid);
 
 // What a set still publishes, whatever is wrong with other members of it: the thumbprints of its sound public keys. A removal must not wait
 // until the set as a whole can be used. `*out` is the caller's to free. 0; ERR_TOKEN_KEY when the text is no set, ERR_NOMEM.

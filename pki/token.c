@@ -10,6 +10,8 @@
 #include "pki/token_check.h"
 
 // What a verification works on.
+#define SCRATCH (256u * 1024)
+
 struct verification {
     const struct pki_issuers *issuers;
     const struct pki_key_view *keys;
@@ -92,7 +94,14 @@ static int check_signature(struct verification *v)
               "typ is the one its issuer uses");
     if (rc != 0)
         return rc;
-    const struct pki_jwks_key *key = issuer->keys ? pki_jwks_find(issuer->keys, v->header.kid, alg) : NULL;
+    if (issuer->fetched) {
+        bool fresh = !pki_key_view_stale(v->keys, issuer, v->a.now_s);
+        rc = hold(v, fresh, ERR_KEYS_STALE, "caches", "the issuer's keys were fetched, within max_stale");
+        if (rc != 0)
+            return rc;
+    }
+    const struct pki_jwks *keys = pki_key_view_keys(v->keys, issuer);
+    const struct pki_jwks_key *key = keys ? pki_jwks_find(keys, v->header.kid, alg) : NULL;
     rc = hold(v, key != NULL, ERR_TOKEN_KEY, "21", "one key of the issuer has this kid and this alg");
     if (rc != 0)
         return rc;
@@ -224,7 +233,7 @@ int pki_token_verify(const struct pki_issuers *issuers, const struct pki_key_vie
 {
     static int (*const steps[])(struct verification *) = { read_payload, check_signature, check_claims };
     struct verification v = { .issuers = issuers, .keys = keys, .a = { .trace = trace, .now_s = now_s } };
-    arena_init(&v.a.arena, 256 * 1024);
+    arena_init(&v.a.arena, SCRATCH);
     memcpy(v.a.token.sha256, sha256, sizeof v.a.token.sha256);
     int rc = read_header(&v, compact);
     for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof *steps; i++)
@@ -244,6 +253,22 @@ int pki_token_verify(const struct pki_issuers *issuers, const struct pki_key_vie
     pki_jws_header_fini(&v.header);
     arena_fini(&v.a.arena);
     return rc;
+}
+
+const struct pki_issuer *pki_token_unknown_key(const struct pki_issuers *issuers, const struct pki_key_view *keys,
+                                               struct span compact)
+{
+    struct verification v = { .issuers = issuers, .keys = keys };
+    const struct pki_issuer *issuer = NULL;
+    arena_init(&v.a.arena, SCRATCH);
+    if (read_header(&v, compact) == 0 && read_payload(&v) == 0)
+        issuer = pki_issuers_find(issuers, json_string(json_get(v.a.claims, SPAN("iss"))));
+    const struct pki_jwks *set = issuer && issuer->fetched ? pki_key_view_keys(keys, issuer) : NULL;
+    bool unknown = set && !span_is_none(v.header.kid) && !pki_jwks_has_kid(set, v.header.kid);
+    json_free(v.payload_doc);
+    pki_jws_header_fini(&v.header);
+    arena_fini(&v.a.arena);
+    return unknown ? issuer : NULL;
 }
 
 struct pki_token *pki_token_ref(struct pki_token *t)

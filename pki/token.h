@@ -38,6 +38,10 @@ struct pki_token {
 int pki_token_verify(const struct pki_issuers *issuers, const struct pki_key_view *keys, struct span compact,
                      const uint8_t sha256[static 32], int64_t now_s, const struct pki_trace *trace,
                      struct pki_token **out);
+// After ERR_TOKEN_KEY: the issuer whose keys are fetched and of which none has the token's kid, so that fetching them again may help. NULL: it
+// would not.
+const struct pki_issuer *pki_token_unknown_key(const struct pki_issuers *issuers, const struct pki_key_view *keys,
+                                               struct span compact);
 struct pki_token *pki_token_ref(struct pki_token *t);
 void pki_token_unref(struct pki_token *t); // NULL is fine
 

@@ -180,10 +180,9 @@ static void revocations_free(struct gw_revocations *r)
     for (size_t i = 0; i < r->n_bells; i++)
         gw_key_bell_unref(r->bells[i].bell);
     gw_revocations_unref(r->base);
-    if (!r->base) {
+    if (!r->base)
         pki_revocation_free(r->certificates);
-        pki_key_view_free(r->keys);
-    }
+    pki_key_view_free(r->keys);
     arena_fini(&r->arena);
     free(r);
 }
@@ -214,12 +213,10 @@ struct gw_revocations *gw_revocations_load(const struct gw_config *config, const
     }
     for (size_t i = 0; i < config->issuers_n; i++) {
         const struct gw_config_issuer *issuer = &config->issuers[i];
-        if (gw_config_introspection_of(issuer).alone)
-            continue;
-        if (span_is_none(issuer->symmetric_key_file.v))
-            load_text(&l, &issuer->jwks, take_keys, issuer);
-        else
+        if (!span_is_none(issuer->symmetric_key_file.v))
             load_symmetric(&l, issuer);
+        else if (!span_is_none(issuer->jwks.v))
+            load_text(&l, &issuer->jwks, take_keys, issuer);
     }
     load_api_keys(&l);
     return r;
@@ -235,12 +232,15 @@ struct gw_revocations *gw_revocations_derive(struct gw_revocations *from, uint64
     // Never a chain: the files belong to one of them, and the others to it.
     r->base = gw_revocations_ref(from->base ? from->base : from);
     r->certificates = from->certificates;
-    r->keys = from->keys;
+    r->keys = pki_key_view_copy(from->keys);
     r->api_keys = from->api_keys ? pki_api_keys_ref(from->api_keys) : NULL;
     r->whole = from->whole;
     r->texts = from->texts;
     arena_init(&r->arena, 0);
-    return r;
+    if (r->keys)
+        return r;
+    revocations_free(r);
+    return NULL;
 }
 
 struct gw_revocations *gw_revocations_ref(struct gw_revocations *r)

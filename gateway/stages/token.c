@@ -39,6 +39,23 @@ static int read_credentials(struct gw_exchange *x, struct span *credentials)
     return 0;
 }
 
+// The issuer's keys are fetched, and the token names one that is not among them: perhaps it is newer than they are.
+static int await_key(struct gw_exchange *x, struct span compact)
+{
+    const struct gw_present *p = x->services->present;
+    const struct pki_issuer *issuer =
+        x->key_wait.ticket == 0 ? pki_token_unknown_key(x->snapshot->issuers, p->keys, compact) : NULL;
+    for (size_t i = 0; issuer && i < p->n_bells; i++) {
+        if (!span_eq(p->bells[i].iss, issuer->iss))
+            continue;
+        x->key_wait.ticket = gw_key_bell_ring(p->bells[i].bell, p->bells[i].answered, x->now.mono_ms);
+        x->key_wait.iss = issuer->iss;
+        x->waits_for = GW_WAIT_KEYS;
+        return x->key_wait.ticket > 0 ? GW_WAIT : ERR_TOKEN_KEY;
+    }
+    return ERR_TOKEN_KEY;
+}
+
 int gw_stage_token(struct gw_exchange *x)
 {
     const struct gw_services *s = x->services;
@@ -58,5 +75,6 @@ int gw_stage_token(struct gw_exchange *x)
     gw_count(s->metrics, x->token_cached ? GW_METRIC_TOKEN_HIT : GW_METRIC_TOKEN_MISS, 1);
     if (x->token_cached)
         return GW_PASS;
-    return pki_token_verify(x->snapshot->issuers, s->present->keys, compact, sha256, now_s, NULL, &x->token);
+    rc = pki_token_verify(x->snapshot->issuers, s->present->keys, compact, sha256, now_s, NULL, &x->token);
+    return rc == ERR_TOKEN_KEY ? await_key(x, compact) : rc;
 }
