@@ -299,6 +299,8 @@ static void touch(struct pki_signing_row *r, const struct pki_signing_rule *rule
     }
     if (r->state == PKI_SIGNING_ACTIVE && behind(r->active_s, now_s))
         r->active_s = now_s;
+    if (behind(r->published_s, now_s))
+        r->published_s = now_s;
     if (r->state == PKI_SIGNING_ACTIVE && r->linger_s < rule->linger_s)
         r->linger_s = rule->linger_s;
     if (r->state == PKI_SIGNING_RETIRING && behind(r->retire_s, now_s)) {
