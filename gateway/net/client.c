@@ -12,6 +12,8 @@
 #define LINGER_MS 2000
 // How long a stage may wait for a listing.
 #define LISTING_MS 15000
+// And for an issuer's answer, which has a timeout of its own: longer than any that can be configured.
+#define ANSWER_MS 65000
 // How long a record may be on its way to the disk.
 #define AUDIT_MS 15000
 // A body must come at this rate on average, beyond the configured time.
@@ -167,7 +169,7 @@ static void arm(struct gw_client *c)
     else if (c->flow->state == GW_FLOW_HEAD)
         due = c->began_ms + t->header;
     else if (c->flow->state == GW_FLOW_WAIT)
-        due = c->since_ms + LISTING_MS;
+        due = c->since_ms + (c->flow->x.waits_for == GW_WAIT_INTROSPECTION ? ANSWER_MS : LISTING_MS);
     else if (c->flow->state == GW_FLOW_INTENT || c->flow->state == GW_FLOW_RECORD)
         due = c->since_ms + AUDIT_MS;
     else if (gw_flow_takes(c->flow))
@@ -204,7 +206,9 @@ static void on_due(struct gw_deadline *d)
         close_socket(c);
         return;
     }
-    if (c->flow->state == GW_FLOW_WAIT)
+    if (c->flow->state == GW_FLOW_WAIT && c->flow->x.waits_for == GW_WAIT_INTROSPECTION)
+        gw_flow_bad(c->flow, ERR_INTROSPECTION, "the issuer did not answer in time");
+    else if (c->flow->state == GW_FLOW_WAIT)
         gw_flow_bad(c->flow, ERR_SHARD_TIMEOUT, "a shard's collections could not be listed in time");
     else
         gw_flow_bad(c->flow, ERR_HTTP_TIMEOUT, NULL);

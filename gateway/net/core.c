@@ -3,6 +3,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/net/gather.h"
+#include "gateway/net/introspect.h"
 #include "gateway/net/sweep.h"
 #include "pki/digest.h"
 
@@ -28,6 +29,10 @@ static void view_free(struct gw_view *v)
     gw_tls_context_unref(v->tls);
     for (size_t i = 0; i < v->n_shards; i++)
         gw_origin_fini(&v->shards[i].origin);
+    for (size_t i = 0; i < v->n_introspectors; i++)
+        gw_origin_fini(&v->introspectors[i]);
+    free(v->introspectors);
+    gw_introspection_free(v->services.introspection);
     gw_name_map_free(v->services.names);
     gw_snapshot_unref(v->snapshot);
     free(v->shards);
@@ -59,9 +64,11 @@ void gw_view_unref(struct gw_view *v)
         return;
     // Nobody begins anything on it any more; its pools close what they still keep.
     v->retired = true;
-    v->busy_origins = v->n_shards + 1;
+    v->busy_origins = v->n_shards + v->n_introspectors + 1;
     for (size_t i = 0; i < v->n_shards; i++)
         gw_origin_retire(&v->shards[i].origin);
+    for (size_t i = 0; i < v->n_introspectors; i++)
+        gw_origin_retire(&v->introspectors[i]);
     v->busy_origins--;
     view_settle(v);
 }
@@ -99,10 +106,35 @@ static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags)
         vs->credential = (struct gw_fetch_field){ shard->credential_name, shard->credential };
         vs->n_credential = 1;
     }
-    int rc = gw_origin_init(&vs->origin, &shard->remote, &v->snapshot->response_limits, &ground, gw_core_now_s(c), diags);
+    int rc =
+        gw_origin_init(&vs->origin, &shard->remote, &v->snapshot->response_limits, &ground, gw_core_now_s(c), diags);
     vs->origin.owner = v;
     vs->origin.on_empty = on_origin_empty;
     return rc;
+}
+
+static bool view_introspection_init(struct gw_view *v, struct diags *diags)
+{
+    const struct gw_snapshot *s = v->snapshot;
+    const struct gw_origin_ground ground = gw_core_ground(v->core);
+    struct gw_introspection_limits *limits = calloc(s->n_introspectors + 1, sizeof *limits);
+    v->introspectors = calloc(s->n_introspectors + 1, sizeof *v->introspectors);
+    bool ok = limits && v->introspectors;
+    for (size_t i = 0; ok && i < s->n_introspectors; i++) {
+        const struct gw_config_introspection *config = s->introspectors[i].config;
+        struct gw_origin *o = &v->introspectors[i];
+        limits[i] = (struct gw_introspection_limits){ config->calls, config->refusals, config->breaker.failures,
+                                                      config->breaker.open };
+        v->n_introspectors = i + 1;
+        ok = gw_origin_init(o, &s->introspectors[i].remote, &s->response_limits, &ground, gw_core_now_s(v->core),
+                            diags) == 0;
+        o->owner = v;
+        o->on_empty = on_origin_empty;
+    }
+    if (ok)
+        v->services.introspection = gw_introspection_new(limits, s->n_introspectors, v->core->metrics);
+    free(limits);
+    return ok && v->services.introspection;
 }
 
 // The snapshot's reference goes to the view, or is dropped.
@@ -137,7 +169,7 @@ static struct gw_view *view_new(struct gw_core *c, struct gw_snapshot *snapshot,
         v->n_shards = i + 1;
         ok = view_shard_init(v, i, diags) == 0;
     }
-    if (ok)
+    if (ok && view_introspection_init(v, diags))
         return v;
     view_free(v);
     return NULL;
@@ -225,6 +257,7 @@ int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned ind
 void gw_core_fini(struct gw_core *c)
 {
     gw_sweep_end(c);
+    gw_inquiries_end(c);
     gw_listings_end(c); // they would hold their view, and its connections, until a shard answers
     gw_view_unref(c->view);
     c->view = NULL;

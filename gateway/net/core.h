@@ -28,6 +28,8 @@ struct gw_view {
     struct gw_services services;
     struct gw_view_shard *shards;
     size_t n_shards;
+    struct gw_origin *introspectors; // numbered as the snapshot's
+    size_t n_introspectors;
     struct gw_flow *waiting; // flows that wait for a listing
     size_t busy_origins;     // still holding connections, once retired
     bool retired;
@@ -64,9 +66,10 @@ struct gw_core {
     struct pki_proof_cache *proofs;
     struct gw_client *clients;
     size_t n_clients;
-    struct gw_flow *awaiting;    // flows that wait for the audit writer
-    struct gw_flow *keyless;     // flows that wait for a key of an issuer
-    struct gw_listing *listings; // under way
+    struct gw_flow *awaiting;     // flows that wait for the audit writer
+    struct gw_flow *keyless;      // flows that wait for a key of an issuer
+    struct gw_listing *listings;  // under way
+    struct gw_inquiry *inquiries; // likewise
     uint8_t randoms[1024];
     size_t randoms_left;
     bool draining;

@@ -2,6 +2,7 @@
 #include "gateway/net/flow_inside.h"
 
 #include "gateway/http/forward.h"
+#include "gateway/net/introspect.h"
 #include "gateway/stages/pipeline.h"
 
 #include <assert.h>
@@ -72,6 +73,9 @@ static void wait_for(struct gw_flow *f)
     case GW_WAIT_KEYS:
         gw_flow_link(&core_of(f)->keyless, f);
         gw_flow_wait_at_most(f, KEYS_WAIT_MS);
+        break;
+    case GW_WAIT_INTROSPECTION:
+        gw_introspect(f); // likewise
         break;
     default: assert(!"a wait that nobody ends");
     }
@@ -259,6 +263,7 @@ void gw_flow_bad(struct gw_flow *f, int err, const char *what)
     }
     f->x.detail = span_str(what);
     gw_flow_unlink(f);
+    gw_introspection_leave(&f->x.asked);
     gw_call_abort(&f->call);
     gw_flow_refuse(f, err);
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Gate two: `Authorization` becomes a token whose signature and claims held, now or within this snapshot (checklist 21–26b).
+// Gate two: `Authorization` becomes a token whose signature and claims held, now or within this snapshot, or for which its issuer answered
+// (checklist 17, 21–26b).
 #include "gateway/http/query.h"
 #include "gateway/stages/api_key.h"
+#include "gateway/stages/opaque.h"
 #include "gateway/stages/pipeline.h"
 #include "pki/digest.h"
 
@@ -60,6 +62,8 @@ int gw_stage_token(struct gw_exchange *x)
 {
     const struct gw_services *s = x->services;
     struct span compact;
+    if (x->asked.answered)
+        return gw_opaque_take(x);
     int rc = read_credentials(x, &compact);
     if (rc < 0)
         return rc;
