@@ -43,6 +43,8 @@
     X(HTTP_METHOD, 501, "", "method_unknown", "the method is not known")                                               \
     X(HTTP_EXPECT, 417, "", "expectation_failed", "an expectation other than 100-continue")                            \
     X(HTTP_VERSION, 505, "", "http_version", "an HTTP version other than 1.0 or 1.1")                                  \
+    X(HTTP_NOT_FOUND, 404, "", "not_found", "there is nothing at this path")                                           \
+    X(HTTP_NOT_ALLOWED, 405, "", "method_not_allowed", "the path does not serve this method")                          \
     X(CLIENT_GONE, 499, "", "client_closed", "the client went away before the answer was whole")                       \
     /* gate two: the token */                                                                                          \
     X(TOKEN_MISSING, 401, "", "token_missing", "no access token was sent")                                             \

@@ -31,6 +31,12 @@ void gw_count_duration(struct gw_metrics *m, int64_t us)
     gw_count_(&m->duration_sum_us, us > 0 ? (uint64_t)us : 0);
 }
 
+void gw_count_visit(struct gw_metrics *m, unsigned endpoint, unsigned status)
+{
+    if (endpoint < GW_VISIT_ENDPOINTS && status >= 200 && status < 600)
+        gw_count_(&m->visits[endpoint][status / 100 - 2], 1);
+}
+
 static uint64_t get(_Atomic uint64_t *v)
 {
     return atomic_load_explicit(v, memory_order_relaxed);
@@ -67,6 +73,25 @@ static void write_durations(struct buf *out, struct gw_metrics *const *loops, si
                (double)sum / 1e6, count);
 }
 
+static void write_visits(struct buf *out, struct gw_metrics *const *loops, size_t n)
+{
+    static const char *const names[] = {
+#define X(name) #name,
+        GW_VISIT_TABLE(X)
+#undef X
+    };
+    head(out, "authority_requests_total", "counter", "Requests to the authority by endpoint and class of the status.");
+    for (size_t e = 0; e < GW_VISIT_ENDPOINTS; e++)
+        for (size_t c = 0; c < GW_VISIT_CLASSES; c++) {
+            uint64_t sum = 0;
+            for (size_t i = 0; i < n; i++)
+                sum += get(&loops[i]->visits[e][c]);
+            if (sum > 0)
+                buf_printf(out, "sallyport_authority_requests_total{endpoint=\"%s\",status=\"%zuxx\"} %" PRIu64 "\n",
+                           names[e], c + 2, sum);
+        }
+}
+
 void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n, const struct gw_metrics_state *state)
 {
     const char *last = "";
@@ -90,6 +115,7 @@ void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n
                        sum);
     }
     write_durations(out, loops, n);
+    write_visits(out, loops, n);
     gauge(out, "loops", "gauge", "Event loops.", (int64_t)n);
     gauge(out, "configuration_generation", "gauge", "Generation of the configuration in force.",
           (int64_t)state->configuration_generation);

@@ -46,6 +46,16 @@ enum gw_metric {
         GW_METRIC_COUNT
 };
 
+// The authority's endpoints, by whom their visits are counted.
+#define GW_VISIT_TABLE(X) X(other) X(token) X(introspect) X(revoke) X(jwks) X(metadata) X(revocations)
+enum gw_visit_endpoint {
+#define X(name) GW_VISIT_##name,
+    GW_VISIT_TABLE(X)
+#undef X
+        GW_VISIT_ENDPOINTS
+};
+#define GW_VISIT_CLASSES 4 // of the status: 2xx, 3xx, 4xx, 5xx
+
 // Upper bounds of the request-duration histogram, in microseconds; the last bucket is +Inf.
 #define GW_DURATION_BUCKETS 14
 
@@ -54,6 +64,7 @@ struct gw_metrics {
     _Atomic uint64_t refused[ERR_INDEX_COUNT]; // requests and handshakes by reason
     _Atomic uint64_t duration[GW_DURATION_BUCKETS + 1];
     _Atomic uint64_t duration_sum_us;
+    _Atomic uint64_t visits[GW_VISIT_ENDPOINTS][GW_VISIT_CLASSES];
 };
 
 // By the owning loop only.
@@ -72,6 +83,7 @@ static inline void gw_count_down(struct gw_metrics *m, enum gw_metric which)
 // `err` is negative (gateway/base/err.h).
 void gw_count_refused(struct gw_metrics *m, int err);
 void gw_count_duration(struct gw_metrics *m, int64_t us);
+void gw_count_visit(struct gw_metrics *m, unsigned endpoint, unsigned status);
 
 // What is not a loop's count but the process's state; filled by the control thread.
 struct gw_metrics_state {

@@ -10,6 +10,7 @@
 #include "gateway/audit/record.h"
 #include "gateway/base/arena.h"
 #include "gateway/base/clock.h"
+#include "gateway/endpoint/metrics.h"
 #include "gateway/http/request.h"
 #include "gateway/http/target.h"
 #include "pki/trust.h"
@@ -41,10 +42,15 @@ struct gw_visit {
     struct gw_visit_field
         fields[GW_VISIT_FIELDS]; // besides Content-Type, Content-Length, Date, X-Request-Id, Connection
     size_t n_fields;
+    unsigned endpoint;     // enum gw_visit_endpoint; the dispatcher says which it was, for counting
     int64_t wait_until_ms; // with GW_VISIT_WAITS; monotonic
     // For audit. The server fills in the request's side; a record is written for every visit with `audited`, before the answer is sent.
     bool audited;
     struct gw_audit_record record;
 };
+
+// Makes a visit's answer the problem document of `err` (http/answer.h): status, body, no_store and, for 429 and 503, Retry-After; its record says why.
+// Fields that are there stay.
+void gw_visit_problem(struct gw_visit *v, int err);
 
 #endif

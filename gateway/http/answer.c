@@ -37,6 +37,8 @@ int gw_answer_write(const struct gw_answer *a, struct buf *out)
     for (size_t i = 0; i < a->n_challenges; i++)
         gw_head_field(&h, SPAN("www-authenticate"), a->challenges[i]);
     optional_field(&h, SPAN("dpop-nonce"), a->dpop_nonce);
+    for (size_t i = 0; i < a->n_fields; i++)
+        gw_head_field(&h, a->fields[i].name, a->fields[i].value);
     if (a->retry_after_s)
         gw_head_uint(&h, SPAN("retry-after"), a->retry_after_s);
     if (a->no_store)
@@ -53,8 +55,9 @@ int gw_answer_write(const struct gw_answer *a, struct buf *out)
     return ERR_NOMEM;
 }
 
-static void problem_body(const struct err_info *info, const struct gw_problem *p, struct buf *out)
+int gw_problem_body(int error, struct span request_id, struct buf *out)
 {
+    const struct err_info *info = err_info(error);
     struct json_writer w = json_writer(out);
     json_w_object(&w);
     json_w_key(&w, SPAN("type"));
@@ -65,11 +68,12 @@ static void problem_body(const struct err_info *info, const struct gw_problem *p
     json_w_int(&w, info->status);
     json_w_key(&w, SPAN("code"));
     json_w_string(&w, info->code);
-    if (!span_is_none(p->request_id)) {
+    if (!span_is_none(request_id)) {
         json_w_key(&w, SPAN("request_id"));
-        json_w_string(&w, p->request_id);
+        json_w_string(&w, request_id);
     }
     json_w_end(&w);
+    return out->failed ? ERR_NOMEM : 0;
 }
 
 int gw_problem_write(const struct gw_problem *p, struct buf *out)
@@ -79,24 +83,24 @@ int gw_problem_write(const struct gw_problem *p, struct buf *out)
     bool challenged = info->status == 401 || info->oauth.n;
     struct buf body;
     buf_init(&body, 4096);
-    problem_body(info, p, &body);
-    int rc = body.failed ? ERR_NOMEM
-                         : gw_answer_write(
-                               &(struct gw_answer){
-                                   .status = (unsigned)info->status,
-                                   .content_type = SPAN("application/problem+json"),
-                                   .body = buf_span(&body),
-                                   .request_id = p->request_id,
-                                   .dpop_nonce = p->dpop_nonce,
-                                   .challenges = p->challenges,
-                                   .n_challenges = challenged ? p->n_challenges : 0,
-                                   .retry_after_s = p->retry_after_s ? p->retry_after_s : waits,
-                                   .wall_ms = p->wall_ms,
-                                   .head = p->head,
-                                   .close = p->close || gw_problem_must_close(p->error),
-                                   .no_store = true,
-                               },
-                               out);
+    int rc = gw_problem_body(p->error, p->request_id, &body);
+    rc = rc ? rc
+            : gw_answer_write(
+                  &(struct gw_answer){
+                      .status = (unsigned)info->status,
+                      .content_type = SPAN("application/problem+json"),
+                      .body = buf_span(&body),
+                      .request_id = p->request_id,
+                      .dpop_nonce = p->dpop_nonce,
+                      .challenges = p->challenges,
+                      .n_challenges = challenged ? p->n_challenges : 0,
+                      .retry_after_s = p->retry_after_s ? p->retry_after_s : waits,
+                      .wall_ms = p->wall_ms,
+                      .head = p->head,
+                      .close = p->close || gw_problem_must_close(p->error),
+                      .no_store = true,
+                  },
+                  out);
     buf_fini(&body);
     return rc;
 }

@@ -7,6 +7,10 @@
 
 #include "gateway/http/writer.h"
 
+struct gw_answer_field {
+    struct span name, value;
+};
+
 struct gw_answer {
     unsigned status;
     struct span content_type; // SPAN_NONE: none
@@ -15,6 +19,8 @@ struct gw_answer {
     struct span dpop_nonce;        // SPAN_NONE: none
     const struct span *challenges; // one WWW-Authenticate field each
     size_t n_challenges;
+    const struct gw_answer_field *fields; // others
+    size_t n_fields;
     uint64_t retry_after_s; // 0: none
     int64_t wall_ms;        // for the Date field; 0: none
     bool head;              // the request was HEAD: the head as if, no body
@@ -38,6 +44,8 @@ struct gw_problem {
 };
 // {"type":"about:blank","title":"Forbidden","status":403,"code":"denied","request_id":"…"} as application/problem+json.
 int gw_problem_write(const struct gw_problem *p, struct buf *out);
+// That document alone, appended. 0 or ERR_NOMEM.
+int gw_problem_body(int error, struct span request_id, struct buf *out);
 // True when nothing after this error can be read from the connection: framing is lost, so it must close.
 bool gw_problem_must_close(int error);
 
