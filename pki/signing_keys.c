@@ -436,3 +436,25 @@ int pki_signing_keys_rotate(struct pki_signing_keys *k, bool at_once, int64_t no
     arena_fini(&a);
     return rc != 0 ? rc : step(k, now_s);
 }
+
+static int forget(struct pki_signing_keys *k, struct arena *a)
+{
+    struct pki_signing_rows rows;
+    int rc = pki_signing_rows_read(&k->sql, a, &rows);
+    for (size_t i = 0; rc == 0 && i < rows.n; i++)
+        if (rows.at[i].state == PKI_SIGNING_RETIRING)
+            rc = pki_signing_delete(&k->sql, &rows.at[i]);
+    return rc;
+}
+
+int pki_signing_keys_forget(struct pki_signing_keys *k, int64_t now_s)
+{
+    assert(k->set && k->use != PKI_SIGNING_READ && now_s > 0);
+    struct arena a;
+    arena_init(&a, 0);
+    int rc = pki_sql_begin(&k->sql);
+    if (rc == 0)
+        rc = pki_sql_end(&k->sql, forget(k, &a));
+    arena_fini(&a);
+    return rc != 0 ? rc : step(k, now_s);
+}

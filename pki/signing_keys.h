@@ -70,5 +70,7 @@ int pki_signing_keys_publish(const struct pki_signing_keys *k, struct buf *out);
 // A new key: it becomes active after publish_s (a next one that waits already is brought forward), or with `at_once`, when a key was lost, as
 // it is made (a next one that waits may be lost with the active one, and is thrown away).
 int pki_signing_keys_rotate(struct pki_signing_keys *k, bool at_once, int64_t now_s);
+// Publishes the retiring keys no longer, after one of them fell into the wrong hands: tokens that they signed end as soon as others fetch the set.
+int pki_signing_keys_forget(struct pki_signing_keys *k, int64_t now_s);
 
 #endif

@@ -489,6 +489,21 @@ static void rotation_at_once_signs_with_a_key_that_nobody_had(void **state)
     place_fini(&p);
 }
 
+static void a_key_in_the_wrong_hands_can_be_published_no_longer(void **state)
+{
+    (void)state;
+    struct place p;
+    place_init(&p);
+    struct kid first = active(&p);
+    assert_int_equal(0, pki_signing_keys_rotate(p.k, true, NOW + 1));
+    assert_int_equal(0, pki_signing_keys_forget(p.k, NOW + 1));
+    assert_string_equal("A", states(&p));
+    assert_string_not_equal(first.p, active(&p).p);
+    assert_int_equal(0, pki_signing_keys_forget(p.k, NOW + 2)); // the one that signs stays
+    assert_string_equal("A", states(&p));
+    place_fini(&p);
+}
+
 static void another_process_rotates_and_the_authority_follows(void **state)
 {
     (void)state;
@@ -743,6 +758,7 @@ int main(void)
         cmocka_unit_test(damage_is_said_and_what_was_read_stays),
         cmocka_unit_test(a_kill_between_file_and_first_key_is_made_up_for),
         cmocka_unit_test(rotation_at_once_signs_with_a_key_that_nobody_had),
+        cmocka_unit_test(a_key_in_the_wrong_hands_can_be_published_no_longer),
         cmocka_unit_test(another_process_rotates_and_the_authority_follows),
         cmocka_unit_test(a_key_made_while_no_authority_ran_is_published_first),
         cmocka_unit_test(who_tells_does_nothing_by_the_clock),
