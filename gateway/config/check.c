@@ -111,16 +111,55 @@ static void identities(struct checker *k)
     }
 }
 
+// RFC 8414 §2: the issuer is an https URL without query or fragment. Where its metadata are follows from it.
+static void discovery(struct checker *k, struct gw_config_issuer *s)
+{
+    struct gw_config_endpoint *e = &s->keys.endpoint;
+
+    if (s->discovery != GW_DISCOVERY_WELL_KNOWN || !is_set(s->issuer))
+        return;
+    const char *fault = gw_fault_url(s->issuer.v, &e->tls, &e->host, &e->port, &s->keys.target);
+    if (fault || span_find(s->keys.target, '?') < s->keys.target.n) {
+        ERROR(k, s->issuer.at, "'discovery: true' needs an issuer whose name is an https URL without query; or write the "
+                               "URL of its metadata");
+        return;
+    }
+    s->keys.url = s->issuer;
+    e->at = s->issuer.at;
+    e->host = arena_dup(&k->c->arena, e->host);
+    e->authority = gw_config_authority(&k->c->arena, e);
+}
+
+static bool any_tls(const struct gw_config_remote_tls *t)
+{
+    return is_set(t->ca) || is_set(t->spiffe_id) || is_set(t->server_name) || is_set(t->certificate) || is_set(t->key);
+}
+
+static void fetched(struct checker *k, const struct gw_config_issuer *s)
+{
+    gw_config_remote_check(k->c, &s->keys, s->discovery == GW_DISCOVERY_NONE ? "jwks_url" : "discovery", k->diags);
+    if (!is_set(s->keys.url) && s->discovery == GW_DISCOVERY_NONE && any_tls(&s->keys.tls))
+        ERROR(k, s->keys.tls.at, "fetch.tls is set, but nothing is fetched; write jwks_url or discovery, or remove it");
+    if (is_set(s->keys.url) && s->max_stale > 0 && s->refresh > s->max_stale / 2)
+        ERROR(k, s->at, "fetch.refresh is more than half of max_stale, so one failed fetch would make the keys stale; "
+                        "lower it");
+}
+
 // Where the keys of an issuer come from decides which algorithms it can have: a public key must never be a MAC key (RFC 8725 §2.1).
-static void source_of_keys(struct checker *k, const struct gw_config_issuer *s)
+static void source_of_keys(struct checker *k, struct gw_config_issuer *s)
 {
     const unsigned hmac = PKI_ALG_BIT(PKI_HS256) | PKI_ALG_BIT(PKI_HS384) | PKI_ALG_BIT(PKI_HS512);
     bool symmetric = is_set(s->symmetric_key_file);
+    bool by_url = s->discovery != GW_DISCOVERY_NONE || s->keys.url.at.line != 0;
+    int sources = symmetric + is_set(s->jwks) + by_url;
 
-    if (s->introspection.present && !symmetric && !is_set(s->jwks))
+    discovery(k, s);
+    fetched(k, s);
+    if (s->introspection.present && sources == 0)
         return; // it is asked about every token
-    if (symmetric == is_set(s->jwks))
-        ERROR(k, s->at, "an issuer has either 'jwks' or 'symmetric_key_file'; write one of them");
+    if (sources != 1)
+        ERROR(k, s->at,
+              "an issuer has one of 'jwks', 'jwks_url', 'discovery' and 'symmetric_key_file'; write one of them");
     else if (symmetric && ((s->algorithms & ~hmac) || (s->algorithms & (s->algorithms - 1)) || s->algorithms == 0))
         ERROR(k, s->at,
               "with 'symmetric_key_file' an issuer has one algorithm of HS256, HS384, HS512 and no other; write "
@@ -132,8 +171,10 @@ static void source_of_keys(struct checker *k, const struct gw_config_issuer *s)
 
 static void issuers(struct checker *k)
 {
+    struct gw_config_issuer *all = (void *)(uintptr_t)k->c->issuers;
+
     for (size_t i = 0; i < k->c->issuers_n; i++) {
-        const struct gw_config_issuer *s = &k->c->issuers[i];
+        struct gw_config_issuer *s = &all[i];
         for (size_t j = 0; j < i; j++) {
             const struct gw_config_issuer *other = &k->c->issuers[j];
             if (is_set(s->name) && span_eq(other->name.v, s->name.v))

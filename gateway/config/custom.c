@@ -115,6 +115,7 @@ void gw_config_read_url(struct gw_reader *r, const struct gw_yaml *node, void *a
 
     if (!gw_config_read_text(r, node, &text))
         return;
+    remote->url.at = text.at;
     fault = gw_fault_url(text.v, &e->tls, &e->host, &e->port, &remote->target);
     if (fault) {
         gw_config_complain(r, node, "'%.*s' for '%.*s': %s", SPAN_FMT(span_sub(text.v, 0, 200)), SPAN_FMT(node->key),
@@ -126,6 +127,20 @@ void gw_config_read_url(struct gw_reader *r, const struct gw_yaml *node, void *a
     e->host = arena_dup(r->arena, e->host);
     e->authority = gw_config_authority(r->arena, e);
     r->failed |= span_is_none(e->host) || span_is_none(e->authority);
+}
+
+void gw_config_read_discovery(struct gw_reader *r, const struct gw_yaml *node, void *at)
+{
+    struct gw_config_issuer *issuer = at;
+    bool word = node->kind == GW_YAML_SCALAR && !node->quoted;
+
+    if (word && span_eq(node->text, SPAN("false")))
+        return;
+    if (issuer->keys.url.at.line != 0)
+        gw_config_complain(r, node, "'jwks_url' and 'discovery' exclude each other; write one of them");
+    issuer->discovery = word && span_eq(node->text, SPAN("true")) ? GW_DISCOVERY_WELL_KNOWN : GW_DISCOVERY_URL;
+    if (issuer->discovery == GW_DISCOVERY_URL) // else it follows from `issuer`: check.c
+        gw_config_read_url(r, node, &issuer->keys);
 }
 
 void gw_config_read_endpoints(struct gw_reader *r, const struct gw_yaml *node, void *at)

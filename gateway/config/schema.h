@@ -85,6 +85,7 @@ void gw_config_read_scopes(struct gw_reader *r, const struct gw_yaml *node, void
 void gw_config_read_api_key_scopes(struct gw_reader *r, const struct gw_yaml *node, void *api_keys);
 void gw_config_read_endpoints(struct gw_reader *r, const struct gw_yaml *node, void *shard);
 void gw_config_read_url(struct gw_reader *r, const struct gw_yaml *node, void *remote);
+void gw_config_read_discovery(struct gw_reader *r, const struct gw_yaml *node, void *issuer);
 
 // host[:port] for the Host field, in the arena.
 struct span gw_config_authority(struct arena *a, const struct gw_config_endpoint *e);

@@ -135,7 +135,41 @@ static const struct gw_field asserts_fields[] = {
 };
 static const struct gw_schema asserts_schema = PART(asserts_fields, gw_config_asserts);
 
+static const struct gw_choice uses[] = { { NAME("requests"), GW_ISSUER_REQUESTS },
+                                         { NAME("exchange"), GW_ISSUER_EXCHANGE } };
+
+// Of a struct gw_config_issuer.
+static const struct gw_field fetch_fields[] = {
+    { .key = NAME("refresh"),
+      .type = GW_FIELD_DURATION,
+      AT(gw_config_issuer, refresh),
+      .fallback = "10m",
+      .low = SECOND,
+      .high = 24 * HOUR,
+      .doc = "longest time until the keys are fetched again; the server's Cache-Control or Expires may make it shorter, "
+             "down to 30s" },
+    { .key = NAME("tls"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_issuer, keys.tls),
+      .schema = &gw_config_remote_tls_schema,
+      .doc = "who vouches for the servers, and the gateway's certificate towards them; with discovery, for the one that "
+             "has the metadata and the one that has the keys" },
+    { .key = NAME("timeouts"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_issuer, keys.timeouts),
+      .schema = &gw_config_remote_timeouts_schema,
+      .doc = "how long it may take" },
+};
+static const struct gw_schema fetch_schema = PART(fetch_fields, gw_config_issuer);
+
 static const struct gw_field issuer_fields[] = {
+    { .key = NAME("uses"),
+      .type = GW_FIELD_FLAGS,
+      AT(gw_config_issuer, uses),
+      CHOICES(uses),
+      .fallback = "[requests]",
+      .doc = "what its tokens are good for, of requests (through the gateway) and exchange (at the token service, for "
+             "other tokens)" },
     { .key = NAME("name"),
       .type = GW_FIELD_TEXT,
       AT(gw_config_issuer, name),
@@ -151,6 +185,21 @@ static const struct gw_field issuer_fields[] = {
       .type = GW_FIELD_PATH,
       AT(gw_config_issuer, jwks),
       .doc = "file with its public keys, a JWK set" },
+    { .key = NAME("jwks_url"),
+      .type = GW_FIELD_CUSTOM,
+      AT(gw_config_issuer, keys),
+      .custom = gw_config_read_url,
+      .doc = "instead of jwks: where its JWK set is: https://host[:port]/path; http:// only to this machine "
+             "(127.0.0.1, [::1])" },
+    { .key = NAME("discovery"),
+      .type = GW_FIELD_CUSTOM,
+      .custom = gw_config_read_discovery,
+      .doc = "instead of jwks: true: the jwks_uri of its metadata, at the well-known place of RFC 8414 or else of OpenID "
+             "Connect; or the URL of the metadata" },
+    { .key = NAME("fetch"),
+      .type = GW_FIELD_MAP,
+      .schema = &fetch_schema,
+      .doc = "how its keys are fetched, with jwks_url or discovery" },
     { .key = NAME("symmetric_key_file"),
       .type = GW_FIELD_PATH,
       AT(gw_config_issuer, symmetric_key_file),
@@ -169,7 +218,7 @@ static const struct gw_field issuer_fields[] = {
       .fallback = "24h",
       .low = 0,
       .high = 365 * DAY,
-      .doc = "how long its keys count after the file was last read well; then its tokens are refused; 0s: for ever" },
+      .doc = "how long its keys count after they were last read well; then its tokens are refused; 0s: for ever" },
     { .key = NAME("algorithms"),
       .type = GW_FIELD_FLAGS,
       AT(gw_config_issuer, algorithms),

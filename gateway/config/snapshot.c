@@ -121,6 +121,16 @@ static struct pki_jwks *load_keys(struct gw_snapshot *s, const struct gw_config_
     return span_is_none(text) ? NULL : pki_jwks_read(text, i->algorithms, i->jwks.v, diags);
 }
 
+// Takes a reference of `keys`, which may be NULL.
+static bool add_issuer(struct pki_issuers *set, const struct pki_issuer *issuer, struct pki_jwks *keys)
+{
+    struct pki_jwks *own = keys ? pki_jwks_ref(keys) : NULL;
+    if (set && pki_issuers_add(set, issuer, own) == 0)
+        return true;
+    pki_jwks_free(own);
+    return false;
+}
+
 static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i, int64_t now_s, struct diags *diags)
 {
     static const enum pki_binding bindings[] = {
@@ -136,8 +146,9 @@ static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i,
         [GW_WORKLOAD_UNCHECKED] = PKI_WORKLOAD_UNCHECKED,
     };
     const struct pki_introspection introspection = gw_config_introspection_of(i);
-    struct pki_jwks *keys = introspection.alone ? NULL : load_keys(s, i, diags);
-    if (!keys && !introspection.alone)
+    bool fetched = !span_is_none(i->keys.url.v);
+    struct pki_jwks *keys = introspection.alone || fetched ? NULL : load_keys(s, i, diags);
+    if (!keys && !introspection.alone && !fetched)
         return;
     struct pki_scope *scopes = arena_array(&s->arena, i->scopes_n + 1, sizeof *scopes);
     for (size_t k = 0; scopes && k < i->scopes_n; k++)
@@ -165,13 +176,19 @@ static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i,
         .assert_trust_domains = names(s, &i->asserts.trust_domains),
         .max_stale_s = i->max_stale / 1000,
         .keys_read_s = now_s,
+        .fetched = fetched,
         .introspection = introspection,
     };
-    if (s->arena.failed || pki_issuers_add(s->issuers, &issuer, keys) != 0) {
+    bool taken = !s->arena.failed;
+    if (i->uses & GW_ISSUER_REQUESTS)
+        taken = taken && add_issuer(s->issuers, &issuer, keys);
+    if (i->uses & GW_ISSUER_EXCHANGE)
+        taken = taken && add_issuer(s->subjects, &issuer, keys);
+    pki_jwks_free(keys);
+    if (!taken)
         gw_config_error(s->config, i->at, diags, "the issuer '%.*s' cannot be taken up", SPAN_FMT(i->issuer.v));
-        pki_jwks_free(keys);
+    if (!taken || !(i->uses & GW_ISSUER_REQUESTS))
         return;
-    }
     // A token with cnf.jkt needs the DPoP scheme; one that is bound to the certificate only, or to nothing, comes as Bearer.
     s->accepts_dpop = s->accepts_dpop || i->binding == GW_BINDING_DPOP || i->binding == GW_BINDING_BOTH ||
                       i->binding == GW_BINDING_EITHER;
@@ -183,8 +200,15 @@ static void load_issuers(struct gw_snapshot *s, int64_t now_s, struct diags *dia
 {
     const struct gw_config *c = s->config;
     s->issuers = pki_issuers_new();
-    for (size_t i = 0; s->issuers && i < c->issuers_n; i++)
+    for (size_t i = 0; i < c->issuers_n && !s->subjects; i++)
+        if (c->issuers[i].uses & GW_ISSUER_EXCHANGE)
+            s->subjects = pki_issuers_new();
+    s->key_servers = arena_array(&s->arena, c->issuers_n + 1, sizeof *s->key_servers);
+    for (size_t i = 0; s->issuers && s->key_servers && i < c->issuers_n; i++) {
         load_issuer(s, &c->issuers[i], now_s, diags);
+        if (!span_is_none(c->issuers[i].keys.url.v))
+            gw_remote_load(s, &c->issuers[i].keys, &s->key_servers[i], now_s, diags);
+    }
     s->dpop = (struct pki_dpop_params){
         .algs = c->dpop.algorithms,
         .window_ms = c->dpop.past,
@@ -336,6 +360,9 @@ static void snapshot_free(struct gw_snapshot *s)
 {
     pki_trust_free(s->trust);
     pki_issuers_free(s->issuers);
+    pki_issuers_free(s->subjects);
+    for (size_t i = 0; s->key_servers && i < s->config->issuers_n; i++)
+        gw_remote_fini(&s->key_servers[i]);
     pol_set_free(s->policies);
     gw_snapshot_authority_fini(&s->authority);
     for (size_t i = 0; i < s->n_apis; i++)

@@ -63,6 +63,7 @@ struct gw_snapshot {
     size_t n_apis;
     struct gw_shard *shards;
     size_t n_shards;
+    struct gw_remote *key_servers;         // of the issuers of the configuration, in its order; n_endpoints 0: not fetched
     struct gw_introspector *introspectors; // of the issuers that answer for opaque tokens
     size_t n_introspectors;
 
