@@ -55,10 +55,8 @@ static void flush(struct gw_visitor *c)
         buf_consume(&c->out, (size_t)n);
         flush_tls(c);
     }
-    if (buf_len(&c->out) == 0) {
+    if (buf_len(&c->out) == 0)
         buf_wipe(&c->out); // it may have been a token
-        buf_init(&c->out, 0);
-    }
     flush_tls(c);
 }
 
@@ -97,7 +95,6 @@ static void linger(struct gw_visitor *c)
     flush_tls(c);
     gw_socket_shutdown(&c->socket);
     buf_wipe(&c->held);
-    buf_init(&c->held, 0);
     if (c->ended) {
         close_socket(c);
         return;
@@ -230,10 +227,8 @@ static void pump(struct gw_visitor *c, struct span in)
         used = take(c, buf_span(&c->held));
         buf_consume(&c->held, used);
     }
-    if (buf_len(&c->held) == 0) {
+    if (buf_len(&c->held) == 0)
         buf_wipe(&c->held);
-        buf_init(&c->held, 0);
-    }
     c->pumping = false;
 }
 

@@ -88,6 +88,7 @@ void gw_visitor_try_answer(struct gw_visitor *c)
         return;
     if (!write_answer(c, &r->visit)) {
         // A header that cannot be written, or no memory: nothing of it has been sent.
+        r->visit.n_fields = 0;
         gw_visit_problem(&r->visit, ERR_INTERNAL);
         if (!write_answer(c, &r->visit))
             c->out.failed = true;
@@ -129,8 +130,10 @@ static void finish(struct gw_visitor *c)
         fill_record(c);
         int rc = s->ops->record(s->ctx, v, &c->r->ticket);
         // Without a record there is no answer but this one.
-        if (rc != 0)
+        if (rc != 0) {
+            v->n_fields = 0;
             gw_visit_problem(v, rc);
+        }
     }
     gw_visitor_enter(c, GW_VISITOR_RECORD);
     gw_visitor_try_answer(c);
