@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What no single key can tell: names that must be unique or must exist, pairs that belong together. Values that the reader refused are
 // SPAN_NONE or zero here and are not complained about twice.
+#include "gateway/config/fault.h"
 #include "gateway/config/introspector.h"
 #include "gateway/config/schema.h"
 #include "pki/key.h"
