@@ -7,7 +7,7 @@
 // belong into a command line or a configuration. P-256, P-384 and Ed25519 where the token has it.
 //
 // Path attributes: token, serial, manufacturer, model (which token; token or serial must be there), object, id (which key),
-// type=private. Query: module-path (absolute), pin-source (a path, or file:/path; read anew at every login, never kept). Any other
+// type=private. Query: module-path (absolute), pin-source (a path, or file:/path; the file is read anew at every login, its PIN never kept; others may not read it). Any other
 // attribute is refused, and so is one that is there twice.
 // A module that somebody else has initialised is used as it is. A session that was lost (token pulled and put back) is opened anew
 // once for each signature; a wrong PIN is never tried twice. A child made by fork cannot use its parent's keys: ERR_HSM.

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gateway/base/file.h"
@@ -175,6 +176,9 @@ static int find_slot(CK_FUNCTION_LIST *f, const struct pki_hsm_uri *u, CK_SLOT_I
 // The first line of the file, and nothing else may be in it. Both are wiped by the caller.
 static int read_pin(const struct pki_hsm_uri *u, struct buf *file, struct span *pin, const char **what)
 {
+    struct stat st;
+    if (stat(u->pin_source.p, &st) == 0 && (st.st_mode & (S_IRWXO | S_IWGRP)) != 0)
+        return fail(what, "pin-source: others may read the file or write to it; chmod 600 it");
     int e = file_read(u->pin_source.p, PIN_FILE_MAX, file);
     if (e == -ENOMEM) {
         *what = "out of memory";

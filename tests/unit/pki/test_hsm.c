@@ -301,6 +301,8 @@ static void a_wrong_pin_is_refused_and_said_nowhere(void **state)
         assert_int_equal(file_write(path, span_str(rows[i].text), 0600), 0);
         open_fails(uri, rows[i].words);
     }
+    assert_int_equal(file_write(path, SPAN(SOFTHSM_PIN), 0604), 0);
+    open_fails(uri, "others may read");
     assert_int_equal(file_write(path, SPAN(SOFTHSM_PIN), 0600), 0); // without a newline
     struct pki_key *k = NULL;
     const char *what = "";
