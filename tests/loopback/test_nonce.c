@@ -34,7 +34,8 @@ static char *proof_of(struct rig *r, const char *token, struct how how)
                                    gw_core_now_s(&r->core) - how.late_s, &out),
                      0);
     pki_key_free(other);
-    char *text = strndup(buf_span(&out).p, buf_len(&out));
+    assert_true(buf_byte(&out, 0));
+    char *text = strdup(buf_span(&out).p);
     assert_non_null(text);
     if (how.bad_signature) { // of the right length, and in the middle of it
         char *p = text + strlen(text) - 40;
