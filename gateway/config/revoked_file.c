@@ -10,7 +10,8 @@
 struct reading {
     struct span file;
     struct diags *diags;
-    struct pki_revoked *set;
+    int (*put)(void *ctx, const struct pki_revoked_entry *e);
+    void *ctx;
     struct arena arena; // of one entry
     // Of the entry that is being read.
     struct pki_revoked_entry entry;
@@ -124,7 +125,7 @@ static int finish(struct reading *r, size_t errors)
         COMPLAIN(r, "%s", fault);
         return 0;
     }
-    int rc = pki_revoked_add(r->set, &r->entry);
+    int rc = r->put(r->ctx, &r->entry);
     if (rc == ERR_STORE_FAILED)
         COMPLAIN(r, "more than %u revocations", PKI_REVOKED_MAX);
     return rc == ERR_NOMEM ? rc : 0;
@@ -181,11 +182,20 @@ static void take_json(struct reading *r, struct span name, json v)
     }
 }
 
-static int read_json_entry(struct reading *r, struct span line, unsigned number)
+static int take_object(struct reading *r, json object)
+{
+    size_t errors = r->diags->errors;
+    struct span name;
+    json v;
+    for (struct json_iter it = json_iter(object); json_next(&it, &name, &v);)
+        take_json(r, name, v);
+    return finish(r, errors);
+}
+
+static int read_json_line(struct reading *r, struct span line, unsigned number)
 {
     static const struct json_limits limits = { .bytes = 16384, .depth = 2 };
     struct json_error error = { .what = "" };
-    size_t errors = r->diags->errors;
     begin(r, number);
     struct json_doc *doc = json_parse(line, &limits, &error);
     if (!doc || json_type(json_root(doc)) != JSON_OBJECT) {
@@ -193,11 +203,7 @@ static int read_json_entry(struct reading *r, struct span line, unsigned number)
         json_free(doc);
         return 0;
     }
-    struct span name;
-    json v;
-    for (struct json_iter it = json_iter(json_root(doc)); json_next(&it, &name, &v);)
-        take_json(r, name, v);
-    int rc = finish(r, errors);
+    int rc = take_object(r, json_root(doc));
     json_free(doc);
     return rc;
 }
@@ -215,17 +221,44 @@ static int read_json_lines(struct reading *r, struct span text)
         struct span line = span_cut(&rest, '\n');
         number++;
         if (span_trim(line).n > 0)
-            rc = read_json_entry(r, line, number);
+            rc = read_json_line(r, line, number);
     }
     return rc;
 }
 
+int gw_revoked_json_read(json list, struct diags *diags, int (*put)(void *ctx, const struct pki_revoked_entry *e),
+                         void *ctx)
+{
+    struct reading r = { .file = SPAN("revocations"), .diags = diags, .put = put, .ctx = ctx };
+    struct span name;
+    unsigned number = 0;
+    size_t errors = diags->errors;
+    json v;
+    int rc = 0;
+    arena_init(&r.arena, 0);
+    for (struct json_iter it = json_iter(list); rc == 0 && diags->errors == errors && json_next(&it, &name, &v);) {
+        begin(&r, ++number);
+        if (json_type(v) == JSON_OBJECT)
+            rc = take_object(&r, v);
+        else
+            COMPLAIN(&r, "not a JSON object");
+    }
+    arena_fini(&r.arena);
+    return rc == 0 && diags->errors > errors ? ERR_CONFIG : rc;
+}
+
+static int into_set(void *ctx, const struct pki_revoked_entry *e)
+{
+    return pki_revoked_add(ctx, e);
+}
+
 int gw_revoked_file_read(struct span text, struct span path, struct diags *diags, struct pki_revoked **out)
 {
-    struct reading r = { .file = path, .diags = diags, .set = pki_revoked_new() };
+    struct pki_revoked *set = pki_revoked_new();
+    struct reading r = { .file = path, .diags = diags, .put = into_set, .ctx = set };
     size_t errors = diags->errors;
     bool yaml = span_ends(path, SPAN(".yaml")) || span_ends(path, SPAN(".yml"));
-    if (!r.set)
+    if (!set)
         return ERR_NOMEM;
     arena_init(&r.arena, 0);
     int rc = 0;
@@ -237,8 +270,8 @@ int gw_revoked_file_read(struct span text, struct span path, struct diags *diags
         rc = ERR_CONFIG;
     arena_fini(&r.arena);
     if (rc == 0)
-        *out = r.set;
+        *out = set;
     else
-        pki_revoked_unref(r.set);
+        pki_revoked_unref(set);
     return rc;
 }

@@ -13,11 +13,17 @@
 #define SALLYPORT_CONFIG_REVOKED_FILE_H
 
 #include "gateway/base/diag.h"
+#include "gateway/base/json.h"
 #include "pki/revoked.h"
 
 #define GW_REVOKED_FILE_BYTES (64u << 20) // YAML: GW_YAML_BYTES_MAX
 
 // `path` chooses the format and names the file in complaints. 0 and one reference; or ERR_CONFIG with the reasons in `diags`, or ERR_NOMEM.
 int gw_revoked_file_read(struct span text, struct span path, struct diags *diags, struct pki_revoked **out);
+
+// The same entries as a JSON array, from elsewhere than a file. `put` gets each, and what it returns other than 0 ends it and is returned; the entry
+// lives during the call. ERR_CONFIG: one is wrong, and `diags` says which (by its place in the list, as a line) and why; those before it were put.
+int gw_revoked_json_read(json list, struct diags *diags, int (*put)(void *ctx, const struct pki_revoked_entry *e),
+                         void *ctx);
 
 #endif
