@@ -15,6 +15,7 @@ import { boundToCertificate } from './lib/token.mjs'
 import { Upstream } from './lib/upstream.mjs'
 
 const SEARCH = '/collections/docs/points/search'
+const OTHER = '/collections/other/points/search'
 const QUERY = '{"vector":[0.1,0.2],"limit":3}'
 
 // Status, the problem's code, the error of the challenge ('' where there is a challenge without one, undefined where there is none).
@@ -439,8 +440,9 @@ const REPLAYS = [
   ['16', 'the same jti in a newer proof', secondTime(f => ({ dpop: reproved(f, c => ({ ...c, iat: c.iat + 1 })) })), REPLAYED],
   ['16', 'the same jti with htu spelled otherwise', secondTime(f => ({ dpop: reproved(f, c => ({ ...c, htu: c.htu.replace('docs', '%64ocs') })) })), REPLAYED],
   ['16', 'the same jti with a header spelled otherwise', secondTime(f => ({ dpop: reproved(f, c => c, { x: 1 }) })), REPLAYED],
-  ['9', 'the same proof for another path', () => ({ ...secondTime()(), path: '/collections/other/points/search' }), PROOF],
+  ['9', 'the same proof for another path', () => ({ ...secondTime()(), path: OTHER }), PROOF],
   ['12', 'the same proof with another token', secondTime(() => ({ authorization: crooked(on, {}).authorization })), PROOF],
+  ['16', 'the same jti for another path is another proof', () => ({ ...secondTime(f => ({ dpop: reproved(f, c => ({ ...c, htu: on.origin + OTHER })) }))(), path: OTHER }), PASSES],
   ['16', 'another jti is another proof', secondTime(f => ({ dpop: reproved(f, c => ({ ...c, jti: `${c.jti}x` })) })), PASSES],
   ['16', 'a jti that differs in its case is another', secondTime(f => ({ dpop: reproved(f, c => ({ ...c, jti: c.jti.toUpperCase() })) })), PASSES]
 ]
