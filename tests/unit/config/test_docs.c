@@ -33,7 +33,7 @@ static const char *type_name(const struct gw_field *f)
     case GW_FIELD_FLAGS: return "list of names";
     case GW_FIELD_MAP: return "map";
     case GW_FIELD_LIST: return "list of maps";
-    case GW_FIELD_CUSTOM: 
+    case GW_FIELD_CUSTOM:
         return span_eq(f->key, SPAN("scopes"))      ? "map, or `none`"
                : span_eq(f->key, SPAN("endpoints")) ? "list of URLs"
                : span_eq(f->key, SPAN("discovery")) ? "`true`, or a URL"
