@@ -271,6 +271,71 @@ int pki_signing_keys_look(struct pki_signing_keys *k, int64_t now_s, bool *chang
     return rc;
 }
 
+// ---- another key before its time
+
+// A next one that waits, as early as its time of publication lets it.
+static int bring_forward(struct pki_signing_keys *k, struct pki_signing_row *next)
+{
+    int64_t earliest = next->published_s != 0 ? next->published_s + k->rule.publish_s : 0;
+    if (next->active_s > earliest)
+        next->active_s = earliest;
+    return pki_signing_save(&k->sql, next);
+}
+
+static int replace(struct pki_signing_keys *k, struct arena *a, struct pki_signing_fresh *f, bool at_once,
+                   int64_t now_s, bool *kept)
+{
+    struct pki_signing_rows rows;
+    int rc = pki_signing_rows_read(&k->sql, a, &rows);
+    struct pki_signing_row *next = rc == 0 ? pki_signing_in(&rows, PKI_SIGNING_NEXT) : NULL;
+    struct pki_signing_row *active = rc == 0 ? pki_signing_in(&rows, PKI_SIGNING_ACTIVE) : NULL;
+    if (next && !at_once && next->alg == k->rule.alg)
+        return bring_forward(k, next);
+    if (rc == 0 && !f) // there was a next one; it was promoted meanwhile
+        return pki_sql_say(&k->sql, ERR_STORE_BUSY, "another process rotates the signing keys; try again");
+    if (rc == 0 && !next && rows.n == PKI_SIGNING_MAX)
+        return pki_sql_say(&k->sql, ERR_STORE_EXISTS,
+                           "%d keys are published, which is the most; the next one may be made when one of them goes",
+                           PKI_SIGNING_MAX);
+    if (rc == 0 && next)
+        rc = pki_signing_delete(&k->sql, next); // it has signed nothing
+    if (rc == 0 && at_once && active)
+        rc = pki_signing_retire(&k->sql, active, now_s);
+    *kept = rc == 0;
+    return rc != 0 ? rc : enter(k, &rows, f, at_once ? PKI_SIGNING_ACTIVE : PKI_SIGNING_NEXT, false, now_s);
+}
+
+static int make_and_replace(struct pki_signing_keys *k, bool make, bool at_once, int64_t now_s)
+{
+    struct pki_signing_fresh f;
+    struct arena a;
+    bool kept = false;
+    int rc = make ? pki_signing_make(&k->sql, &k->rule, passphrase(k), now_s, &f) : 0;
+    arena_init(&a, 0);
+    if (rc == 0 && (rc = pki_sql_begin(&k->sql)) == 0)
+        rc = pki_sql_end(&k->sql, replace(k, &a, make ? &f : NULL, at_once, now_s, &kept));
+    if (make)
+        pki_signing_fresh_fini(&k->sql, &f, kept && rc == 0);
+    arena_fini(&a);
+    return rc;
+}
+
+// Keys are to be in a PKCS#11 token from now on, and those in the file cannot be opened any more: a configuration names a token or a passphrase.
+static int leave_file(struct pki_signing_keys *k, int64_t now_s)
+{
+    struct pki_signing_rows rows;
+    struct arena a;
+    if (k->use != PKI_SIGNING_SERVE || span_is_none(k->rule.pkcs11) || k->has_passphrase)
+        return 0;
+    arena_init(&a, 0);
+    int rc = pki_signing_rows_read(&k->sql, &a, &rows);
+    bool in_file = false;
+    for (size_t i = 0; rc == 0 && i < rows.n; i++)
+        in_file |= rows.at[i].state < PKI_SIGNING_RETIRING && span_is_none(rows.at[i].pkcs11);
+    arena_fini(&a);
+    return rc == 0 && in_file ? make_and_replace(k, true, true, now_s) : rc;
+}
+
 // ---- opening
 
 static int same_rule(const struct pki_signing_rule *a, const struct pki_signing_rule *b)
@@ -332,6 +397,8 @@ int pki_signing_keys_open(const struct pki_signing_options *o, int64_t now_s, st
     if (rc == 0)
         rc = take_rule(k, o);
     if (rc == 0)
+        rc = leave_file(k, now_s);
+    if (rc == 0)
         rc = step(k, now_s);
     if (rc == 0 && !pki_signing_keys_active(k))
         rc = pki_sql_say(&k->sql, ERR_STORE_ABSENT, "%s holds no key yet", o->path);
@@ -382,58 +449,17 @@ int pki_signing_keys_publish(const struct pki_signing_keys *k, struct buf *out)
     return pki_jwks_write(keys, algs, k->set->n, out);
 }
 
-// ---- rotating when told
-
-// A next one that waits, as early as its time of publication lets it.
-static int bring_forward(struct pki_signing_keys *k, struct pki_signing_row *next)
-{
-    int64_t earliest = next->published_s != 0 ? next->published_s + k->rule.publish_s : 0;
-    if (next->active_s > earliest)
-        next->active_s = earliest;
-    return pki_signing_save(&k->sql, next);
-}
-
-static int replace(struct pki_signing_keys *k, struct arena *a, struct pki_signing_fresh *f, bool at_once,
-                   int64_t now_s, bool *kept)
-{
-    struct pki_signing_rows rows;
-    int rc = pki_signing_rows_read(&k->sql, a, &rows);
-    struct pki_signing_row *next = rc == 0 ? pki_signing_in(&rows, PKI_SIGNING_NEXT) : NULL;
-    struct pki_signing_row *active = rc == 0 ? pki_signing_in(&rows, PKI_SIGNING_ACTIVE) : NULL;
-    if (next && !at_once && next->alg == k->rule.alg)
-        return bring_forward(k, next);
-    if (rc == 0 && !f) // there was a next one; it was promoted meanwhile
-        return pki_sql_say(&k->sql, ERR_STORE_BUSY, "another process rotates the signing keys; try again");
-    if (rc == 0 && !next && rows.n == PKI_SIGNING_MAX)
-        return pki_sql_say(&k->sql, ERR_STORE_EXISTS,
-                           "%d keys are published, which is the most; the next one may be made when one of them goes",
-                           PKI_SIGNING_MAX);
-    if (rc == 0 && next)
-        rc = pki_signing_delete(&k->sql, next); // it has signed nothing
-    if (rc == 0 && at_once && active)
-        rc = pki_signing_retire(&k->sql, active, now_s);
-    *kept = rc == 0;
-    return rc != 0 ? rc : enter(k, &rows, f, at_once ? PKI_SIGNING_ACTIVE : PKI_SIGNING_NEXT, false, now_s);
-}
+// ---- told to rotate
 
 int pki_signing_keys_rotate(struct pki_signing_keys *k, bool at_once, int64_t now_s)
 {
     assert(k->set && k->use != PKI_SIGNING_READ && now_s > 0);
-    struct pki_signing_fresh f;
-    struct arena a;
-    bool kept = false;
     int rc = load(k);
     if (rc != 0)
         return rc;
     const struct pki_signing_row *next = pki_signing_in(&k->set->rows, PKI_SIGNING_NEXT);
     bool make = at_once || !next || next->alg != k->rule.alg;
-    rc = make ? pki_signing_make(&k->sql, &k->rule, passphrase(k), now_s, &f) : 0;
-    arena_init(&a, 0);
-    if (rc == 0 && (rc = pki_sql_begin(&k->sql)) == 0)
-        rc = pki_sql_end(&k->sql, replace(k, &a, make ? &f : NULL, at_once, now_s, &kept));
-    if (make)
-        pki_signing_fresh_fini(&k->sql, &f, kept && rc == 0);
-    arena_fini(&a);
+    rc = make_and_replace(k, make, at_once, now_s);
     return rc != 0 ? rc : step(k, now_s);
 }
 
