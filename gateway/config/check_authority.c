@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Which parts a file has, and what no single key of the authority's can tell.
 #include "gateway/config/schema.h"
+#include "pki/hsm.h"
 #include "pki/spiffe.h"
 
 struct checker {
@@ -81,6 +82,10 @@ static void signing(struct checker *k, const struct gw_config_authority *a)
         ERROR(k, is_set(s->pkcs11) ? s->pkcs11.at : a->at,
               "signing has either 'passphrase_file' or 'pkcs11'; write one of them: a key does not lie on the disk in "
               "the clear");
+    // Not by the field itself, which would show the value, and a PIN that somebody wrote into it.
+    const char *why = NULL;
+    if (is_set(s->pkcs11) && pki_hsm_check_uri(s->pkcs11.v, false, &why) != 0)
+        ERROR(k, s->pkcs11.at, "signing.pkcs11: %s", why);
     if (s->rotate > 0 && s->rotate <= s->publish)
         ERROR(k, a->at,
               "signing.rotate must be longer than signing.publish, or the next key could not be published in time");

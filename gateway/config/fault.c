@@ -200,10 +200,3 @@ const char *gw_fault_issuer_url(struct span s)
                ? NULL
                : "https://host or https://host:port is expected, without path, query, fragment or user";
 }
-
-const char *gw_fault_pkcs11(struct span s)
-{
-    if (!span_starts(s, SPAN("pkcs11:")))
-        return "a URI such as pkcs11:token=sallyport?module-path=/usr/lib/softhsm/libsofthsm2.so is expected";
-    return NULL;
-}

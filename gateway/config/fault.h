@@ -16,7 +16,6 @@ const char *gw_fault_scheme(struct span s);     // an authentication scheme
 const char *gw_fault_host(struct span s);       // a server's name or address
 const char *gw_fault_client_id(struct span s);  // RFC 6749 Appendix A.1
 const char *gw_fault_issuer_url(struct span s); // of the authority: https://host[:port][/]
-const char *gw_fault_pkcs11(struct span s);     // a URI that names a token, and no key in it
 
 // http[s]://host[:port][/] taken apart; `host` without brackets, `port` the scheme's default when absent.
 const char *gw_fault_endpoint(struct span s, bool *tls, struct span *host, uint16_t *port);

@@ -29,7 +29,6 @@ static const struct gw_field signing_fields[] = {
     { .key = NAME("pkcs11"),
       .type = GW_FIELD_TEXT,
       AT(gw_config_signing, pkcs11),
-      .fault = gw_fault_pkcs11,
       .doc = "the token that keys are made in and never leave: a pkcs11: URI (RFC 7512) without object" },
     { .key = NAME("rotate"),
       .type = GW_FIELD_DURATION,
