@@ -130,9 +130,12 @@ static int look(struct gw_oauth *o, struct pki_grant *g)
         return gw_oauth_refuse(o, GW_OAUTH_INVALID_REQUEST, ERR_OAUTH_FORM, "refresh_token is missing");
     int rc = pki_grants_look(o->a->grants, token, o->now_s, o->v->arena, g, NULL);
     if (rc == ERR_GRANT_REUSED) {
-        // Two have it, and nobody can tell which of them is the client: the family ends, whoever this is.
-        int revoked = pki_grants_revoke(o->a->grants, token, o->now_s);
-        return refuse(o, revoked == 0 ? rc : revoked, NULL);
+        // Two have it, and the key to it, and nobody can tell which of them is the client: the family ends. Who has the token alone ends nothing.
+        rc = check_sender(o, g);
+        if (rc != 0)
+            return rc;
+        rc = pki_grants_revoke(o->a->grants, token, o->now_s);
+        return refuse(o, rc == 0 ? ERR_GRANT_REUSED : rc, NULL);
     }
     return rc == 0 ? 0 : refuse(o, rc, NULL);
 }

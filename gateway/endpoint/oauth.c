@@ -25,7 +25,6 @@ static enum gw_oauth_error ours(enum gw_oauth_error error, int err)
     case ERR_NOMEM:
     case ERR_STORE_BUSY:
     case ERR_STORE_FAILED:
-    case ERR_STORE_ABSENT:
     case ERR_REPLAY_FULL:
     case ERR_KEYS_STALE:
     case ERR_CRL_STALE:

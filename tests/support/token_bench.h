@@ -5,6 +5,7 @@
 #define SALLYPORT_TESTS_TOKEN_BENCH_H
 
 #include "gateway/endpoint/authority.h"
+#include "pki/jws.h"
 #include "pki/mint.h"
 #include "pki/proof_cache.h"
 
