@@ -9,7 +9,8 @@
 // Path attributes: token, serial, manufacturer, model (which token; token or serial must be there), object, id (which key),
 // type=private. Query: module-path (absolute), pin-source (a path, or file:/path; the file is read anew at every login, its PIN never kept; others may not read it). Any other
 // attribute is refused, and so is one that is there twice.
-// A module that somebody else has initialised is used as it is. A session that was lost (token pulled and put back) is opened anew
+// One thread at a time opens, generates and removes (a module's start is not safe beside itself); the keys may then be used by different
+// threads, each key by one. A module that somebody else has initialised is used as it is, and none is finalised. A session that was lost (token pulled and put back) is opened anew
 // once for each signature; a wrong PIN is never tried twice. A child made by fork cannot use its parent's keys: ERR_HSM.
 #ifndef SALLYPORT_PKI_HSM_H
 #define SALLYPORT_PKI_HSM_H

@@ -12,7 +12,7 @@ static int make_token(void **state)
     (void)state;
     installed = softhsm_init(&hsm);
     if (!installed) {
-        print_message("SoftHSM is not installed; deploy/deps --dev installs it\n");
+        print_message("SoftHSM is not installed; deploy/deps --tests installs it\n");
     }
     return 0;
 }

@@ -20,13 +20,17 @@
 static struct softhsm hsm;
 static bool installed;
 
+static void find_functions(void);
+
 static int make_token(void **state)
 {
     (void)state;
     // All tokens at once: the module looks for them when it is initialised.
     installed = softhsm_init(&hsm) && softhsm_add(&hsm, "twin") && softhsm_add(&hsm, "twin");
     if (!installed)
-        print_message("SoftHSM is not installed; deploy/deps --dev installs it\n");
+        print_message("SoftHSM is not installed; deploy/deps --tests installs it\n");
+    else
+        find_functions();
     return 0;
 }
 
@@ -155,50 +159,112 @@ static void a_key_in_a_token_does_not_leave_it(void **state)
     }
 }
 
-// The token's own word, asked by somebody else in the process: the key's value cannot be read, and it says that it never could.
+// What another part of the process could ask the module: a session of its own, beside ours.
 struct attribute {
     unsigned long type;
     void *value;
     unsigned long n;
 };
+struct mechanism {
+    unsigned long type;
+    void *parameter;
+    unsigned long n;
+};
+
+static struct {
+    unsigned long (*get_slots)(unsigned char, unsigned long *, unsigned long *);
+    unsigned long (*open_session)(unsigned long, unsigned long, void *, void *, unsigned long *);
+    unsigned long (*close_session)(unsigned long);
+    unsigned long (*close_all)(unsigned long);
+    unsigned long (*find_init)(unsigned long, struct attribute *, unsigned long);
+    unsigned long (*find)(unsigned long, unsigned long *, unsigned long, unsigned long *);
+    unsigned long (*find_final)(unsigned long);
+    unsigned long (*get)(unsigned long, unsigned long, struct attribute *, unsigned long);
+    unsigned long (*make_pair)(unsigned long, struct mechanism *, struct attribute *, unsigned long, struct attribute *,
+                               unsigned long, unsigned long *, unsigned long *);
+} p11;
+
+static void find_functions(void)
+{
+    *(void **)&p11.get_slots = softhsm_function(&hsm, "C_GetSlotList");
+    *(void **)&p11.open_session = softhsm_function(&hsm, "C_OpenSession");
+    *(void **)&p11.close_session = softhsm_function(&hsm, "C_CloseSession");
+    *(void **)&p11.close_all = softhsm_function(&hsm, "C_CloseAllSessions");
+    *(void **)&p11.find_init = softhsm_function(&hsm, "C_FindObjectsInit");
+    *(void **)&p11.find = softhsm_function(&hsm, "C_FindObjects");
+    *(void **)&p11.find_final = softhsm_function(&hsm, "C_FindObjectsFinal");
+    *(void **)&p11.get = softhsm_function(&hsm, "C_GetAttributeValue");
+    *(void **)&p11.make_pair = softhsm_function(&hsm, "C_GenerateKeyPair");
+}
+
+// A session with write access to the token that has a private key of this name, and the key. The user must be logged in.
+static unsigned long session_with(char *label, unsigned long *object)
+{
+    unsigned long slots[8], n = 8, session = 0, found = 0, class = 3;
+    struct attribute want[] = { { 0, &class, sizeof class }, { 3, label, strlen(label) } };
+    assert_int_equal(p11.get_slots(1, slots, &n), 0);
+    for (unsigned long i = 0; i < n && !found; i++) {
+        assert_int_equal(p11.open_session(slots[i], 6, NULL, NULL, &session), 0);
+        assert_int_equal(p11.find_init(session, want, 2), 0);
+        assert_int_equal(p11.find(session, object, 1, &found), 0);
+        assert_int_equal(p11.find_final(session), 0);
+        if (!found)
+            p11.close_session(session);
+    }
+    assert_int_equal(found, 1);
+    return session;
+}
 
 static void a_generated_key_is_sensitive_and_not_extractable(void **state)
 {
     (void)state;
     need_softhsm();
     struct pki_key *k = generated("guarded", PKI_KEY_P256);
-    unsigned long (*get_slots)(unsigned char, unsigned long *, unsigned long *) = NULL;
-    unsigned long (*open_session)(unsigned long, unsigned long, void *, void *, unsigned long *) = NULL;
-    unsigned long (*close_session)(unsigned long) = NULL;
-    unsigned long (*find_init)(unsigned long, struct attribute *, unsigned long) = NULL;
-    unsigned long (*find)(unsigned long, unsigned long *, unsigned long, unsigned long *) = NULL;
-    unsigned long (*get)(unsigned long, unsigned long, struct attribute *, unsigned long) = NULL;
-    *(void **)&get_slots = softhsm_function(&hsm, "C_GetSlotList");
-    *(void **)&open_session = softhsm_function(&hsm, "C_OpenSession");
-    *(void **)&close_session = softhsm_function(&hsm, "C_CloseSession");
-    *(void **)&find_init = softhsm_function(&hsm, "C_FindObjectsInit");
-    *(void **)&find = softhsm_function(&hsm, "C_FindObjects");
-    *(void **)&get = softhsm_function(&hsm, "C_GetAttributeValue");
-    unsigned long slots[8], n = 8, session, object = 0, found = 0, class = 3;
-    assert_int_equal(get_slots(1, slots, &n), 0);
-    // One of the slots has the token; `k` keeps its user logged in.
-    struct attribute want[] = { { 0, &class, sizeof class }, { 3, (char[]){ "guarded" }, 7 } };
-    for (unsigned long i = 0; i < n && !found; i++) {
-        assert_int_equal(open_session(slots[i], 4, NULL, NULL, &session), 0);
-        assert_int_equal(find_init(session, want, 2), 0);
-        assert_int_equal(find(session, &object, 1, &found), 0);
-    }
-    assert_int_equal(found, 1);
     unsigned char sensitive = 0, extractable = 1, never = 0, value[64];
+    unsigned long object = 0, session = session_with((char[]){ "guarded" }, &object);
     struct attribute flags[] = { { 0x103, &sensitive, 1 }, { 0x162, &extractable, 1 }, { 0x164, &never, 1 } };
-    assert_int_equal(get(session, object, flags, 3), 0);
+    assert_int_equal(p11.get(session, object, flags, 3), 0);
     assert_int_equal(sensitive, 1);
     assert_int_equal(extractable, 0);
     assert_int_equal(never, 1);
     struct attribute secret = { 0x11, value, sizeof value };
-    assert_int_equal(get(session, object, &secret, 1), 0x11); // CKR_ATTRIBUTE_SENSITIVE
-    close_session(session);
+    assert_int_equal(p11.get(session, object, &secret, 1), 0x11); // CKR_ATTRIBUTE_SENSITIVE
+    p11.close_session(session);
     pki_key_free(k);
+}
+
+static void a_key_that_wants_the_pin_for_each_signature_gets_it(void **state)
+{
+    (void)state;
+    need_softhsm();
+    struct pki_key *holder = generated("holder", PKI_KEY_P256); // keeps the user logged in
+    unsigned long object, public, session = session_with((char[]){ "holder" }, &object);
+    unsigned char yes = 1, p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
+    char label[] = "each-time", id[] = "each";
+    struct mechanism ec = { 0x1040, NULL, 0 };
+    struct attribute of_public[] = {
+        { 1, &yes, 1 }, { 0x10a, &yes, 1 }, { 0x180, p256, sizeof p256 }, { 3, label, 9 }, { 0x102, id, 4 }
+    };
+    struct attribute of_private[] = { { 1, &yes, 1 },     { 2, &yes, 1 },     { 0x103, &yes, 1 },
+                                      { 0x108, &yes, 1 }, { 0x202, &yes, 1 }, // CKA_ALWAYS_AUTHENTICATE
+                                      { 3, label, 9 },    { 0x102, id, 4 } };
+    assert_int_equal(p11.make_pair(session, &ec, of_public, 5, of_private, 7, &public, &object), 0);
+    p11.close_session(session);
+
+    struct pki_key *k = opened("each-time");
+    assert_signs(k, PKI_ES256);
+    assert_signs(k, PKI_ES256);
+    struct buf out;
+    buf_init(&out, 0);
+    assert_int_equal(file_write(hsm.pin_file, SPAN("wrong-pin-3"), 0600), 0);
+    assert_int_equal(pki_key_sign(k, PKI_ES256, SPAN("m"), &out), ERR_HSM);
+    assert_string_equal(pki_hsm_why(k), "the PIN is wrong");
+    assert_int_equal(file_write(hsm.pin_file, SPAN(SOFTHSM_PIN "\n"), 0600), 0);
+    assert_int_equal(pki_key_sign(k, PKI_ES256, SPAN("m"), &out), ERR_HSM); // not tried again
+    assert_int_equal(buf_len(&out), 0);
+    buf_fini(&out);
+    pki_key_free(k);
+    pki_key_free(holder);
 }
 
 static void a_second_key_of_one_name_is_refused(void **state)
@@ -378,20 +444,16 @@ static void a_lost_session_is_opened_once_more(void **state)
     (void)state;
     need_softhsm();
     struct pki_key *k = generated("lost", PKI_KEY_P256);
-    unsigned long (*get_slots)(unsigned char, unsigned long *, unsigned long *) = NULL;
-    unsigned long (*close_all)(unsigned long) = NULL;
-    *(void **)&get_slots = softhsm_function(&hsm, "C_GetSlotList");
-    *(void **)&close_all = softhsm_function(&hsm, "C_CloseAllSessions");
     unsigned long slots[16], n = 16;
-    assert_int_equal(get_slots(1, slots, &n), 0);
+    assert_int_equal(p11.get_slots(1, slots, &n), 0);
     for (unsigned long i = 0; i < n; i++)
-        close_all(slots[i]); // what a token that is pulled does; logs out, too
+        p11.close_all(slots[i]); // what a token that is pulled does; logs out, too
     assert_signs(k, PKI_ES256);
     assert_string_equal(pki_hsm_why(k), "the session with the token is gone");
 
     // Now the PIN is another when it is needed again: one try, an error that says so, and no try after it.
     for (unsigned long i = 0; i < n; i++)
-        close_all(slots[i]);
+        p11.close_all(slots[i]);
     struct buf out;
     buf_init(&out, 0);
     assert_int_equal(file_write(hsm.pin_file, SPAN("wrong-pin-2"), 0600), 0);
@@ -490,6 +552,7 @@ int main(void)
         cmocka_unit_test(what_the_token_signs_our_public_key_verifies),
         cmocka_unit_test(a_key_in_a_token_does_not_leave_it),
         cmocka_unit_test(a_generated_key_is_sensitive_and_not_extractable),
+        cmocka_unit_test(a_key_that_wants_the_pin_for_each_signature_gets_it),
         cmocka_unit_test(a_second_key_of_one_name_is_refused),
         cmocka_unit_test(kinds_that_no_token_key_has_are_refused),
         cmocka_unit_test(a_removed_key_is_gone_and_removing_it_again_is_fine),
