@@ -77,8 +77,13 @@ int gw_stage_token(struct gw_exchange *x)
     x->token = pki_token_cache_get(s->tokens, sha256, x->snapshot->generation, now_s);
     x->token_cached = x->token != NULL;
     gw_count(s->metrics, x->token_cached ? GW_METRIC_TOKEN_HIT : GW_METRIC_TOKEN_MISS, 1);
+    if (x->token_cached && x->token->introspected)
+        gw_count(s->metrics, GW_METRIC_INTROSPECTION_CACHED, 1);
     if (x->token_cached)
         return GW_PASS;
+    const struct gw_introspector *asked_at = gw_opaque_asked_at(x, compact);
+    if (asked_at)
+        return gw_opaque_ask(x, asked_at, compact, sha256);
     rc = pki_token_verify(x->snapshot->issuers, s->present->keys, compact, sha256, now_s, NULL, &x->token);
     return rc == ERR_TOKEN_KEY ? await_key(x, compact) : rc;
 }
