@@ -116,7 +116,7 @@ void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n
     }
     write_durations(out, loops, n);
     write_visits(out, loops, n);
-    gauge(out, "loops", "gauge", "Event loops.", (int64_t)n);
+    gauge(out, "loops", "gauge", "Event loops.", (int64_t)state->loops);
     gauge(out, "configuration_generation", "gauge", "Generation of the configuration in force.",
           (int64_t)state->configuration_generation);
     gauge(out, "revocation_generation", "gauge", "Generation of the revocations in force.",

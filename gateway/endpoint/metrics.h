@@ -87,6 +87,7 @@ void gw_count_visit(struct gw_metrics *m, unsigned endpoint, unsigned status);
 
 // What is not a loop's count but the process's state; filled by the control thread.
 struct gw_metrics_state {
+    uint64_t loops;
     uint64_t configuration_generation, revocation_generation;
     uint64_t reloads_ok, reloads_failed;
     uint64_t replay_entries, replay_capacity;

@@ -176,17 +176,22 @@ void gw_generation_free(struct gw_generation *g)
     free(g);
 }
 
-void gw_loop_adopt(struct gw_loop *l, struct gw_generation *g)
+void gw_generation_publish(_Atomic(struct gw_generation *) *slot, struct gw_generation *g)
 {
     // Taken back before the new one is published: from then on it is the loop's, and may be gone. Only this thread publishes.
-    struct gw_generation *missed = atomic_exchange(&l->next, NULL);
+    struct gw_generation *missed = atomic_exchange(slot, NULL);
     // Revocations alone must not push out a configuration that was not taken up yet: it goes along.
     if (missed && !g->snapshot) {
         g->snapshot = missed->snapshot;
         missed->snapshot = NULL;
     }
     gw_generation_free(missed);
-    atomic_store(&l->next, g);
+    atomic_store(slot, g);
+}
+
+void gw_loop_adopt(struct gw_loop *l, struct gw_generation *g)
+{
+    gw_generation_publish(&l->next, g);
     uv_async_send(&l->wake);
 }
 

@@ -40,6 +40,8 @@ int gw_loop_start(struct gw_loop *l);
 // From the control thread. `g` is taken over; one that was not taken up yet is replaced.
 void gw_loop_adopt(struct gw_loop *l, struct gw_generation *g);
 void gw_generation_free(struct gw_generation *g); // NULL is fine
+// Puts `g` where its taker finds it; one that was not taken up yet is replaced, but a configuration in it goes along. One thread publishes.
+void gw_generation_publish(_Atomic(struct gw_generation *) *slot, struct gw_generation *g);
 // No new connection; the present ones end after their request. Then on_drained.
 void gw_loop_drain(struct gw_loop *l);
 // Ends the thread, cutting what is still there, and joins it. One that was never started ends as well.

@@ -3,7 +3,9 @@
 
 #include "gateway/config/key_registry.h"
 #include "gateway/config/revoked_source.h"
+#include "gateway/net/authority.h"
 #include "gateway/net/cores.h"
+#include "gateway/net/fixed.h"
 #include "gateway/net/loop.h"
 #include "gateway/net/operations.h"
 #include "gateway/net/readiness.h"
@@ -21,6 +23,7 @@
 #define REVOKED_MS 200 // revocations are in force within a second: this to notice, the rest to read a large registry
 #define PEERS 65536
 #define AUDIT_PATIENCE_MS 5000
+#define DRAIN_MS 30000  // where there is no listener to say
 #define NONCE_BUCKETS 4 // nonces roll this often within their life
 
 struct process {
@@ -35,7 +38,9 @@ struct process {
     bool revoked_due; // its sets are newer than those in `revocations`
     struct gw_key_registry keys;
     struct gw_loop *loops;
-    struct gw_metrics **metrics;
+    struct gw_authority_server *authority; // NULL: not a role of this process
+    struct gw_metrics **metrics;           // of the loops and of the authority
+    size_t n_metrics;
     size_t n_loops, n_made; // configured; set up so far
     uv_loop_t uv;
     struct gw_tcp_loop tcp;
@@ -72,45 +77,27 @@ static void set_log(struct process *p)
 
 // --------------------------------------------------------------------------------------------------------- reload
 
-// What is fixed when the process starts; a change of it waits for the next start, and is said.
-static void warn_fixed(struct process *p, const struct gw_config *old, const struct gw_config *new)
+static struct gw_generation *generation(struct process *p, bool snapshot)
 {
-    const struct {
-        const char *key;
-        bool same;
-    } fixed[] = {
-        { "loops", old->loops == new->loops },
-        { "audit.file", span_eq(old->audit.file.v, new->audit.file.v) },
-        { "audit.sync", old->audit.sync_request == new->audit.sync_request },
-        { "audit.on_full", old->audit.drop_when_full == new->audit.drop_when_full },
-        { "operations.listen", span_eq(old->operations.listen.v, new->operations.listen.v) },
-        { "dpop.replay", old->dpop.replay.capacity == new->dpop.replay.capacity &&
-                             old->dpop.replay.share_percent == new->dpop.replay.share_percent },
-        { "dpop.nonce_lifetime", old->dpop.nonce_lifetime == new->dpop.nonce_lifetime },
-        { "listener.addresses", old->listener.addresses.n == new->listener.addresses.n },
-    };
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        if (!fixed[i].same)
-            log_warn(&p->log, "%.*s: %s changed; it takes effect at the next start", SPAN_FMT(new->file), fixed[i].key);
-    for (size_t i = 0; i < old->listener.addresses.n && i < new->listener.addresses.n; i++)
-        if (!span_eq(old->listener.addresses.v[i].v, new->listener.addresses.v[i].v))
-            log_warn(&p->log, "%.*s: listener.addresses changed; it takes effect at the next start",
-                     SPAN_FMT(new->file));
+    struct gw_generation *g = calloc(1, sizeof *g);
+    if (!g) {
+        log_error(&p->log, "out of memory: not everybody has the newest configuration or revocations");
+        p->revoked_due = true; // revocations at least are tried again
+        return NULL;
+    }
+    g->snapshot = snapshot ? gw_snapshot_ref(p->snapshot) : NULL;
+    g->revocations = gw_revocations_ref(p->revocations);
+    return g;
 }
 
 static void publish(struct process *p, bool snapshot)
 {
-    for (size_t i = 0; i < p->n_loops; i++) {
-        struct gw_generation *g = calloc(1, sizeof *g);
-        if (!g) {
-            log_error(&p->log, "out of memory: loop %zu keeps what it has", i);
-            p->revoked_due = true; // revocations at least are tried again
-            continue;
-        }
-        g->snapshot = snapshot ? gw_snapshot_ref(p->snapshot) : NULL;
-        g->revocations = gw_revocations_ref(p->revocations);
-        gw_loop_adopt(&p->loops[i], g);
-    }
+    struct gw_generation *g;
+    for (size_t i = 0; i < p->n_loops; i++)
+        if ((g = generation(p, snapshot)))
+            gw_loop_adopt(&p->loops[i], g);
+    if (p->authority && (g = generation(p, snapshot)))
+        gw_authority_server_adopt(p->authority, g);
 }
 
 // Revocations take effect whatever becomes of the rest.
@@ -183,7 +170,8 @@ static void reload(struct process *p, const char *why)
     print_diags(p, &diags);
     diags_fini(&diags);
     diags_init(&diags);
-    bool taken = fresh && refresh_revocations(p, fresh->config, true, &diags);
+    bool taken = fresh && gw_fixed_roles(p->snapshot->config, fresh->config, &diags) &&
+                 refresh_revocations(p, fresh->config, true, &diags);
     if (fresh) {
         print_diags(p, &diags);
         diags_fini(&diags);
@@ -195,7 +183,7 @@ static void reload(struct process *p, const char *why)
         refresh_revocations(p, p->snapshot->config, false, &diags);
     }
     if (fresh) {
-        warn_fixed(p, p->snapshot->config, fresh->config);
+        gw_fixed_warn(&p->log, p->snapshot->config, fresh->config);
         bool same = same_files(p->snapshot, fresh);
         gw_snapshot_unref(p->snapshot);
         p->snapshot = fresh;
@@ -261,6 +249,13 @@ static void on_watch(uv_timer_t *t)
 
 // -------------------------------------------------------------------------------------------------- what operators see
 
+// When the first of the process's own certificates ends; 0: it has none.
+static int64_t first_end(const struct gw_snapshot *s)
+{
+    int64_t a = s->certificate_not_after_s, b = s->authority.certificate_not_after_s;
+    return a != 0 && (b == 0 || a < b) ? a : b;
+}
+
 static void describe(void *ctx, struct gw_operations_state *state)
 {
     struct process *p = ctx;
@@ -272,9 +267,12 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .draining = p->draining,
     };
     state->loops = p->metrics;
-    state->n_loops = p->n_loops;
+    state->n_loops = p->n_metrics;
     state->not_ready = gw_not_ready(&readiness, clock_read().wall_ms / 1000, p->not_ready);
+    if (span_is_none(state->not_ready) && p->authority)
+        state->not_ready = gw_authority_server_fault(p->authority, clock_read().mono_ms);
     state->process = (struct gw_metrics_state){
+        .loops = p->n_loops,
         .configuration_generation = p->snapshot->generation,
         .revocation_generation = p->revocations->generation,
         .reloads_ok = p->reloads_ok,
@@ -282,7 +280,7 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .replay_entries = pki_replay_count(p->shared.replay),
         .replay_capacity = pki_replay_capacity(p->shared.replay),
         .audit_dropped = gw_audit_dropped(p->shared.audit),
-        .certificate_expires_s = p->snapshot->certificate_not_after_s,
+        .certificate_expires_s = first_end(p->snapshot),
         .start_s = p->start_s,
         .ready = span_is_none(state->not_ready),
     };
@@ -303,7 +301,7 @@ static void on_drained(uv_async_t *a)
     size_t n = 0;
     for (size_t i = 0; i < p->n_loops; i++)
         n += atomic_load(&p->loops[i].drained);
-    if (n == p->n_loops)
+    if (n == p->n_loops && (!p->authority || atomic_load(&p->authority->drained)))
         uv_stop(&p->uv);
 }
 
@@ -323,7 +321,10 @@ static void drain(struct process *p)
     log_info(&p->log, "draining: no new connections, present requests end");
     for (size_t i = 0; i < p->n_loops; i++)
         gw_loop_drain(&p->loops[i]);
-    uv_timer_start(&p->deadline, on_deadline, (uint64_t)p->snapshot->config->listener.timeouts.drain, 0);
+    if (p->authority)
+        gw_authority_server_drain(p->authority);
+    const struct gw_config_listener *listener = &p->snapshot->config->listener;
+    uv_timer_start(&p->deadline, on_deadline, listener->present ? (uint64_t)listener->timeouts.drain : DRAIN_MS, 0);
 }
 
 static void on_signal(uv_signal_t *s, int number)
@@ -380,6 +381,10 @@ static bool bind_listeners(struct process *p, int *fds)
             if (!bind_one(p, &addresses->v[a], true, &fds[i * addresses->n + a]))
                 return false;
     }
+    const struct gw_config_texts *own = &p->snapshot->config->authority.addresses;
+    for (size_t a = 0; a < own->n; a++)
+        if (!bind_one(p, &own->v[a], false, &fds[p->n_loops * addresses->n + a]))
+            return false;
     return true;
 }
 
@@ -397,7 +402,8 @@ static bool make_shared(struct process *p)
         .replay = pki_replay_new(&replay),
         .nonces = &p->nonces,
         .demands = pki_nonce_demands_new(),
-        .tickets = gw_tls_ticket_keys_new(c->listener.tls.tickets.lifetime / 1000),
+        .tickets =
+            gw_tls_ticket_keys_new((c->listener.present ? c->listener.tls : c->authority.tls).tickets.lifetime / 1000),
         .peers = gw_tls_peers_new(PEERS),
         .names = &p->names,
     };
@@ -411,7 +417,7 @@ static bool make_shared(struct process *p)
         .on_full = c->audit.drop_when_full ? GW_AUDIT_DROP : GW_AUDIT_REFUSE,
         .queue = (size_t)c->audit.queue,
         .interval_ms = c->audit.interval,
-        .producers = (unsigned)p->n_loops,
+        .producers = (unsigned)p->n_loops + c->authority.present,
         .log = &p->log,
     };
     int rc = gw_audit_open(&audit, &p->shared.audit);
@@ -435,18 +441,43 @@ static void await_full_second(struct process *p)
     p->start_s = p->open_ms / 1000;
 }
 
+static bool start_authority(struct process *p, const int *fds)
+{
+    struct diags diags;
+    if (!p->snapshot->config->authority.present)
+        return true;
+    diags_init(&diags);
+    p->authority = calloc(1, sizeof *p->authority);
+    bool ok = p->authority &&
+              gw_authority_server_init(p->authority, &p->shared, (unsigned)p->n_loops, fds,
+                                       p->snapshot->config->authority.addresses.n, gw_snapshot_ref(p->snapshot),
+                                       gw_revocations_ref(p->revocations), &diags) == 0;
+    if (ok) {
+        p->authority->on_drained = on_loop_drained;
+        p->authority->ctx = p;
+        p->metrics[p->n_metrics++] = &p->authority->metrics;
+        ok = gw_authority_server_start(p->authority) == 0;
+    }
+    print_diags(p, &diags);
+    diags_fini(&diags);
+    if (!ok)
+        log_error(&p->log, "the authority could not be set up");
+    return ok;
+}
+
 static bool start_loops(struct process *p)
 {
     size_t n_addresses = p->snapshot->config->listener.addresses.n;
-    int *fds = calloc(p->n_loops * n_addresses + 1, sizeof *fds);
-    p->loops = calloc(p->n_loops, sizeof *p->loops);
-    p->metrics = calloc(p->n_loops, sizeof *p->metrics);
+    size_t n_own = p->snapshot->config->authority.addresses.n;
+    int *fds = calloc(p->n_loops * n_addresses + n_own + 1, sizeof *fds);
+    p->loops = calloc(p->n_loops + 1, sizeof *p->loops);
+    p->metrics = calloc(p->n_loops + 1, sizeof *p->metrics);
     bool ok = fds && p->loops && p->metrics && bind_listeners(p, fds);
     if (ok)
         await_full_second(p);
     ok = ok && make_shared(p);
     for (size_t i = 0; ok && i < p->n_loops; i++) {
-        p->metrics[i] = &p->loops[i].metrics;
+        p->metrics[p->n_metrics++] = &p->loops[i].metrics;
         ok = gw_loop_init(&p->loops[i], &p->shared, (unsigned)i, p->n_loops, &fds[i * n_addresses], n_addresses,
                           gw_snapshot_ref(p->snapshot), gw_revocations_ref(p->revocations)) == 0;
         p->n_made += ok;
@@ -457,6 +488,7 @@ static bool start_loops(struct process *p)
     }
     for (size_t i = 0; ok && i < p->n_loops; i++)
         ok = gw_loop_start(&p->loops[i]) == 0;
+    ok = ok && start_authority(p, fds + p->n_loops * n_addresses);
     free(fds);
     return ok;
 }
@@ -513,6 +545,8 @@ static void finish(struct process *p)
 {
     for (size_t i = 0; i < p->n_made; i++)
         gw_loop_stop(&p->loops[i]);
+    if (p->authority)
+        gw_authority_server_stop(p->authority);
     if (p->snapshot && p->revocations)
         write_back(p, true);
     gw_key_registry_fini(&p->keys);
@@ -521,6 +555,8 @@ static void finish(struct process *p)
         log_error(&p->log, "%llu audit records could not be written", (unsigned long long)lost);
     for (size_t i = 0; i < p->n_made; i++)
         gw_loop_fini(&p->loops[i]);
+    if (p->authority)
+        gw_authority_server_fini(p->authority);
     if (p->control) {
         gw_operations_end(&p->operations);
         uv_walk(&p->uv, close_handle, NULL);
@@ -536,6 +572,7 @@ static void finish(struct process *p)
     gw_tls_ticket_keys_free(p->shared.tickets);
     gw_tls_peers_free(p->shared.peers);
     free(p->loops);
+    free(p->authority);
     free(p->metrics);
     gw_tls_process_fini();
 }
@@ -558,7 +595,8 @@ int gw_process_run(const struct gw_process_options *options)
         // What changes from here on, while the gateway starts, is read again.
         p->look = look(p);
         set_log(p);
-        p->n_loops = p->snapshot->config->loops > 0 ? p->snapshot->config->loops : gw_usable_cores();
+        if (p->snapshot->config->listener.present)
+            p->n_loops = p->snapshot->config->loops > 0 ? p->snapshot->config->loops : gw_usable_cores();
         ok = start_control(p) && start_loops(p);
     }
     if (!ok) {
@@ -569,6 +607,9 @@ int gw_process_run(const struct gw_process_options *options)
     const struct gw_config_texts *addresses = &p->snapshot->config->listener.addresses;
     for (size_t i = 0; i < addresses->n; i++)
         log_info(&p->log, "listening on %.*s with %zu loops", SPAN_FMT(addresses->v[i].v), p->n_loops);
+    addresses = &p->snapshot->config->authority.addresses;
+    for (size_t i = 0; i < addresses->n; i++)
+        log_info(&p->log, "the authority is listening on %.*s", SPAN_FMT(addresses->v[i].v));
     uv_run(&p->uv, UV_RUN_DEFAULT);
     finish(p);
     log_info(&p->log, "stopped");

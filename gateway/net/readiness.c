@@ -42,6 +42,8 @@ struct span gw_not_ready(const struct gw_readiness *r, int64_t now_s, char text[
         return SPAN("draining");
     if (s->certificate_not_after_s != 0 && s->certificate_not_after_s <= now_s)
         return SPAN("the gateway's certificate has expired");
+    if (s->authority.config && s->authority.certificate_not_after_s <= now_s)
+        return SPAN("the authority's certificate has expired");
     if (!s->config->audit.drop_when_full && gw_audit_failing(r->audit))
         return SPAN("the audit log cannot be written");
     struct span why = gw_revoked_source_fault(r->revoked);

@@ -30,7 +30,8 @@ struct gw_visitors_ops {
     int (*standing)(void *ctx, const struct gw_tls_peer *peer);
     // Hands over the record of a visit. 0 and where it is in the queue (0: nothing to wait for), or ERR_AUDIT_FULL.
     int (*record)(void *ctx, const struct gw_visit *v, uint64_t *ticket);
-    bool (*recorded)(void *ctx, uint64_t ticket);
+    // 1: the record is where it must be; 0: not yet; ERR_AUDIT_FULL: it will not get there now.
+    int (*recorded)(void *ctx, uint64_t ticket);
     // A visit's answer is on its way; for counting.
     void (*answered)(void *ctx, const struct gw_visit *v);
     // A handshake ended: 0 and whether it was resumed, or the error with a static text (may be NULL).

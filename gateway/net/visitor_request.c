@@ -84,8 +84,15 @@ void gw_visitor_try_answer(struct gw_visitor *c)
 {
     struct gw_visitors *s = c->server;
     struct gw_visitor_request *r = c->r;
-    if (c->state != GW_VISITOR_RECORD || (r->ticket != 0 && !s->ops->recorded(s->ctx, r->ticket)))
+    if (c->state != GW_VISITOR_RECORD)
         return;
+    int rc = r->ticket != 0 ? s->ops->recorded(s->ctx, r->ticket) : 1;
+    if (rc == 0)
+        return;
+    if (rc < 0) {
+        r->visit.n_fields = 0;
+        gw_visit_problem(&r->visit, rc);
+    }
     if (!write_answer(c, &r->visit)) {
         // A header that cannot be written, or no memory: nothing of it has been sent.
         r->visit.n_fields = 0;

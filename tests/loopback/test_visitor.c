@@ -36,10 +36,11 @@ struct place {
     int record_err; // of the last record
     unsigned record_status;
     // what to do
-    int standing;   // of every certificate
-    bool disk_full; // no record is taken
-    bool disk_slow; // none is on the disk
-    bool waits;     // until `ready`, or its time
+    int standing;    // of every certificate
+    bool disk_full;  // no record is taken
+    bool disk_slow;  // none is on the disk
+    bool disk_fails; // and none will be
+    bool waits;      // until `ready`, or its time
     bool ready;
     struct span answer;
 };
@@ -91,11 +92,11 @@ static int on_record(void *ctx, const struct gw_visit *v, uint64_t *ticket)
     return 0;
 }
 
-static bool on_recorded(void *ctx, uint64_t ticket)
+static int on_recorded(void *ctx, uint64_t ticket)
 {
     struct place *p = ctx;
     assert_int_equal(ticket, 7);
-    return !p->disk_slow;
+    return p->disk_fails ? ERR_AUDIT_FULL : !p->disk_slow;
 }
 
 static void on_answered(void *ctx, const struct gw_visit *v)
@@ -803,6 +804,16 @@ static void an_answer_waits_for_its_record_on_the_disk(void **state)
     gw_visitors_recorded(&p.visitors);
     run(&c);
     assert_true(heard_has(&c, "hello"));
+    // A disk that fails meanwhile: what was decided is not said.
+    p.disk_slow = true;
+    forget(&c);
+    say(&c, GET("/"));
+    p.disk_fails = true;
+    gw_visitors_recorded(&p.visitors);
+    run(&c);
+    assert_true(heard_has(&c, "HTTP/1.1 503 "));
+    assert_false(heard_has(&c, "hello"));
+    p.disk_fails = false;
     // A disk that hangs: no answer, and the connection ends.
     p.disk_slow = true;
     forget(&c);

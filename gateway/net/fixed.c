@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/fixed.h"
+
+bool gw_fixed_roles(const struct gw_config *old, const struct gw_config *new, struct diags *diags)
+{
+    if (old->listener.present != new->listener.present)
+        gw_config_error(new, new->listener.at, diags, "'listener' was %s; restart the process",
+                        new->listener.present ? "added" : "removed");
+    if (old->authority.present != new->authority.present)
+        gw_config_error(new, new->authority.at, diags, "'authority' was %s; restart the process",
+                        new->authority.present ? "added" : "removed");
+    return old->listener.present == new->listener.present && old->authority.present == new->authority.present;
+}
+
+static bool same_texts(const struct gw_config_texts *a, const struct gw_config_texts *b)
+{
+    for (size_t i = 0; i < a->n && i < b->n; i++)
+        if (!span_eq(a->v[i].v, b->v[i].v))
+            return false;
+    return a->n == b->n;
+}
+
+static bool same(const struct gw_config_text *a, const struct gw_config_text *b)
+{
+    return span_is_none(a->v) == span_is_none(b->v) && span_eq(a->v, b->v);
+}
+
+void gw_fixed_warn(struct log *log, const struct gw_config *old, const struct gw_config *new)
+{
+    const struct gw_config_authority *a = &old->authority, *b = &new->authority;
+    const struct {
+        const char *key;
+        bool same;
+    } fixed[] = {
+        { "loops", old->loops == new->loops },
+        { "audit.file", span_eq(old->audit.file.v, new->audit.file.v) },
+        { "audit.sync", old->audit.sync_request == new->audit.sync_request },
+        { "audit.on_full", old->audit.drop_when_full == new->audit.drop_when_full },
+        { "operations.listen", span_eq(old->operations.listen.v, new->operations.listen.v) },
+        { "dpop.replay", old->dpop.replay.capacity == new->dpop.replay.capacity &&
+                             old->dpop.replay.share_percent == new->dpop.replay.share_percent },
+        { "dpop.nonce_lifetime", old->dpop.nonce_lifetime == new->dpop.nonce_lifetime },
+        { "listener.addresses", same_texts(&old->listener.addresses, &new->listener.addresses) },
+        { "authority.addresses", same_texts(&a->addresses, &b->addresses) },
+        { "authority.state", same(&a->state, &b->state) },
+        { "authority.signing", a->signing.algorithm == b->signing.algorithm &&
+                                   same(&a->signing.passphrase_file, &b->signing.passphrase_file) &&
+                                   same(&a->signing.pkcs11, &b->signing.pkcs11) &&
+                                   a->signing.rotate == b->signing.rotate && a->signing.publish == b->signing.publish },
+        // Keys stay published as long as the tokens that they signed live.
+        { "authority.lifetime", a->lifetime == b->lifetime },
+        { "revocations.store", !a->present || same(&old->revocations.store, &new->revocations.store) },
+    };
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (!fixed[i].same)
+            log_warn(log, "%.*s: %s changed; it takes effect at the next start", SPAN_FMT(new->file), fixed[i].key);
+}
