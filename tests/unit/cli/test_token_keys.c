@@ -160,12 +160,39 @@ static void words_that_make_no_sense_are_refused(void **state)
     cmd_complains("c.yaml is not usable");
 }
 
+static void the_configuration_names_folder_and_passphrase(void **state)
+{
+    (void)state;
+    struct pki_signing_keys *k = authority();
+    static const char rest[] = "trust_domains: [ { name: example.org, bundle: b.pem } ]\n"
+                               "audit: { file: audit.log }\n";
+    static const char role[] = "authority:\n"
+                               "  issuer: https://auth.example:8443\n"
+                               "  addresses: [ 127.0.0.1:8443 ]\n"
+                               "  tls: { certificate: c.pem, key: k.pem }\n"
+                               "  state: state\n"
+                               "  signing: { passphrase_file: phrase }\n"
+                               "  audiences: [ vectors ]\n"
+                               "  policy: { files: [ p.cedar ] }\n";
+    char text[1024];
+    snprintf(text, sizeof text, "%s%s", rest, role);
+    assert_int_equal(0, mkdir("etc", 0700)); // paths are relative to the configuration
+    assert_int_equal(0, rename("state", "etc/state"));
+    assert_int_equal(0, rename("phrase", "etc/phrase"));
+    cmd_put("etc/a.yaml", text, 0600);
+    cmd_expect(0, "token keys rotate --config etc/a.yaml --now");
+    cmd_expect(0, "token keys list --config etc/a.yaml --json");
+    ASSERT_STATES("active", "retiring");
+    pki_signing_keys_close(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(keys_are_listed_without_a_passphrase),
         TEST(rotation_makes_the_next_key_and_the_authority_follows),
         TEST(rotation_now_signs_at_once_and_says_what_remains),
+        TEST(the_configuration_names_folder_and_passphrase),
         TEST(a_wrong_passphrase_changes_nothing),
         TEST(a_folder_without_keys_gets_none),
         TEST(a_full_set_is_a_no),
