@@ -4,6 +4,7 @@
 #include "gateway/config/fault.h"
 #include "gateway/config/introspector.h"
 #include "gateway/config/schema.h"
+#include "gateway/config/snapshot_feed.h"
 #include "pki/key.h"
 #include "pki/spiffe.h"
 
@@ -401,6 +402,7 @@ void gw_config_check(struct gw_config *c, struct diags *diags)
     identities(&k);
     issuers(&k);
     gw_config_introspection_check(c, diags);
+    gw_config_feed_check(c, diags);
     api_keys(&k);
     shards(&k);
     // The arena is marked when this was out of memory, and the caller looks.

@@ -286,9 +286,18 @@ struct gw_config_audit {
     int64_t interval;           // between batches
 };
 
+// The authority's feed of revocations, which the gateway follows.
+struct gw_config_feed {
+    bool present;
+    struct gw_config_remote remote;
+    struct gw_config_text issuer; // name of the entry of `issuers` whose keys sign it
+    int64_t max_stale;            // without hearing from it; then every request is refused
+};
+
 struct gw_config_revocations {
     struct gw_config_text store, file; // paths
-    int64_t grace;                     // that a running answer has behind the end of its token or certificate
+    struct gw_config_feed feed;
+    int64_t grace; // that a running answer has behind the end of its token or certificate
 };
 
 // A client of the token service that does not authenticate by its workload certificate's SPIFFE ID alone.

@@ -67,7 +67,7 @@ int64_t gw_revoked_feed_due_ms(const struct gw_revoked_feed *f)
 }
 
 // A third of max_stale, so that two in a row may be lost; never so long that a proxy in between loses patience.
-static unsigned patience_s(const struct gw_revoked_feed *f)
+unsigned gw_revoked_feed_patience_s(const struct gw_revoked_feed *f)
 {
     int64_t s = f->options.max_stale_ms / 3000;
     return s < 1 ? 1 : s > WAIT_MOST_S ? WAIT_MOST_S : (unsigned)s;
@@ -81,7 +81,7 @@ struct pki_feed_ask gw_revoked_feed_ask(struct gw_revoked_feed *f, struct clock_
         ask.after = f->coming_at;
     }
     pki_random(&ask.nonce, sizeof ask.nonce);
-    ask.wait_s = f->reset ? 0 : patience_s(f);
+    ask.wait_s = f->reset ? 0 : gw_revoked_feed_patience_s(f);
     f->asked = ask;
     f->asked_ms = now.mono_ms;
     return ask;
@@ -242,6 +242,7 @@ struct pki_revoked *gw_revoked_feed_build(struct gw_revoked_feed *f, int64_t now
 struct gw_revoked_feed_facts gw_revoked_feed_facts(const struct gw_revoked_feed *f)
 {
     struct gw_revoked_feed_facts facts = f->facts;
+    facts.heard_ms = f->heard_ms;
     facts.sequence = f->at.sequence;
     facts.entries = gw_revoked_ledger_count(f->ledger);
     return facts;

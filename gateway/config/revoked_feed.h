@@ -31,6 +31,8 @@ void gw_revoked_feed_set(struct gw_revoked_feed *f, const struct gw_revoked_feed
 int64_t gw_revoked_feed_due_ms(const struct gw_revoked_feed *f);
 // What to ask then. The answer is taken as one to the last question.
 struct pki_feed_ask gw_revoked_feed_ask(struct gw_revoked_feed *f, struct clock_now now);
+unsigned gw_revoked_feed_patience_s(
+    const struct gw_revoked_feed *f); // the most that a question asks the authority to wait
 // The answer, a batch, or that there was none. Signature and rules first, then order; of `rules` the last three are filled in here. 0; what pki_feed_read says; ERR_REVOCATIONS_STALE: it does not follow on
 // what is there, and is asked for anew; ERR_STORE_FAILED: more than PKI_REVOKED_MAX. After an error nothing has changed but when to ask next.
 int gw_revoked_feed_take(struct gw_revoked_feed *f, struct span answer, struct pki_feed_rules rules,
@@ -45,6 +47,7 @@ bool gw_revoked_feed_changed(const struct gw_revoked_feed *f); // since the last
 
 struct gw_revoked_feed_facts {
     bool whole;              // once it was
+    int64_t heard_ms;        // monotonic: when what is in force was signed
     uint64_t sequence, head; // applied; newest that the authority spoke of
     uint64_t entries, batches, failures, resets;
 };

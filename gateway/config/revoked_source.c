@@ -55,6 +55,12 @@ void gw_revoked_source_free(struct gw_revoked_source *s)
     free(s);
 }
 
+void gw_revoked_source_put_feed(struct gw_revoked_source *s, struct pki_revoked *set)
+{
+    pki_revoked_unref(s->sets[GW_REVOKED_FEED]);
+    s->sets[GW_REVOKED_FEED] = set;
+}
+
 struct pki_revoked *gw_revoked_source_set(const struct gw_revoked_source *s, enum gw_revoked_from from)
 {
     return s->sets[from];

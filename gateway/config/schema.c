@@ -245,28 +245,6 @@ static const struct gw_field audit_fields[] = {
 };
 static const struct gw_schema audit_schema = PART(audit_fields, gw_config_audit);
 
-static const struct gw_field revocations_fields[] = {
-    { .key = NAME("store"),
-      .type = GW_FIELD_PATH,
-      AT(gw_config_revocations, store),
-      .doc = "registry that sallyport token revoke writes to (SQLite); made at the start when it is not there" },
-    { .key = NAME("file"),
-      .type = GW_FIELD_PATH,
-      AT(gw_config_revocations, file),
-      .doc = "file that other tools write: YAML when the name ends in .yaml or .yml, else JSON lines; see "
-             "docs/tokens.md" },
-    { .key = NAME("grace"),
-      .type = GW_FIELD_DURATION,
-      AT(gw_config_revocations, grace),
-      .fallback = "5s",
-      .low = 0,
-      .high = HOUR,
-      .doc =
-          "how long an answer that is under way may go on when its token or certificate has expired; what is revoked "
-          "ends at once" },
-};
-static const struct gw_schema revocations_schema = PART(revocations_fields, gw_config_revocations);
-
 static const struct gw_field operations_fields[] = {
     { .key = NAME("enabled"),
       .type = GW_FIELD_BOOL,
@@ -366,7 +344,7 @@ static const struct gw_field fields[] = {
     { .key = NAME("revocations"),
       .type = GW_FIELD_MAP,
       AT(gw_config, revocations),
-      .schema = &revocations_schema,
+      .schema = &gw_config_revocations_schema,
       .doc = "tokens, subjects, keys and certificates that are no good any more" },
     { .key = NAME("authority"),
       .type = GW_FIELD_MAP,

@@ -35,6 +35,7 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
 extern const struct gw_schema gw_config_tls_schema;
 extern const struct gw_schema gw_config_policy_schema;
+extern const struct gw_schema gw_config_revocations_schema;
 extern const struct gw_schema gw_config_authority_schema;
 extern const struct gw_schema gw_config_trust_domain_schema;
 extern const struct gw_schema gw_config_identity_schema;

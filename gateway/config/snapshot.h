@@ -15,6 +15,7 @@
 #include "gateway/config/key_bell.h"
 #include "gateway/config/remote.h"
 #include "gateway/config/snapshot_authority.h"
+#include "gateway/config/snapshot_feed.h"
 #include "gateway/http/h1.h"
 #include "gateway/http/target.h"
 #include "pki/api_keys.h"
@@ -63,6 +64,7 @@ struct gw_snapshot {
     size_t n_apis;
     struct gw_shard *shards;
     size_t n_shards;
+    struct gw_snapshot_feed feed;
     struct gw_remote *key_servers;         // of the issuers of the configuration, in its order; n_endpoints 0: not fetched
     struct gw_introspector *introspectors; // of the issuers that answer for opaque tokens
     size_t n_introspectors;
@@ -87,8 +89,8 @@ void gw_snapshot_unref(struct gw_snapshot *s);
 
 struct gw_revocation_text; // a file as it was last good
 
-// Where revocations of single things come from (revoked_source.h); each is a set of its own.
-enum gw_revoked_from { GW_REVOKED_STORE, GW_REVOKED_FILE, GW_REVOKED_FROM_COUNT };
+// Where revocations of single things come from (revoked_source.h; the feed: net/follower.h); each is a set of its own.
+enum gw_revoked_from { GW_REVOKED_STORE, GW_REVOKED_FILE, GW_REVOKED_FEED, GW_REVOKED_FROM_COUNT };
 
 struct gw_revocations {
     _Atomic(unsigned) refs;

@@ -92,6 +92,25 @@ static void write_visits(struct buf *out, struct gw_metrics *const *loops, size_
         }
 }
 
+static void write_issuers(struct buf *out, const struct gw_metrics_issuer *issuers, size_t n)
+{
+    if (n == 0)
+        return;
+    head(out, "issuer_key_fetches_total", "counter", "Fetches of issuers' keys by result.");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out,
+                   "sallyport_issuer_key_fetches_total{issuer=\"%.*s\",result=\"ok\"} %" PRIu64
+                   "\nsallyport_issuer_key_fetches_total{issuer=\"%.*s\",result=\"failed\"} %" PRIu64 "\n",
+                   SPAN_FMT(issuers[i].name), issuers[i].fetched, SPAN_FMT(issuers[i].name), issuers[i].failed);
+    head(out, "issuer_keys", "gauge", "Keys that are known of an issuer whose keys are fetched.");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "sallyport_issuer_keys{issuer=\"%.*s\"} %" PRIu64 "\n", SPAN_FMT(issuers[i].name), issuers[i].keys);
+    head(out, "issuer_keys_read_timestamp_seconds", "gauge", "When they were last fetched well; 0: never.");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "sallyport_issuer_keys_read_timestamp_seconds{issuer=\"%.*s\"} %" PRId64 "\n",
+                   SPAN_FMT(issuers[i].name), issuers[i].read_s);
+}
+
 void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n, const struct gw_metrics_state *state)
 {
     const char *last = "";
@@ -131,8 +150,10 @@ void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n
           (int64_t)state->replay_capacity);
     gauge(out, "audit_dropped_total", "counter", "Audit records dropped because the writer could not keep up.",
           (int64_t)state->audit_dropped);
+    write_feed(out, &state->feed);
     gauge(out, "certificate_expiry_timestamp_seconds", "gauge", "When the gateway's own certificate expires.",
           state->certificate_expires_s);
+    write_issuers(out, state->issuers, state->n_issuers);
     gauge(out, "start_time_seconds", "gauge", "When the process started.", state->start_s);
     gauge(out, "ready", "gauge", "1 while /readyz answers 200.", state->ready);
 }

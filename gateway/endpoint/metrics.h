@@ -85,6 +85,14 @@ void gw_count_refused(struct gw_metrics *m, int err);
 void gw_count_duration(struct gw_metrics *m, int64_t us);
 void gw_count_visit(struct gw_metrics *m, unsigned endpoint, unsigned status);
 
+// An issuer whose keys are fetched.
+struct gw_metrics_issuer {
+    struct span name;
+    uint64_t fetched, failed; // rounds
+    uint64_t keys;
+    int64_t read_s; // when they were read last, seconds since the epoch; 0: never
+};
+
 // What is not a loop's count but the process's state; filled by the control thread.
 struct gw_metrics_state {
     uint64_t loops;
@@ -95,6 +103,8 @@ struct gw_metrics_state {
     int64_t certificate_expires_s; // of the gateway's own certificate, seconds since the epoch
     int64_t start_s;
     bool ready;
+    const struct gw_metrics_issuer *issuers;
+    size_t n_issuers;
 };
 
 // Appends the page in the Prometheus text exposition format 0.0.4.

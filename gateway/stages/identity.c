@@ -4,6 +4,15 @@
 #include "gateway/stages/pipeline.h"
 #include "gateway/stages/standing.h"
 
+#include <stdatomic.h>
+
+// Who does not hear what is revoked must not decide. Answers under way go on: nobody took anything back.
+static bool is_stale(const struct gw_exchange *x)
+{
+    const _Atomic int64_t *until = x->services->present->fresh_until_ms;
+    return until && x->now.mono_ms >= atomic_load_explicit(until, memory_order_acquire);
+}
+
 int gw_stage_identity(struct gw_exchange *x)
 {
     if (!x->peer)
@@ -13,5 +22,7 @@ int gw_stage_identity(struct gw_exchange *x)
         rc = gw_standing_certificate(x);
     if (rc != 0)
         x->close = true;
+    else if (is_stale(x))
+        rc = gw_refuse(x, ERR_REVOCATIONS_STALE, SPAN_NONE);
     return rc;
 }

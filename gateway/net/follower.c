@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/follower.h"
+
+#include "gateway/net/core.h"
+#include "pki/digest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SLACK_MS 5000 // beyond the timeouts and the authority's own waiting, before a question counts as lost
+
+// Connections to the authority, as one snapshot describes it.
+struct line {
+    struct gw_origin origin;
+    struct gw_remote remote;      // the snapshot's, with patience for long polls
+    struct gw_snapshot *snapshot; // counted
+};
+
+struct gw_follower {
+    struct gw_origin_ground ground;
+    struct log *log;
+    struct gw_revocations *const *revocations;
+    _Atomic int64_t *fresh_until_ms;
+    struct gw_revoked_feed *feed; // NULL: none is followed
+    struct line *line;            // likewise
+    struct gw_fetch fetch;
+    struct gw_deadline due;
+    struct buf target; // of the fetch
+    int64_t floor_ms;  // fresh until then whatever is heard: of a feed that came with a reload
+    bool dropped;      // the set is to go
+    bool adopted;      // once
+    bool ended;
+    char fault[160]; // of the last answer; "": it was good
+    bool said;       // it was logged
+};
+
+// --------------------------------------------------------------------------------------------------------- the state
+
+static void publish(struct gw_follower *f)
+{
+    int64_t until = f->feed ? gw_revoked_feed_fresh_until_ms(f->feed) : INT64_MAX;
+    if (f->feed && f->floor_ms > until)
+        until = f->floor_ms;
+    atomic_store_explicit(f->fresh_until_ms, until, memory_order_release);
+}
+
+static void went_wrong(struct gw_follower *f, struct span what)
+{
+    snprintf(f->fault, sizeof f->fault, "%.*s", SPAN_FMT(what));
+    if (!f->said)
+        log_warn(f->log, "the revocation feed: %s; it is tried again", f->fault);
+    f->said = true;
+}
+
+static void went_well(struct gw_follower *f)
+{
+    if (f->said)
+        log_info(f->log, "the revocation feed is heard again");
+    f->said = false;
+    f->fault[0] = '\0';
+}
+
+static void set_due(struct gw_follower *f)
+{
+    if (!f->ended)
+        gw_deadline_set(f->ground.wheel, &f->due, gw_revoked_feed_due_ms(f->feed));
+}
+
+// -------------------------------------------------------------------------------------------------------- the answer
+
+static void take(struct gw_follower *f, struct span answer)
+{
+    const struct pki_issuer *issuer = f->line->snapshot->feed.issuer;
+    const struct pki_key_view *view = *f->revocations ? (*f->revocations)->keys : NULL;
+    struct pki_feed_rules rules = {
+        .iss = issuer->iss,
+        .algs = issuer->algs,
+        .keys = pki_key_view_keys(view, issuer),
+        .issuer = issuer,
+        .view = view,
+    };
+    uint64_t resets = gw_revoked_feed_facts(f->feed).resets;
+    int rc = gw_revoked_feed_take(f->feed, answer, rules, *f->ground.now);
+    struct gw_revoked_feed_facts facts = gw_revoked_feed_facts(f->feed);
+    if (rc != 0) {
+        went_wrong(f, err_info(rc)->reason);
+        return;
+    }
+    went_well(f);
+    if (facts.resets != resets)
+        log_info(f->log, "the revocation feed: the whole set, as of number %llu", (unsigned long long)facts.head);
+}
+
+static void on_done(struct gw_fetch *fetch)
+{
+    struct gw_follower *f = fetch->owner;
+    char text[80];
+    if (fetch->error == 0 && fetch->status == 200) {
+        take(f, buf_span(&fetch->answer));
+    } else {
+        gw_revoked_feed_failed(f->feed, *f->ground.now);
+        snprintf(text, sizeof text, "the authority answered with %u%s", fetch->status,
+                 fetch->status == 403 ? "; list this gateway in its followers" : "");
+        went_wrong(f, fetch->error == 0 ? span_str(text)
+                      : fetch->what     ? span_str(fetch->what)
+                                        : err_info(fetch->error)->reason);
+    }
+    publish(f);
+    set_due(f);
+}
+
+static void on_due(struct gw_deadline *d)
+{
+    struct gw_follower *f = (struct gw_follower *)((char *)d - offsetof(struct gw_follower, due));
+    const struct gw_config_feed *config = f->line->snapshot->feed.config;
+    struct pki_feed_ask ask = gw_revoked_feed_ask(f->feed, *f->ground.now);
+    buf_clear(&f->target);
+    buf_append(&f->target, config->remote.target);
+    buf_byte(&f->target, '?');
+    pki_feed_ask_write(&ask, &f->target);
+    if (f->target.failed) {
+        gw_revoked_feed_failed(f->feed, *f->ground.now);
+        set_due(f);
+        return;
+    }
+    f->fetch.origin = &f->line->origin;
+    f->fetch.method = GW_METHOD_GET;
+    f->fetch.target = buf_span(&f->target);
+    f->fetch.body = SPAN_NONE;
+    f->fetch.accept = SPAN("application/jwt");
+    f->fetch.answer_max = PKI_FEED_MOST;
+    f->fetch.within_ms =
+        config->remote.timeouts.connect + config->remote.timeouts.first_byte + 1000 * (int64_t)ask.wait_s + SLACK_MS;
+    f->fetch.on_done = on_done;
+    f->fetch.owner = f;
+    gw_fetch_start(&f->fetch);
+}
+
+// ------------------------------------------------------------------------------------------------------------ the line
+
+static void line_free(struct gw_origin *o)
+{
+    struct line *l = o->owner;
+    gw_origin_fini(&l->origin);
+    gw_snapshot_unref(l->snapshot);
+    free(l);
+}
+
+static void hang_up(struct gw_follower *f)
+{
+    struct line *l = f->line;
+    gw_deadline_remove(&f->due);
+    gw_fetch_fini(&f->fetch);
+    f->line = NULL;
+    if (l)
+        gw_origin_retire(&l->origin);
+}
+
+static void complain(struct gw_follower *f, const struct diags *diags)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    for (const struct diag *d = diags->first; d; d = d->next)
+        log_write(f->log, d->warning ? LOG_WARN : LOG_ERROR, "%.*s", SPAN_FMT(diag_format(&arena, d)));
+    arena_fini(&arena);
+}
+
+static struct line *dial(struct gw_follower *f, struct gw_snapshot *s)
+{
+    struct line *l = calloc(1, sizeof *l);
+    struct diags diags;
+    if (!l)
+        return NULL;
+    l->remote = s->feed.remote;
+    l->remote.first_byte_ms += 1000 * (int64_t)gw_revoked_feed_patience_s(f->feed);
+    diags_init(&diags);
+    int rc =
+        gw_origin_init(&l->origin, &l->remote, &s->response_limits, &f->ground, f->ground.now->wall_ms / 1000, &diags);
+    complain(f, &diags);
+    diags_fini(&diags);
+    if (rc != 0) {
+        free(l);
+        return NULL;
+    }
+    l->snapshot = gw_snapshot_ref(s);
+    l->origin.owner = l;
+    l->origin.on_empty = line_free;
+    return l;
+}
+
+struct gw_follower *gw_follower_new(const struct gw_origin_ground *ground, struct log *log,
+                                    struct gw_revocations *const *revocations, _Atomic int64_t *fresh_until_ms)
+{
+    struct gw_follower *f = calloc(1, sizeof *f);
+    if (!f)
+        return NULL;
+    f->ground = *ground;
+    f->log = log;
+    f->revocations = revocations;
+    f->fresh_until_ms = fresh_until_ms;
+    f->due.on_due = on_due;
+    buf_init(&f->target, 0);
+    return f;
+}
+
+static bool same_place(const struct gw_snapshot *a, const struct gw_snapshot *b)
+{
+    return span_eq(a->feed.config->remote.url.v, b->feed.config->remote.url.v) &&
+           span_eq(a->feed.issuer->iss, b->feed.issuer->iss);
+}
+
+// The state for what `s` names: the one there is, or a new one.
+static bool prepare(struct gw_follower *f, const struct gw_snapshot *s)
+{
+    struct gw_revoked_feed_options options = { .max_stale_ms = s->feed.config->max_stale,
+                                               .skew_s = s->feed.issuer->skew_s };
+    pki_random(&options.seed, sizeof options.seed);
+    if (f->feed && f->line && same_place(f->line->snapshot, s)) {
+        gw_revoked_feed_set(f->feed, &options);
+        return true;
+    }
+    struct gw_revoked_feed *feed = gw_revoked_feed_new(&options);
+    if (!feed)
+        return false;
+    // What is there now stays in force, and counts, until the new one was heard or max_stale is over.
+    if (f->adopted)
+        f->floor_ms = f->ground.now->mono_ms + options.max_stale_ms;
+    gw_revoked_feed_free(f->feed);
+    f->feed = feed;
+    f->dropped = false;
+    return true;
+}
+
+void gw_follower_adopt(struct gw_follower *f, struct gw_snapshot *s)
+{
+    if (f->ended)
+        return;
+    if (!s->feed.config) {
+        hang_up(f);
+        f->dropped = f->feed != NULL;
+        gw_revoked_feed_free(f->feed);
+        f->feed = NULL;
+    } else {
+        bool ok = prepare(f, s);
+        struct line *l = ok ? dial(f, s) : NULL;
+        // Without memory, or with files that cannot be used any more, the old line stays; without one it is stale in time.
+        if (l) {
+            hang_up(f);
+            f->line = l;
+            gw_deadline_set(f->ground.wheel, &f->due, f->ground.now->mono_ms);
+        } else {
+            log_error(f->log, "the revocation feed cannot be followed as it is configured now");
+        }
+    }
+    f->adopted = true;
+    publish(f);
+}
+
+bool gw_follower_look(struct gw_follower *f, struct pki_revoked **set)
+{
+    if (f->dropped) {
+        f->dropped = false;
+        *set = NULL;
+        return true;
+    }
+    if (!f->feed || !gw_revoked_feed_changed(f->feed))
+        return false;
+    struct pki_revoked *fresh = gw_revoked_feed_build(f->feed, f->ground.now->wall_ms / 1000);
+    if (!fresh)
+        return false;
+    *set = fresh;
+    return true;
+}
+
+void gw_follower_retire(struct gw_follower *f)
+{
+    if (!f)
+        return;
+    f->ended = true;
+    hang_up(f);
+}
+
+void gw_follower_free(struct gw_follower *f)
+{
+    if (!f)
+        return;
+    gw_follower_retire(f);
+    gw_revoked_feed_free(f->feed);
+    buf_fini(&f->target);
+    free(f);
+}
+
+// ------------------------------------------------------------------------------------------------------ what is known
+
+struct span gw_follower_fault(const struct gw_follower *f, char text[static GW_FOLLOWER_TEXT])
+{
+    int64_t now = f ? clock_read().mono_ms : 0, until = f ? atomic_load(f->fresh_until_ms) : INT64_MAX;
+    if (now < until)
+        return SPAN_NONE;
+    if (!f->feed || !gw_revoked_feed_facts(f->feed).whole)
+        snprintf(text, GW_FOLLOWER_TEXT, "the revocation feed was not heard yet%s%s", f->fault[0] ? ": " : "",
+                 f->fault);
+    else
+        snprintf(text, GW_FOLLOWER_TEXT, "the revocation feed was last heard longer than max_stale ago%s%s",
+                 f->fault[0] ? ": " : "", f->fault);
+    return span_str(text);
+}
+
+void gw_follower_describe(const struct gw_follower *f, struct gw_feed_state *out)
+{
+    *out = (struct gw_feed_state){ .followed = f && f->feed };
+    if (!out->followed)
+        return;
+    struct gw_revoked_feed_facts facts = gw_revoked_feed_facts(f->feed);
+    out->sequence = facts.sequence;
+    out->head = facts.head;
+    out->entries = facts.entries;
+    out->batches = facts.batches;
+    out->failures = facts.failures;
+    out->resets = facts.resets;
+    out->age_ms = facts.whole ? clock_read().mono_ms - facts.heard_ms : -1;
+}
