@@ -266,8 +266,8 @@ static const char config[] = "listener:\n"
                              "    jwks: issuer.json\n"
                              "    audiences: [vectors]\n"
                              "    scopes: { read: [readonly], write: [readwrite, admin] }\n"
-                             "    asserts: { trust_domains: [example.org] }\n"
-                             "policy: { files: [rules.cedar] }\n";
+                             "    asserts: { trust_domains: [example.org] }\n";
+static const char policy[] = "policy: { files: [rules.cedar] }\n";
 
 static const char one_shard[] =
     "shards:\n"
@@ -279,7 +279,7 @@ static const char policies[] = "@id(\"rag\") permit(principal == Workload::\"" R
                                "\", action in [Action::\"readwrite\", Action::\"create\"], resource);\n"
                                "@id(\"no-secrets\") forbid(principal, action, resource == Collection::\"secret\");\n";
 
-static void write_files(struct rig *r, const char *shards, const char *extra, const char *audit)
+static void write_files(struct rig *r, const char *issuers, const char *shards, const char *extra, const char *audit)
 {
     struct certs *c = &r->certs;
     certs_ca(c, "ca");
@@ -298,8 +298,8 @@ static void write_files(struct rig *r, const char *shards, const char *extra, co
     require(pki_jwks_write(&key, &alg, 1, &out) == 0, "no key set");
     put_buf(r, "issuer.json", out);
     buf_init(&out, 0);
-    buf_printf(&out, "%s%saudit: { file: audit.jsonl%s%s }\n%s", config, shards, audit ? ", " : "", audit ? audit : "",
-               extra ? extra : "");
+    buf_printf(&out, "%s%s%s%saudit: { file: audit.jsonl%s%s }\n%s", config, issuers, policy, shards, audit ? ", " : "",
+               audit ? audit : "", extra ? extra : "");
     put_buf(r, "gateway.yaml", out);
 }
 
@@ -327,7 +327,19 @@ void rig_init(struct rig *r, const char *extra, const char *audit)
     rig_init_shards(r, one_shard, extra, audit);
 }
 
+static void init(struct rig *r, const char *issuers, const char *shards, const char *extra, const char *audit);
+
 void rig_init_shards(struct rig *r, const char *shards, const char *extra, const char *audit)
+{
+    init(r, "", shards, extra, audit);
+}
+
+void rig_init_issuers(struct rig *r, const char *issuers, const char *extra)
+{
+    init(r, issuers, one_shard, extra, NULL);
+}
+
+static void init(struct rig *r, const char *issuers, const char *shards, const char *extra, const char *audit)
 {
     *r = (struct rig){ .log = { .sink = log_to_stderr } };
     certs_init(&r->certs);
@@ -335,7 +347,7 @@ void rig_init_shards(struct rig *r, const char *shards, const char *extra, const
     require(mkdtemp(r->dir) != NULL, "no temporary folder");
     r->issuer = pki_key_generate(PKI_KEY_P256, 0);
     r->dpop = pki_key_generate(PKI_KEY_P256, 0);
-    write_files(r, shards, extra, audit);
+    write_files(r, issuers, shards, extra, audit);
     char path[128];
     snprintf(path, sizeof path, "%s/gateway.yaml", r->dir);
     struct diags diags;

@@ -62,6 +62,8 @@ struct rig_client {
 void rig_init(struct rig *r, const char *extra, const char *audit);
 // The same with shards and routes of its own. https: the shard's certificate is RIG_SHARD's.
 void rig_init_shards(struct rig *r, const char *shards, const char *extra, const char *audit);
+// With more issuers (list items of YAML, indented by two), on one plain shard.
+void rig_init_issuers(struct rig *r, const char *issuers, const char *extra);
 void rig_fini(struct rig *r);
 // Moves bytes until nothing moves any more, and waits for the audit writer where somebody waits for it.
 void rig_run(struct rig *r);
