@@ -39,7 +39,8 @@ struct pki_signing_keys {
     int64_t version; // of the database, then
     int64_t seen_s;  // the clock at the last look
     int64_t due_s;   // nothing is to be done before
-    int64_t retry_s; // after a failure; 0: there was none
+    int failure;     // of the last look
+    int64_t retry_s; // then it is tried again
 };
 
 const char *pki_signing_keys_what(const struct pki_signing_keys *k)
@@ -251,22 +252,22 @@ int pki_signing_keys_look(struct pki_signing_keys *k, int64_t now_s, bool *chang
 {
     assert(k->set && now_s > 0);
     int64_t present = 0, seen_s = k->seen_s;
-    bool failed = k->retry_s != 0, different = false;
-    int rc = 0;
+    bool different = false;
     k->seen_s = now_s;
     // The rest of a wait that a clock set back would make longer than it was is not waited for.
-    bool waits = failed && now_s < k->retry_s && now_s >= k->retry_s - RETRY_S;
-    if (!waits)
-        rc = version(k, &present);
-    bool due = present != k->version || now_s >= k->due_s || now_s < seen_s - STEP_S || failed;
-    if (!waits && rc == 0 && due) {
+    if (k->failure != 0 && now_s < k->retry_s && now_s >= k->retry_s - RETRY_S)
+        return k->failure;
+    int rc = version(k, &present);
+    bool due = present != k->version || now_s >= k->due_s || now_s < seen_s - STEP_S || k->failure != 0;
+    if (rc == 0 && due) {
         struct pki_signing_rows before = k->set->rows;
         rc = step(k, now_s);
         different = differs(&before, &k->set->rows);
     }
-    if (!waits)
-        k->retry_s = rc != 0 ? now_s + RETRY_S : 0;
-    if (changed)
+    k->failure = rc;
+    k->retry_s = now_s + RETRY_S;
+    // Also after a failure: what could be done before it was.
+    if (changed && (rc == 0 || different))
         *changed = different;
     return rc;
 }

@@ -58,7 +58,7 @@ const char *pki_signing_keys_what(const struct pki_signing_keys *k);
 
 // Takes up what other processes changed, and does what is due by the clock: makes the next key, promotes, retires, forgets. Committed when
 // it returns. `*changed` (may be NULL): what is published or what signs is different now. To be called every second or so; cheap when nothing is due, a fifth of a
-// second when a key is made or opened. After a failure it is tried again 10 s later; a look before that gives 0.
+// second when a key is made or opened. After a failure it is tried again 10 s later; a look before that gives the same error.
 int pki_signing_keys_look(struct pki_signing_keys *k, int64_t now_s, bool *changed);
 // The one that signs; never NULL after a successful open. Borrowed until the next look.
 const struct pki_signing_key *pki_signing_keys_active(const struct pki_signing_keys *k);
