@@ -92,6 +92,31 @@ static void write_visits(struct buf *out, struct gw_metrics *const *loops, size_
         }
 }
 
+static void write_feed(struct buf *out, const struct gw_feed_state *f)
+{
+    if (!f->followed)
+        return;
+    gauge(out, "revocation_feed_sequence", "gauge", "Number of the last change of the registry that is in force here.",
+          (int64_t)f->sequence);
+    gauge(out, "revocation_feed_head", "gauge", "Number of the newest change that the authority spoke of.",
+          (int64_t)f->head);
+    gauge(out, "revocation_feed_entries", "gauge", "Revocations that came over the feed.", (int64_t)f->entries);
+    head(out, "revocation_feed_age_seconds", "gauge",
+         "Since the authority signed what is in force; over max_stale everything is refused. NaN: nothing was heard "
+         "yet.");
+    if (f->age_ms < 0)
+        buf_printf(out, "sallyport_revocation_feed_age_seconds NaN\n");
+    else
+        buf_printf(out, "sallyport_revocation_feed_age_seconds %.3f\n", (double)f->age_ms / 1000);
+    head(out, "revocation_feed_batches_total", "counter", "Answers of the authority by result.");
+    buf_printf(out,
+               "sallyport_revocation_feed_batches_total{result=\"ok\"} %" PRIu64
+               "\nsallyport_revocation_feed_batches_total{result=\"failed\"} %" PRIu64 "\n",
+               f->batches, f->failures);
+    gauge(out, "revocation_feed_resets_total", "counter", "Times that the whole set was taken anew.",
+          (int64_t)f->resets);
+}
+
 static void write_issuers(struct buf *out, const struct gw_metrics_issuer *issuers, size_t n)
 {
     if (n == 0)

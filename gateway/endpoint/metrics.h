@@ -85,6 +85,13 @@ void gw_count_refused(struct gw_metrics *m, int err);
 void gw_count_duration(struct gw_metrics *m, int64_t us);
 void gw_count_visit(struct gw_metrics *m, unsigned endpoint, unsigned status);
 
+// The revocation feed, as followed.
+struct gw_feed_state {
+    bool followed;
+    uint64_t sequence, head, entries, batches, failures, resets;
+    int64_t age_ms; // since what is in force was signed; -1: nothing was heard yet
+};
+
 // An issuer whose keys are fetched.
 struct gw_metrics_issuer {
     struct span name;
@@ -103,6 +110,7 @@ struct gw_metrics_state {
     int64_t certificate_expires_s; // of the gateway's own certificate, seconds since the epoch
     int64_t start_s;
     bool ready;
+    struct gw_feed_state feed;
     const struct gw_metrics_issuer *issuers;
     size_t n_issuers;
 };

@@ -4,8 +4,10 @@
 #include "gateway/config/key_registry.h"
 #include "gateway/config/revoked_source.h"
 #include "gateway/net/authority.h"
+#include "gateway/net/control.h"
 #include "gateway/net/cores.h"
 #include "gateway/net/fixed.h"
+#include "gateway/net/issuer_keys.h"
 #include "gateway/net/loop.h"
 #include "gateway/net/operations.h"
 #include "gateway/net/readiness.h"
@@ -23,6 +25,7 @@
 #define REVOKED_MS 200 // revocations are in force within a second: this to notice, the rest to read a large registry
 #define PEERS 65536
 #define AUDIT_PATIENCE_MS 5000
+#define ISSUER_ROWS 64  // of metrics
 #define DRAIN_MS 30000  // where there is no listener to say
 #define NONCE_BUCKETS 4 // nonces roll this often within their life
 
@@ -35,7 +38,9 @@ struct process {
     struct gw_snapshot *snapshot;
     struct gw_revocations *revocations;
     struct gw_revoked_source *revoked;
-    bool revoked_due; // its sets are newer than those in `revocations`
+    bool revoked_due; // its sets, or fetched keys, are newer than those in `revocations`
+    struct gw_issuer_keys *issuer_keys;
+    struct gw_metrics_issuer issuer_rows[ISSUER_ROWS];
     struct gw_key_registry keys;
     struct gw_loop *loops;
     struct gw_authority_server *authority; // NULL: not a role of this process
@@ -43,16 +48,16 @@ struct process {
     size_t n_metrics;
     size_t n_loops, n_made; // configured; set up so far
     uv_loop_t uv;
-    struct gw_tcp_loop tcp;
+    struct gw_control control;
     uv_signal_t signals[4];
     uv_timer_t watch, revoked_watch, deadline;
-    uv_async_t drained;
+    uv_async_t drained, rung;
     struct gw_operations_listener operations;
     uint64_t look;        // fingerprint of the files that were read
     int64_t refreshed_ms; // when the revocations were last read
     uint64_t reloads_ok, reloads_failed;
     int64_t start_s, open_ms;
-    bool draining, control; // `control`: the control loop is there
+    bool draining, controls; // `controls`: the control loop is there
     char not_ready[GW_READINESS_TEXT];
 };
 
@@ -93,6 +98,7 @@ static struct gw_generation *generation(struct process *p, bool snapshot)
 static void publish(struct process *p, bool snapshot)
 {
     struct gw_generation *g;
+    gw_control_trust(&p->control, p->snapshot, p->revocations);
     for (size_t i = 0; i < p->n_loops; i++)
         if ((g = generation(p, snapshot)))
             gw_loop_adopt(&p->loops[i], g);
@@ -112,6 +118,8 @@ static bool refresh_revocations(struct process *p, const struct gw_config *confi
         gw_revoked_source_look(p->revoked, config, now.wall_ms / 1000, diags);
         gw_revoked_source_give(p->revoked, r);
     }
+    if (r && !gw_issuer_keys_give(p->issuer_keys, config, r))
+        diag_error(diags, config->file, 0, 0, "out of memory: fetched keys are missing");
     if (r && all && !r->whole) {
         gw_revocations_unref(r);
         r = NULL;
@@ -125,6 +133,38 @@ static bool refresh_revocations(struct process *p, const struct gw_config *confi
     return true;
 }
 
+// A generation of the files as they were read, with what changed beside them.
+static void renew(struct process *p)
+{
+    struct gw_revocations *r = gw_revocations_derive(p->revocations, p->revocations->generation + 1);
+    p->revoked_due = true;
+    if (!r)
+        return;
+    gw_revoked_source_give(p->revoked, r);
+    p->revoked_due = !gw_issuer_keys_give(p->issuer_keys, p->snapshot->config, r);
+    gw_revocations_unref(p->revocations);
+    p->revocations = r;
+    publish(p, false);
+}
+
+static void on_keys(void *ctx)
+{
+    renew(ctx);
+}
+
+static void on_rung(void *ctx)
+{
+    struct process *p = ctx;
+    uv_async_send(&p->rung);
+}
+
+static void on_rung_here(uv_async_t *a)
+{
+    struct process *p = a->data;
+    p->control.now = clock_read();
+    gw_issuer_keys_rung(p->issuer_keys);
+}
+
 // The registry and the file of revocations, which do not wait for a reload.
 static void on_revoked_watch(uv_timer_t *t)
 {
@@ -135,15 +175,8 @@ static void on_revoked_watch(uv_timer_t *t)
         p->revoked_due = true;
     print_diags(p, &diags);
     diags_fini(&diags);
-    struct gw_revocations *r =
-        p->revoked_due ? gw_revocations_derive(p->revocations, p->revocations->generation + 1) : NULL;
-    if (!r)
-        return;
-    gw_revoked_source_give(p->revoked, r);
-    gw_revocations_unref(p->revocations);
-    p->revocations = r;
-    p->revoked_due = false;
-    publish(p, false);
+    if (p->revoked_due)
+        renew(p);
 }
 
 static uint64_t look(const struct process *p)
@@ -187,6 +220,9 @@ static void reload(struct process *p, const char *why)
         bool same = same_files(p->snapshot, fresh);
         gw_snapshot_unref(p->snapshot);
         p->snapshot = fresh;
+        p->control.now = clock_read();
+        if (!gw_issuer_keys_adopt(p->issuer_keys, fresh))
+            log_error(&p->log, "out of memory: the keys of some issuers are not fetched");
         if (!same)
             p->look = look(p);
         p->reloads_ok++;
@@ -264,8 +300,10 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .revocations = p->revocations,
         .audit = p->shared.audit,
         .revoked = p->revoked,
+        .issuer_keys = p->issuer_keys,
         .draining = p->draining,
     };
+    size_t n_issuers = gw_issuer_keys_count(p->issuer_keys, p->issuer_rows, ISSUER_ROWS);
     state->loops = p->metrics;
     state->n_loops = p->n_metrics;
     state->not_ready = gw_not_ready(&readiness, clock_read().wall_ms / 1000, p->not_ready);
@@ -283,6 +321,8 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .certificate_expires_s = first_end(p->snapshot),
         .start_s = p->start_s,
         .ready = span_is_none(state->not_ready),
+        .issuers = p->issuer_rows,
+        .n_issuers = n_issuers < ISSUER_ROWS ? n_issuers : ISSUER_ROWS,
     };
 }
 
@@ -496,9 +536,9 @@ static bool start_loops(struct process *p)
 static bool start_control(struct process *p)
 {
     static const int numbers[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
-    if (uv_loop_init(&p->uv) != 0 || gw_tcp_loop_init(&p->tcp, &p->uv) != 0)
+    if (uv_loop_init(&p->uv) != 0 || gw_control_init(&p->control, &p->uv) != 0)
         return false;
-    p->control = true;
+    p->controls = true;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         uv_signal_init(&p->uv, &p->signals[i]);
         p->signals[i].data = p;
@@ -508,9 +548,13 @@ static bool start_control(struct process *p)
     uv_timer_init(&p->uv, &p->revoked_watch);
     uv_timer_init(&p->uv, &p->deadline);
     uv_async_init(&p->uv, &p->drained, on_drained);
-    p->watch.data = p->revoked_watch.data = p->deadline.data = p->drained.data = p;
+    uv_async_init(&p->uv, &p->rung, on_rung_here);
+    p->watch.data = p->revoked_watch.data = p->deadline.data = p->drained.data = p->rung.data = p;
     uv_timer_start(&p->watch, on_watch, WATCH_MS, WATCH_MS);
     uv_timer_start(&p->revoked_watch, on_revoked_watch, REVOKED_MS, REVOKED_MS);
+    gw_control_trust(&p->control, p->snapshot, p->revocations);
+    if (!gw_issuer_keys_adopt(p->issuer_keys, p->snapshot))
+        return false;
     const struct gw_config_operations *o = &p->snapshot->config->operations;
     if (!o->enabled)
         return true;
@@ -526,8 +570,12 @@ static bool load(struct process *p)
     diags_init(&diags);
     p->snapshot = gw_snapshot_load(p->path, 1, clock_read().wall_ms / 1000, &diags);
     p->revoked = gw_revoked_source_new(true);
+    const struct gw_issuer_keys_options keys = {
+        .ground = gw_control_ground(&p->control), .log = &p->log, .on_news = on_keys, .on_rung = on_rung, .ctx = p
+    };
+    p->issuer_keys = gw_issuer_keys_new(&keys);
     bool ok =
-        p->snapshot && p->revoked && refresh_revocations(p, p->snapshot->config, true, &diags) && diags.errors == 0;
+        p->snapshot && p->revoked && p->issuer_keys && refresh_revocations(p, p->snapshot->config, true, &diags) && diags.errors == 0;
     print_diags(p, &diags);
     diags_fini(&diags);
     return ok;
@@ -557,12 +605,13 @@ static void finish(struct process *p)
         gw_loop_fini(&p->loops[i]);
     if (p->authority)
         gw_authority_server_fini(p->authority);
-    if (p->control) {
+    gw_issuer_keys_free(p->issuer_keys);
+    if (p->controls) {
         gw_operations_end(&p->operations);
         uv_walk(&p->uv, close_handle, NULL);
         uv_run(&p->uv, UV_RUN_DEFAULT);
         uv_loop_close(&p->uv);
-        gw_tcp_loop_fini(&p->tcp);
+        gw_control_fini(&p->control);
     }
     gw_revocations_unref(p->revocations);
     gw_revoked_source_free(p->revoked);

@@ -3,16 +3,19 @@
 
 #include <stdio.h>
 
-static struct span stale_issuer(const struct gw_readiness *r, int64_t now_s, char text[static GW_READINESS_TEXT])
+static struct span stale_issuer(const struct gw_readiness *r, const struct pki_issuers *issuers, int64_t now_s,
+                                char text[static GW_READINESS_TEXT])
 {
-    for (size_t i = 0; i < pki_issuers_count(r->snapshot->issuers); i++) {
-        const struct pki_issuer *issuer = pki_issuers_at(r->snapshot->issuers, i);
-        if (issuer->keys && pki_key_view_check(r->revocations->keys, issuer, pki_jwks_at(issuer->keys, 0)->thumbprint,
-                                               now_s) == ERR_KEYS_STALE) {
-            snprintf(text, GW_READINESS_TEXT, "the keys of issuer %.*s are older than max_stale",
-                     SPAN_FMT(issuer->name));
-            return span_str(text);
-        }
+    for (size_t i = 0; issuers && i < pki_issuers_count(issuers); i++) {
+        const struct pki_issuer *issuer = pki_issuers_at(issuers, i);
+        if ((!issuer->keys && !issuer->fetched) || !pki_key_view_stale(r->revocations->keys, issuer, now_s))
+            continue;
+        bool never = issuer->fetched && !pki_key_view_keys(r->revocations->keys, issuer);
+        struct span fault = issuer->fetched ? gw_issuer_keys_fault(r->issuer_keys, issuer->iss) : SPAN_NONE;
+        snprintf(text, GW_READINESS_TEXT, "the keys of issuer %.*s %s%s%.*s", SPAN_FMT(issuer->name),
+                 never ? "were not fetched yet" : "are older than max_stale", span_is_none(fault) ? "" : ": ",
+                 (int)fault.n, span_is_none(fault) ? "" : fault.p);
+        return span_str(text);
     }
     return SPAN_NONE;
 }
@@ -48,7 +51,9 @@ struct span gw_not_ready(const struct gw_readiness *r, int64_t now_s, char text[
         return SPAN("the audit log cannot be written");
     struct span why = gw_revoked_source_fault(r->revoked);
     if (span_is_none(why))
-        why = stale_issuer(r, now_s, text);
+        why = stale_issuer(r, s->issuers, now_s, text);
+    if (span_is_none(why))
+        why = stale_issuer(r, s->subjects, now_s, text);
     if (span_is_none(why))
         why = stale_registry(r, now_s);
     return span_is_none(why) ? stale_crl(r, now_s, text) : why;

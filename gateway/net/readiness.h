@@ -7,8 +7,9 @@
 #include "gateway/audit/writer.h"
 #include "gateway/config/revoked_source.h"
 #include "gateway/config/snapshot.h"
+#include "gateway/net/issuer_keys.h"
 
-#define GW_READINESS_TEXT 256
+#define GW_READINESS_TEXT 768
 
 // What is looked at; of the present generations.
 struct gw_readiness {
@@ -16,6 +17,7 @@ struct gw_readiness {
     const struct gw_revocations *revocations;
     const struct gw_audit *audit;
     const struct gw_revoked_source *revoked;
+    const struct gw_issuer_keys *issuer_keys;
     bool draining;
 };
 
