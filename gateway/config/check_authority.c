@@ -78,6 +78,8 @@ static void signing(struct checker *k, const struct gw_config_authority *a)
 {
     const struct gw_config_signing *s = &a->signing;
 
+    if (s->algorithm == PKI_ALG_NONE)
+        return; // it is missing, or what stands there was refused
     if (is_set(s->passphrase_file) == is_set(s->pkcs11))
         ERROR(k, is_set(s->pkcs11) ? s->pkcs11.at : a->at,
               "signing has either 'passphrase_file' or 'pkcs11'; write one of them: a key does not lie on the disk in "
