@@ -7,6 +7,7 @@
 #include "gateway/net/control.h"
 #include "gateway/net/cores.h"
 #include "gateway/net/fixed.h"
+#include "gateway/net/follower.h"
 #include "gateway/net/issuer_keys.h"
 #include "gateway/net/loop.h"
 #include "gateway/net/operations.h"
@@ -40,6 +41,8 @@ struct process {
     struct gw_revoked_source *revoked;
     bool revoked_due; // its sets, or fetched keys, are newer than those in `revocations`
     struct gw_issuer_keys *issuer_keys;
+    struct gw_follower *follower;
+    _Atomic int64_t fresh_until_ms; // by the revocation feed
     struct gw_metrics_issuer issuer_rows[ISSUER_ROWS];
     struct gw_key_registry keys;
     struct gw_loop *loops;
@@ -173,6 +176,11 @@ static void on_revoked_watch(uv_timer_t *t)
     diags_init(&diags);
     if (gw_revoked_source_look(p->revoked, p->snapshot->config, clock_read().wall_ms / 1000, &diags))
         p->revoked_due = true;
+    struct pki_revoked *fed;
+    if (gw_follower_look(p->follower, &fed)) {
+        gw_revoked_source_put_feed(p->revoked, fed);
+        p->revoked_due = true;
+    }
     print_diags(p, &diags);
     diags_fini(&diags);
     if (p->revoked_due)
@@ -223,6 +231,7 @@ static void reload(struct process *p, const char *why)
         p->control.now = clock_read();
         if (!gw_issuer_keys_adopt(p->issuer_keys, fresh))
             log_error(&p->log, "out of memory: the keys of some issuers are not fetched");
+        gw_follower_adopt(p->follower, fresh);
         if (!same)
             p->look = look(p);
         p->reloads_ok++;
@@ -301,6 +310,7 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .audit = p->shared.audit,
         .revoked = p->revoked,
         .issuer_keys = p->issuer_keys,
+        .follower = p->follower,
         .draining = p->draining,
     };
     size_t n_issuers = gw_issuer_keys_count(p->issuer_keys, p->issuer_rows, ISSUER_ROWS);
@@ -324,6 +334,7 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .issuers = p->issuer_rows,
         .n_issuers = n_issuers < ISSUER_ROWS ? n_issuers : ISSUER_ROWS,
     };
+    gw_follower_describe(p->follower, &state->process.feed);
 }
 
 // -------------------------------------------------------------------------------------------------------- the end
@@ -446,6 +457,7 @@ static bool make_shared(struct process *p)
             gw_tls_ticket_keys_new((c->listener.present ? c->listener.tls : c->authority.tls).tickets.lifetime / 1000),
         .peers = gw_tls_peers_new(PEERS),
         .names = &p->names,
+        .fresh_until_ms = &p->fresh_until_ms,
     };
     if (!p->shared.replay || !p->shared.demands || !p->shared.tickets || !p->shared.peers) {
         log_error(&p->log, "out of memory; lower dpop.replay.capacity");
@@ -555,6 +567,7 @@ static bool start_control(struct process *p)
     gw_control_trust(&p->control, p->snapshot, p->revocations);
     if (!gw_issuer_keys_adopt(p->issuer_keys, p->snapshot))
         return false;
+    gw_follower_adopt(p->follower, p->snapshot);
     const struct gw_config_operations *o = &p->snapshot->config->operations;
     if (!o->enabled)
         return true;
@@ -574,8 +587,9 @@ static bool load(struct process *p)
         .ground = gw_control_ground(&p->control), .log = &p->log, .on_news = on_keys, .on_rung = on_rung, .ctx = p
     };
     p->issuer_keys = gw_issuer_keys_new(&keys);
-    bool ok =
-        p->snapshot && p->revoked && p->issuer_keys && refresh_revocations(p, p->snapshot->config, true, &diags) && diags.errors == 0;
+    p->follower = gw_follower_new(&keys.ground, &p->log, &p->revocations, &p->fresh_until_ms);
+    bool ok = p->snapshot && p->revoked && p->issuer_keys && p->follower &&
+              refresh_revocations(p, p->snapshot->config, true, &diags) && diags.errors == 0;
     print_diags(p, &diags);
     diags_fini(&diags);
     return ok;
@@ -606,6 +620,7 @@ static void finish(struct process *p)
     if (p->authority)
         gw_authority_server_fini(p->authority);
     gw_issuer_keys_free(p->issuer_keys);
+    gw_follower_retire(p->follower);
     if (p->controls) {
         gw_operations_end(&p->operations);
         uv_walk(&p->uv, close_handle, NULL);
@@ -613,6 +628,7 @@ static void finish(struct process *p)
         uv_loop_close(&p->uv);
         gw_control_fini(&p->control);
     }
+    gw_follower_free(p->follower);
     gw_revocations_unref(p->revocations);
     gw_revoked_source_free(p->revoked);
     gw_snapshot_unref(p->snapshot);

@@ -51,6 +51,8 @@ struct span gw_not_ready(const struct gw_readiness *r, int64_t now_s, char text[
         return SPAN("the audit log cannot be written");
     struct span why = gw_revoked_source_fault(r->revoked);
     if (span_is_none(why))
+        why = gw_follower_fault(r->follower, text);
+    if (span_is_none(why))
         why = stale_issuer(r, s->issuers, now_s, text);
     if (span_is_none(why))
         why = stale_issuer(r, s->subjects, now_s, text);

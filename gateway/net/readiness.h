@@ -7,6 +7,7 @@
 #include "gateway/audit/writer.h"
 #include "gateway/config/revoked_source.h"
 #include "gateway/config/snapshot.h"
+#include "gateway/net/follower.h"
 #include "gateway/net/issuer_keys.h"
 
 #define GW_READINESS_TEXT 768
@@ -18,6 +19,7 @@ struct gw_readiness {
     const struct gw_audit *audit;
     const struct gw_revoked_source *revoked;
     const struct gw_issuer_keys *issuer_keys;
+    const struct gw_follower *follower;
     bool draining;
 };
 
