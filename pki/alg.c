@@ -222,7 +222,7 @@ static int sign_in_token(const struct pki_key *k, const struct row *row, enum pk
     buf_init(&signature, 0);
     int rc = pki_hsm_sign_(k, data, n, &signature);
     if (rc == 0 && pki_key_verify(k, alg, message, buf_span(&signature)) != 0)
-        rc = pki_hsm_refuse_(k, "the token's signature does not verify: its public key is of another private key, or it is faulty");
+        rc = pki_hsm_refuse_(k, "the token's signature does not verify: another private key's, or faulty");
     if (rc == 0 && !buf_append(out, buf_span(&signature)))
         rc = ERR_NOMEM;
     buf_fini(&signature);

@@ -25,7 +25,7 @@ struct pki_key {
     ed25519_key *ed; // Ed25519; else NULL
     RsaKey *rsa;     // RSA; else NULL
     WC_RNG
-        *rng; // of a private key, for signing (nonces, blinding); NULL for a public or symmetric one, or one in a token
+    *rng; // of a private key, for signing (nonces, blinding); NULL for a public or symmetric one, or one in a token
     struct pki_hsm_key
         *hsm;        // the private half is in a PKCS#11 token (hsm.h), the public one in `ec` or `ed`; else NULL
     uint8_t *secret; // symmetric; else NULL
