@@ -21,14 +21,12 @@
 struct pki_key {
     enum pki_key_type type;
     bool is_private;
-    ecc_key *ec;     // P-256, P-384, P-521; else NULL
-    ed25519_key *ed; // Ed25519; else NULL
-    RsaKey *rsa;     // RSA; else NULL
-    WC_RNG
-    *rng; // of a private key, for signing (nonces, blinding); NULL for a public or symmetric one, or one in a token
-    struct pki_hsm_key
-        *hsm;        // the private half is in a PKCS#11 token (hsm.h), the public one in `ec` or `ed`; else NULL
-    uint8_t *secret; // symmetric; else NULL
+    ecc_key *ec;             // P-256, P-384, P-521; else NULL
+    ed25519_key *ed;         // Ed25519; else NULL
+    RsaKey *rsa;             // RSA; else NULL
+    WC_RNG *rng;             // of a private key here, for signing (nonces, blinding); else NULL
+    struct pki_hsm_key *hsm; // the private half is in a PKCS#11 token (hsm.h); else NULL
+    uint8_t *secret;         // symmetric; else NULL
     size_t secret_n;
 };
 
