@@ -14,7 +14,7 @@ static const struct gw_cli_option options[] = {
 
 const struct gw_cli_command gw_cmd_run = {
     .name = "run",
-    .summary = "the gateway",
+    .summary = "the gateway, or the authority, as the configuration says",
     .about = "Runs in the foreground and logs to standard error.\n\n"
              "Signals: SIGHUP reloads configuration, policies, entities, keys, bundles and CRLs (changed files are "
              "noticed within a second without it); a "
