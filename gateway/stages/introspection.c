@@ -198,7 +198,7 @@ int gw_introspection_ask(struct gw_introspection *in, size_t server, const uint8
 {
     assert(server < in->n && !w->link);
     struct server *s = &in->servers[server];
-    bool probe;
+    bool probe = false;
     int rc = remembered(in, sha256, now_ms);
     if (rc != 0) {
         gw_count(in->metrics, GW_METRIC_INTROSPECTION_REFUSED, 1);
