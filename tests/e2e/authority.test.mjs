@@ -8,6 +8,7 @@ import { Client, plain } from './lib/client.mjs'
 import { port, sallyport, sleep, temporary, until } from './lib/files.mjs'
 import { World, yaml } from './lib/gateway.mjs'
 import { dumpLogs, run } from './lib/program.mjs'
+import { Upstream } from './lib/upstream.mjs'
 
 const JWKS = '/oauth2/jwks'
 const METADATA = '/.well-known/oauth-authorization-server'
@@ -209,5 +210,48 @@ test('with client_certificates: optional a client comes without one, and is nobo
   } finally {
     dumpLogs(o.process)
     await o.stop()
+  }
+})
+
+test('gateway and authority side by side in one process, each with its own listener', async () => {
+  const shard = await Upstream.start()
+  const b = await World.make('both', { shards: [{ name: 'one', api: 'qdrant', endpoints: [shard.url] }], routes: [{ shard: 'one' }] })
+  const own = await port()
+  fs.mkdirSync(b.at('state'), { mode: 0o700 })
+  fs.writeFileSync(b.at('passphrase'), 'a long passphrase of the test\n', { mode: 0o600 })
+  b.config.authority = { ...structuredClone(base.authority), issuer: `https://localhost:${own}`, addresses: [`127.0.0.1:${own}`],
+    tls: { certificate: b.server.cert, key: b.server.key }, state: b.at('state'), signing: { passphrase_file: b.at('passphrase') } }
+  b.config.audit.sync = 'request'
+  b.save()
+  await b.start()
+  try {
+    const c = await b.workload('client')
+    assert.equal((await c.get('/collections/docs')).status, 200)
+    const asked = new Client({ port: own, bundle: b.bundle }, b.ca.issue('asker'))
+    const lost = await asked.get('/nowhere')
+    assert.equal(lost.status, 404)
+    // With sync: request the record was there before the answer.
+    assert.ok(b.records().some(r => r.request_id === lost.headers['x-request-id'] && r.status === 404))
+    // Neither serves what is the other's.
+    assert.equal((await asked.get('/collections/docs')).status, 404)
+    assert.equal((await c.get(JWKS)).status, 403)
+    // A session of one listener is none of the other.
+    const raw = await c.open()
+    raw.send(await c.head('GET', '/collections/docs'))
+    await raw.response()
+    await sleep(100)
+    const session = raw.socket.getSession()
+    raw.close()
+    assert.ok(session)
+    const bare = new Client(b, undefined)
+    assert.equal(await bare.handshake({ session }), 'open')
+    const nobody = new Client({ port: own, bundle: b.bundle }, undefined)
+    assert.notEqual(await nobody.handshake({ session }), 'open')
+    asked.close()
+    assert.equal(await b.reload(), true)
+  } finally {
+    dumpLogs(b.process)
+    await b.stop()
+    await shard.stop()
   }
 })
