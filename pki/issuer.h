@@ -65,7 +65,7 @@ struct pki_issuer {
     int64_t max_stale_s; // keys older than this refuse everything (ERR_KEYS_STALE); 0: no bound
     int64_t keys_read_s; // when `keys` was read
     struct pki_introspection introspection;
-    bool fetched;                // its keys come and go with the revocation generation (pki_key_view_put), and `keys` are NULL
+    bool fetched; // its keys come and go with the revocation generation (pki_key_view_put), and `keys` are NULL
     const struct pki_jwks *keys; // filled by pki_issuers_add; may be NULL
     size_t index;                // likewise: position in the set
 };

@@ -14,7 +14,7 @@
 struct pki_jwks {
     _Atomic(unsigned) more_refs; // than the first
     struct arena arena;          // kids
-    bool symmetric;     // one secret, and nothing else
+    bool symmetric;              // one secret, and nothing else
     size_t n;
     struct pki_jwks_key at[KEYS_MAX];
 };

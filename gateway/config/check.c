@@ -122,8 +122,9 @@ static void discovery(struct checker *k, struct gw_config_issuer *s)
         return;
     const char *fault = gw_fault_url(s->issuer.v, &e->tls, &e->host, &e->port, &s->keys.target);
     if (fault || span_find(s->keys.target, '?') < s->keys.target.n) {
-        ERROR(k, s->issuer.at, "'discovery: true' needs an issuer whose name is an https URL without query; or write the "
-                               "URL of its metadata");
+        ERROR(k, s->issuer.at,
+              "'discovery: true' needs an issuer whose name is an https URL without query; or write the "
+              "URL of its metadata");
         return;
     }
     s->keys.url = s->issuer;
@@ -143,8 +144,9 @@ static void fetched(struct checker *k, const struct gw_config_issuer *s)
     if (!is_set(s->keys.url) && s->discovery == GW_DISCOVERY_NONE && any_tls(&s->keys.tls))
         ERROR(k, s->keys.tls.at, "fetch.tls is set, but nothing is fetched; write jwks_url or discovery, or remove it");
     if (is_set(s->keys.url) && s->max_stale > 0 && s->refresh > s->max_stale / 2)
-        ERROR(k, s->at, "fetch.refresh is more than half of max_stale, so one failed fetch would make the keys stale; "
-                        "lower it");
+        ERROR(k, s->at,
+              "fetch.refresh is more than half of max_stale, so one failed fetch would make the keys stale; "
+              "lower it");
 }
 
 // Where the keys of an issuer come from decides which algorithms it can have: a public key must never be a MAC key (RFC 8725 §2.1).

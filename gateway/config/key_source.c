@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FLOOR_MS 30000       // a server that says "no-store" is not asked for every token
-#define METADATA_MS 3600000  // how long discovery holds
-#define RETRY_MS 1000        // after the first failure, doubled with each
-#define RETRY_MOST_MS 60000  // up to this
+#define FLOOR_MS 30000      // a server that says "no-store" is not asked for every token
+#define METADATA_MS 3600000 // how long discovery holds
+#define RETRY_MS 1000       // after the first failure, doubled with each
+#define RETRY_MOST_MS 60000 // up to this
 #define RETRY_AFTER_MOST_S 300
 
 enum step { METADATA, KEYS };
@@ -41,7 +41,7 @@ struct gw_key_source {
     struct span keys_target;
 
     struct pki_jwks *keys;
-    struct buf text, etag; // of the last good set
+    struct buf text, etag;    // of the last good set
     uint8_t (*published)[32]; // of a later one that could not be used; NULL: all of `keys` are
     size_t published_n;
     int64_t read_s;
@@ -173,7 +173,8 @@ static int64_t after_failure(struct gw_key_source *s, const struct gw_key_answer
     uint64_t asked_s;
     ms = jittered(s, ms, 2);
     if ((a->status == 429 || a->status == 503) && !span_is_none(a->retry_after) &&
-        span_to_u64(a->retry_after, &asked_s) && (int64_t)(asked_s > RETRY_AFTER_MOST_S ? RETRY_AFTER_MOST_S : asked_s) * 1000 > ms)
+        span_to_u64(a->retry_after, &asked_s) &&
+        (int64_t)(asked_s > RETRY_AFTER_MOST_S ? RETRY_AFTER_MOST_S : asked_s) * 1000 > ms)
         ms = (int64_t)(asked_s > RETRY_AFTER_MOST_S ? RETRY_AFTER_MOST_S : asked_s) * 1000;
     return ms;
 }
@@ -211,8 +212,8 @@ void gw_key_source_ask(struct gw_key_source *s, struct gw_key_question *q)
 // ---------------------------------------------------------------------------------------------------------- take
 
 __attribute__((format(printf, 4, 5))) static enum gw_key_step failed(struct gw_key_source *s,
-                                                                    const struct gw_key_answer *a,
-                                                                    struct clock_now now, const char *fmt, ...)
+                                                                     const struct gw_key_answer *a,
+                                                                     struct clock_now now, const char *fmt, ...)
 {
     const struct gw_config_endpoint *e = s->step == METADATA ? &s->first : &s->keys_at;
     struct span target = s->step == METADATA ? s->places[s->place] : s->keys_target;

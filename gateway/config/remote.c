@@ -69,7 +69,8 @@ void gw_config_remote_check(const struct gw_config *c, const struct gw_config_re
     if (r->endpoint.tls)
         gw_config_remote_tls_check(c, &r->tls, at, what, diags);
     else if (any_tls(&r->tls))
-        gw_config_error(c, r->tls.at.line ? r->tls.at : at, diags, "tls is set, but %s is not https; write https:// or remove tls", what);
+        gw_config_error(c, r->tls.at.line ? r->tls.at : at, diags,
+                        "tls is set, but %s is not https; write https:// or remove tls", what);
 }
 
 // ----------------------------------------------------------------------------------------------------------- load

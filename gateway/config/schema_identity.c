@@ -146,14 +146,16 @@ static const struct gw_field fetch_fields[] = {
       .fallback = "10m",
       .low = SECOND,
       .high = 24 * HOUR,
-      .doc = "longest time until the keys are fetched again; the server's Cache-Control or Expires may make it shorter, "
-             "down to 30s" },
+      .doc =
+          "longest time until the keys are fetched again; the server's Cache-Control or Expires may make it shorter, "
+          "down to 30s" },
     { .key = NAME("tls"),
       .type = GW_FIELD_MAP,
       AT(gw_config_issuer, keys.tls),
       .schema = &gw_config_remote_tls_schema,
-      .doc = "who vouches for the servers, and the gateway's certificate towards them; with discovery, for the one that "
-             "has the metadata and the one that has the keys" },
+      .doc =
+          "who vouches for the servers, and the gateway's certificate towards them; with discovery, for the one that "
+          "has the metadata and the one that has the keys" },
     { .key = NAME("timeouts"),
       .type = GW_FIELD_MAP,
       AT(gw_config_issuer, keys.timeouts),
@@ -194,8 +196,9 @@ static const struct gw_field issuer_fields[] = {
     { .key = NAME("discovery"),
       .type = GW_FIELD_CUSTOM,
       .custom = gw_config_read_discovery,
-      .doc = "instead of jwks: true: the jwks_uri of its metadata, at the well-known place of RFC 8414 or else of OpenID "
-             "Connect; or the URL of the metadata" },
+      .doc =
+          "instead of jwks: true: the jwks_uri of its metadata, at the well-known place of RFC 8414 or else of OpenID "
+          "Connect; or the URL of the metadata" },
     { .key = NAME("fetch"),
       .type = GW_FIELD_MAP,
       .schema = &fetch_schema,

@@ -65,7 +65,7 @@ struct gw_snapshot {
     struct gw_shard *shards;
     size_t n_shards;
     struct gw_snapshot_feed feed;
-    struct gw_remote *key_servers;         // of the issuers of the configuration, in its order; n_endpoints 0: not fetched
+    struct gw_remote *key_servers; // of the issuers of the configuration, in its order; n_endpoints 0: not fetched
     struct gw_introspector *introspectors; // of the issuers that answer for opaque tokens
     size_t n_introspectors;
 

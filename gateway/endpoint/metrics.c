@@ -129,7 +129,8 @@ static void write_issuers(struct buf *out, const struct gw_metrics_issuer *issue
                    SPAN_FMT(issuers[i].name), issuers[i].fetched, SPAN_FMT(issuers[i].name), issuers[i].failed);
     head(out, "issuer_keys", "gauge", "Keys that are known of an issuer whose keys are fetched.");
     for (size_t i = 0; i < n; i++)
-        buf_printf(out, "sallyport_issuer_keys{issuer=\"%.*s\"} %" PRIu64 "\n", SPAN_FMT(issuers[i].name), issuers[i].keys);
+        buf_printf(out, "sallyport_issuer_keys{issuer=\"%.*s\"} %" PRIu64 "\n", SPAN_FMT(issuers[i].name),
+                   issuers[i].keys);
     head(out, "issuer_keys_read_timestamp_seconds", "gauge", "When they were last fetched well; 0: never.");
     for (size_t i = 0; i < n; i++)
         buf_printf(out, "sallyport_issuer_keys_read_timestamp_seconds{issuer=\"%.*s\"} %" PRId64 "\n",

@@ -17,16 +17,16 @@ struct gw_fetch {
     // Set before the start; the rest zeroed. Spans and fields must live until the end.
     struct gw_origin *origin;
     enum gw_method method;
-    struct span target;       // path and query
-    struct span body;         // SPAN_NONE: none
-    struct span content_type; // of the body; SPAN_NONE: application/json
-    struct span accept;       // SPAN_NONE: application/json
+    struct span target;                  // path and query
+    struct span body;                    // SPAN_NONE: none
+    struct span content_type;            // of the body; SPAN_NONE: application/json
+    struct span accept;                  // SPAN_NONE: application/json
     const struct gw_fetch_field *fields; // more of them: authorization, if-none-match …
     size_t n_fields;
-    size_t answer_max;      // bytes; a longer answer is ERR_SHARD_ANSWER. 0: GW_FETCH_BODY_MAX
-    int64_t within_ms;      // from start to end, all attempts: else ERR_SHARD_TIMEOUT. 0: the origin's timeouts alone
-    bool repeatable;        // sent again when a kept connection was dead, although its method does not say that it may be
-    const char *request_id; // sent along; may be NULL
+    size_t answer_max; // bytes; a longer answer is ERR_SHARD_ANSWER. 0: GW_FETCH_BODY_MAX
+    int64_t within_ms; // from start to end, all attempts: else ERR_SHARD_TIMEOUT. 0: the origin's timeouts alone
+    bool repeatable;   // sent again when a kept connection was dead, although its method does not say that it may be
+    const char *request_id;              // sent along; may be NULL
     void (*on_done)(struct gw_fetch *f); // once; the fetch may be freed or started again inside
     void *owner;
 

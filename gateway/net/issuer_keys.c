@@ -73,9 +73,9 @@ static struct hop *hop_new(const struct issuer *i, const struct gw_key_question 
     arena_init(&h->arena, 64 << 10);
     h->snapshot = gw_snapshot_ref(i->snapshot);
     h->remote = *configured;
-    h->endpoint = (struct gw_endpoint){
-        .host = arena_dup(&h->arena, span_str(q->host)).p, .port = q->port, .authority = arena_dup(&h->arena, q->authority)
-    };
+    h->endpoint = (struct gw_endpoint){ .host = arena_dup(&h->arena, span_str(q->host)).p,
+                                        .port = q->port,
+                                        .authority = arena_dup(&h->arena, q->authority) };
     h->etag = (struct gw_fetch_field){ SPAN("if-none-match"), arena_dup(&h->arena, q->etag) };
     h->remote.endpoints = &h->endpoint;
     h->remote.n_endpoints = 1;

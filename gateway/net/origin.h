@@ -16,7 +16,8 @@ struct gw_origin_ground {
     struct gw_wheel *wheel;
     const struct clock_now *now;
     struct gw_metrics *metrics;
-    const struct gw_tls_trust *bundles; // the present ones of the trust domains, for servers that name themselves by SPIFFE ID
+    const struct gw_tls_trust
+        *bundles; // the present ones of the trust domains, for servers that name themselves by SPIFFE ID
 };
 
 struct gw_origin {

@@ -312,7 +312,8 @@ static void issuers_are_unique_and_contained(void **state)
 static void rule_21_public_keys_and_a_secret_exclude_each_other(void **state)
 {
     static const struct wrong rows[] = {
-        { "issuers", KEYS(""), F "2:5: error: an issuer has one of 'jwks', 'jwks_url', 'discovery' and 'symmetric_key_file'", 1 },
+        { "issuers", KEYS(""),
+          F "2:5: error: an issuer has one of 'jwks', 'jwks_url', 'discovery' and 'symmetric_key_file'", 1 },
         { "issuers", KEYS(", jwks: j, symmetric_key_file: k, algorithms: [HS256]"),
           F "2:5: error: an issuer has one of 'jwks', 'jwks_url', 'discovery' and 'symmetric_key_file'", 1 },
         { "issuers", KEYS(", symmetric_key_file: k"), F "2:5: error: with 'symmetric_key_file' an issuer has one", 1 },
