@@ -177,6 +177,7 @@ static void revocations_free(struct gw_revocations *r)
     pki_api_keys_unref(r->api_keys);
     for (size_t i = 0; i < GW_REVOKED_FROM_COUNT; i++)
         pki_revoked_unref(r->revoked[i]);
+    gw_revoked_term_unref(r->fresh);
     for (size_t i = 0; i < r->n_bells; i++)
         gw_key_bell_unref(r->bells[i].bell);
     gw_revocations_unref(r->base);

@@ -23,6 +23,7 @@ struct facts {
 
 struct gw_revoked_source {
     struct pki_revoked *sets[GW_REVOKED_FROM_COUNT];
+    struct gw_revoked_term *fresh;           // of the feed's
     char *paths[GW_REVOKED_FROM_COUNT];      // as looked at last; NULL: none
     char faults[GW_REVOKED_FROM_COUNT][384]; // "": none
     struct facts facts[GW_REVOKED_FROM_COUNT];
@@ -51,12 +52,15 @@ void gw_revoked_source_free(struct gw_revoked_source *s)
         pki_revoked_unref(s->sets[i]);
         free(s->paths[i]);
     }
+    gw_revoked_term_unref(s->fresh);
     pki_revoked_store_close(s->store);
     free(s);
 }
 
-void gw_revoked_source_put_feed(struct gw_revoked_source *s, struct pki_revoked *set)
+void gw_revoked_source_put_feed(struct gw_revoked_source *s, struct pki_revoked *set, struct gw_revoked_term *fresh)
 {
+    gw_revoked_term_unref(s->fresh);
+    s->fresh = fresh;
     pki_revoked_unref(s->sets[GW_REVOKED_FEED]);
     s->sets[GW_REVOKED_FEED] = set;
 }
@@ -68,6 +72,8 @@ struct pki_revoked *gw_revoked_source_set(const struct gw_revoked_source *s, enu
 
 void gw_revoked_source_give(const struct gw_revoked_source *s, struct gw_revocations *r)
 {
+    gw_revoked_term_unref(r->fresh);
+    r->fresh = gw_revoked_term_ref(s->fresh);
     for (size_t i = 0; i < GW_REVOKED_FROM_COUNT; i++) {
         pki_revoked_unref(r->revoked[i]);
         r->revoked[i] = pki_revoked_ref(s->sets[i]);

@@ -19,8 +19,8 @@ void gw_revoked_source_free(struct gw_revoked_source *s); // NULL is fine
 // Looks at what `config` names, and takes up what it names anew. True when a set is another one than before.
 bool gw_revoked_source_look(struct gw_revoked_source *s, const struct gw_config *config, int64_t now_s,
                             struct diags *diags);
-// The set that came over the feed, which is looked after elsewhere (net/follower.h): the reference is taken over; NULL: none.
-void gw_revoked_source_put_feed(struct gw_revoked_source *s, struct pki_revoked *set);
+// The set that came over the feed, which is looked after elsewhere (net/follower.h), and until when it counts: both references are taken over; NULL: none.
+void gw_revoked_source_put_feed(struct gw_revoked_source *s, struct pki_revoked *set, struct gw_revoked_term *fresh);
 // Borrowed until the next look; NULL: none.
 struct pki_revoked *gw_revoked_source_set(const struct gw_revoked_source *s, enum gw_revoked_from from);
 // Puts the sets into `r`, which nobody else sees yet. `r->whole` stays only if everything that is configured was read well, now or before.

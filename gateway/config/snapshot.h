@@ -11,6 +11,7 @@
 
 #include "gateway/api/placement.h"
 #include "gateway/config/config.h"
+#include "gateway/config/revoked_term.h"
 #include "gateway/config/introspector.h"
 #include "gateway/config/key_bell.h"
 #include "gateway/config/remote.h"
@@ -97,6 +98,7 @@ struct gw_revocations {
     uint64_t generation;
     struct gw_revocations *base; // whose files these are, when only the sets differ; NULL: its own
     struct pki_revoked *revoked[GW_REVOKED_FROM_COUNT]; // counted; NULL: none
+    struct gw_revoked_term *fresh;                      // of revoked[GW_REVOKED_FEED]; counted; NULL: for ever
     struct pki_revocation *certificates;                // CRLs and remaining CAs
     struct pki_key_view *keys;                          // remaining issuer keys
     struct pki_api_keys *api_keys;                      // counted; NULL: none, or never read

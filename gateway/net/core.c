@@ -191,7 +191,7 @@ static void set_present(struct gw_core *c)
         .api_keys = c->revocations->api_keys,
         .bells = c->revocations->bells,
         .n_bells = c->revocations->n_bells,
-        .fresh_until_ms = c->shared->fresh_until_ms,
+        .fresh = c->revocations->fresh,
     };
 }
 

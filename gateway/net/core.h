@@ -47,8 +47,7 @@ struct gw_shared {
     struct gw_tls_ticket_keys *tickets;
     struct gw_tls_peers *peers;
     struct gw_audit *audit;
-    struct gw_name_news *names;            // may be NULL: the loops then hear nothing of each other's changes
-    const _Atomic int64_t *fresh_until_ms; // see gw_present; may be NULL
+    struct gw_name_news *names; // may be NULL: the loops then hear nothing of each other's changes
 };
 
 struct gw_core {

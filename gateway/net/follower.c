@@ -20,9 +20,9 @@ struct gw_follower {
     struct gw_origin_ground ground;
     struct log *log;
     struct gw_revocations *const *revocations;
-    _Atomic int64_t *fresh_until_ms;
-    struct gw_revoked_feed *feed; // NULL: none is followed
-    struct line *line;            // likewise
+    struct gw_revoked_term *fresh; // of the set that was given out last
+    struct gw_revoked_feed *feed;  // NULL: none is followed
+    struct line *line;             // likewise
     struct gw_fetch fetch;
     struct gw_deadline due;
     struct buf target; // of the fetch
@@ -36,12 +36,17 @@ struct gw_follower {
 
 // --------------------------------------------------------------------------------------------------------- the state
 
-static void publish(struct gw_follower *f)
+static int64_t fresh_until_ms(const struct gw_follower *f)
 {
     int64_t until = f->feed ? gw_revoked_feed_fresh_until_ms(f->feed) : INT64_MAX;
-    if (f->feed && f->floor_ms > until)
-        until = f->floor_ms;
-    atomic_store_explicit(f->fresh_until_ms, until, memory_order_release);
+    return f->feed && f->floor_ms > until ? f->floor_ms : until;
+}
+
+// What was heard counts for the set that is in force only if it said nothing new; else the next set brings it.
+static void publish(struct gw_follower *f)
+{
+    if (!f->dropped && !(f->feed && gw_revoked_feed_changed(f->feed)))
+        atomic_store_explicit(&f->fresh->until_ms, fresh_until_ms(f), memory_order_relaxed);
 }
 
 static void went_wrong(struct gw_follower *f, struct span what)
@@ -94,16 +99,21 @@ static void take(struct gw_follower *f, struct span answer)
 static void on_done(struct gw_fetch *fetch)
 {
     struct gw_follower *f = fetch->owner;
-    char text[80];
+    char text[128];
     if (fetch->error == 0 && fetch->status == 200) {
         take(f, buf_span(&fetch->answer));
     } else {
         gw_revoked_feed_failed(f->feed, *f->ground.now);
-        snprintf(text, sizeof text, "the authority answered with %u%s", fetch->status,
-                 fetch->status == 403 ? "; list this gateway in its followers" : "");
-        went_wrong(f, fetch->error == 0 ? span_str(text)
-                      : fetch->what     ? span_str(fetch->what)
-                                        : err_info(fetch->error)->reason);
+        struct span shard = SPAN("the shard "),
+                    what = fetch->what ? span_str(fetch->what) : err_info(fetch->error)->reason;
+        if (fetch->error == 0)
+            snprintf(text, sizeof text, "the authority answered with %u%s", fetch->status,
+                     fetch->status == 403 ? "; list this gateway in its followers" : "");
+        else if (span_starts(what, shard)) // connections know no other word for who is at their end
+            snprintf(text, sizeof text, "the authority %.*s", SPAN_FMT(span_sub(what, shard.n, what.n)));
+        else
+            snprintf(text, sizeof text, "%.*s", SPAN_FMT(what));
+        went_wrong(f, span_str(text));
     }
     publish(f);
     set_due(f);
@@ -189,18 +199,27 @@ static struct line *dial(struct gw_follower *f, struct gw_snapshot *s)
 }
 
 struct gw_follower *gw_follower_new(const struct gw_origin_ground *ground, struct log *log,
-                                    struct gw_revocations *const *revocations, _Atomic int64_t *fresh_until_ms)
+                                    struct gw_revocations *const *revocations)
 {
     struct gw_follower *f = calloc(1, sizeof *f);
     if (!f)
         return NULL;
+    f->fresh = gw_revoked_term_new(0);
+    if (!f->fresh) {
+        free(f);
+        return NULL;
+    }
     f->ground = *ground;
     f->log = log;
     f->revocations = revocations;
-    f->fresh_until_ms = fresh_until_ms;
     f->due.on_due = on_due;
     buf_init(&f->target, 0);
     return f;
+}
+
+struct gw_revoked_term *gw_follower_fresh(const struct gw_follower *f)
+{
+    return gw_revoked_term_ref(f->fresh);
 }
 
 static bool same_place(const struct gw_snapshot *a, const struct gw_snapshot *b)
@@ -256,19 +275,24 @@ void gw_follower_adopt(struct gw_follower *f, struct gw_snapshot *s)
     publish(f);
 }
 
-bool gw_follower_look(struct gw_follower *f, struct pki_revoked **set)
+bool gw_follower_look(struct gw_follower *f, struct pki_revoked **set, struct gw_revoked_term **fresh)
 {
-    if (f->dropped) {
-        f->dropped = false;
-        *set = NULL;
-        return true;
+    struct pki_revoked *built = NULL;
+    bool changed = f->feed && gw_revoked_feed_changed(f->feed);
+    if (!f->dropped && !changed)
+        return false;
+    struct gw_revoked_term *until = gw_revoked_term_new(fresh_until_ms(f));
+    if (until && changed)
+        built = gw_revoked_feed_build(f->feed, f->ground.now->wall_ms / 1000);
+    if (!until || (changed && !built)) {
+        gw_revoked_term_unref(until);
+        return false; // out of memory: the next time
     }
-    if (!f->feed || !gw_revoked_feed_changed(f->feed))
-        return false;
-    struct pki_revoked *fresh = gw_revoked_feed_build(f->feed, f->ground.now->wall_ms / 1000);
-    if (!fresh)
-        return false;
-    *set = fresh;
+    f->dropped = false;
+    gw_revoked_term_unref(f->fresh);
+    f->fresh = gw_revoked_term_ref(until);
+    *fresh = until;
+    *set = built;
     return true;
 }
 
@@ -286,6 +310,7 @@ void gw_follower_free(struct gw_follower *f)
         return;
     gw_follower_retire(f);
     gw_revoked_feed_free(f->feed);
+    gw_revoked_term_unref(f->fresh);
     buf_fini(&f->target);
     free(f);
 }
@@ -294,7 +319,7 @@ void gw_follower_free(struct gw_follower *f)
 
 struct span gw_follower_fault(const struct gw_follower *f, char text[static GW_FOLLOWER_TEXT])
 {
-    int64_t now = f ? clock_read().mono_ms : 0, until = f ? atomic_load(f->fresh_until_ms) : INT64_MAX;
+    int64_t now = f ? clock_read().mono_ms : 0, until = f ? atomic_load(&f->fresh->until_ms) : INT64_MAX;
     if (now < until)
         return SPAN_NONE;
     if (!f->feed || !gw_revoked_feed_facts(f->feed).whole)

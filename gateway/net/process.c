@@ -42,7 +42,6 @@ struct process {
     bool revoked_due; // its sets, or fetched keys, are newer than those in `revocations`
     struct gw_issuer_keys *issuer_keys;
     struct gw_follower *follower;
-    _Atomic int64_t fresh_until_ms; // by the revocation feed
     struct gw_metrics_issuer issuer_rows[ISSUER_ROWS];
     struct gw_key_registry keys;
     struct gw_loop *loops;
@@ -177,8 +176,9 @@ static void on_revoked_watch(uv_timer_t *t)
     if (gw_revoked_source_look(p->revoked, p->snapshot->config, clock_read().wall_ms / 1000, &diags))
         p->revoked_due = true;
     struct pki_revoked *fed;
-    if (gw_follower_look(p->follower, &fed)) {
-        gw_revoked_source_put_feed(p->revoked, fed);
+    struct gw_revoked_term *fresh;
+    if (gw_follower_look(p->follower, &fed, &fresh)) {
+        gw_revoked_source_put_feed(p->revoked, fed, fresh);
         p->revoked_due = true;
     }
     print_diags(p, &diags);
@@ -457,7 +457,6 @@ static bool make_shared(struct process *p)
             gw_tls_ticket_keys_new((c->listener.present ? c->listener.tls : c->authority.tls).tickets.lifetime / 1000),
         .peers = gw_tls_peers_new(PEERS),
         .names = &p->names,
-        .fresh_until_ms = &p->fresh_until_ms,
     };
     if (!p->shared.replay || !p->shared.demands || !p->shared.tickets || !p->shared.peers) {
         log_error(&p->log, "out of memory; lower dpop.replay.capacity");
@@ -587,7 +586,9 @@ static bool load(struct process *p)
         .ground = gw_control_ground(&p->control), .log = &p->log, .on_news = on_keys, .on_rung = on_rung, .ctx = p
     };
     p->issuer_keys = gw_issuer_keys_new(&keys);
-    p->follower = gw_follower_new(&keys.ground, &p->log, &p->revocations, &p->fresh_until_ms);
+    p->follower = gw_follower_new(&keys.ground, &p->log, &p->revocations);
+    if (p->follower && p->revoked)
+        gw_revoked_source_put_feed(p->revoked, NULL, gw_follower_fresh(p->follower));
     bool ok = p->snapshot && p->revoked && p->issuer_keys && p->follower &&
               refresh_revocations(p, p->snapshot->config, true, &diags) && diags.errors == 0;
     print_diags(p, &diags);

@@ -28,8 +28,7 @@ struct gw_present {
     struct pki_revoked *const *revoked;  // GW_REVOKED_FROM_COUNT sets, each of which may be NULL; NULL: none
     const struct gw_issuer_bell *bells;  // of issuers whose keys are fetched
     size_t n_bells;
-    // Until when requests may be decided by what came over the revocation feed, monotonic; the control thread moves it on. NULL: no feed.
-    const _Atomic int64_t *fresh_until_ms;
+    const struct gw_revoked_term *fresh; // of the feed's set; may be NULL
 };
 
 // What the stages of one loop work with. The caches are the loop's own; `replay`, `nonces` and `demands` are the process's.

@@ -9,8 +9,8 @@
 // Who does not hear what is revoked must not decide. Answers under way go on: nobody took anything back.
 static bool is_stale(const struct gw_exchange *x)
 {
-    const _Atomic int64_t *until = x->services->present->fresh_until_ms;
-    return until && x->now.mono_ms >= atomic_load_explicit(until, memory_order_acquire);
+    const struct gw_revoked_term *f = x->services->present->fresh;
+    return f && x->now.mono_ms >= atomic_load_explicit(&f->until_ms, memory_order_relaxed);
 }
 
 int gw_stage_identity(struct gw_exchange *x)
