@@ -66,7 +66,13 @@ static const char *plural(size_t n)
 
 static void answer_text(struct gw_cli *cli, const char *path, const struct gw_snapshot *s, const struct diags *diags)
 {
+    size_t fetched = 0;
     gw_cli_diags(cli, cli->out, diags);
+    for (size_t i = 0; s && i < s->config->issuers_n; i++)
+        fetched += s->key_servers[i].n_endpoints > 0;
+    if (fetched > 0)
+        fprintf(cli->out, "%s: the keys of %zu issuer%s are fetched when the gateway runs, and were not looked at\n",
+                path, fetched, plural(fetched));
     if (s)
         fprintf(cli->out, "%s: %sok%s: %zu trust domain%s, %zu issuer%s, %zu shard%s, %zu file%s read, %zu warning%s\n",
                 path, gw_cli_style(cli, GW_STYLE_GOOD), gw_cli_style(cli, GW_STYLE_PLAIN), s->config->trust_domains_n,

@@ -254,7 +254,8 @@ static int64_t refresh_interval_ms(const struct process *p)
     int64_t shortest = INT64_MAX;
     for (size_t i = 0; i < p->snapshot->config->issuers_n; i++) {
         int64_t stale = p->snapshot->config->issuers[i].max_stale;
-        if (stale > 0 && stale < shortest)
+        bool in_file = p->snapshot->key_servers[i].n_endpoints == 0; // what is fetched has a time of its own
+        if (in_file && stale > 0 && stale < shortest)
             shortest = stale;
     }
     const struct gw_config_api_keys *keys = &p->snapshot->config->api_keys;
