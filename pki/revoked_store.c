@@ -144,9 +144,21 @@ static int one_int(struct pki_revoked_store *s, const char *sql, int64_t *out)
     return rc;
 }
 
+bool pki_revoked_store_moved(struct pki_revoked_store *s)
+{
+    int moved = 0;
+    return sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved;
+}
+
 static int begin(struct pki_revoked_store *s)
 {
-    return pki_revoked_store_exec(s, "BEGIN IMMEDIATE", "writing to the store");
+    int rc = pki_revoked_store_exec(s, "BEGIN IMMEDIATE", "writing to the store");
+    // What is written into a file that nobody finds any more would be confirmed and lost.
+    if (rc == 0 && pki_revoked_store_moved(s)) {
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        rc = pki_revoked_store_say(s, ERR_STORE_FAILED, "the file of the store was replaced; open it again");
+    }
+    return rc;
 }
 
 // Commits when `rc` is 0, otherwise rolls back; what was said stays.

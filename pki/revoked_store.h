@@ -33,6 +33,8 @@ int pki_revoked_store_lift(struct pki_revoked_store *s, const struct pki_revoked
 // the call. One read transaction: what is seen is what was there at one moment.
 int pki_revoked_store_each(struct pki_revoked_store *s, int64_t now_s,
                            int (*on_entry)(void *ctx, const struct pki_revoked_entry *e), void *ctx);
+// Whether its path leads to another file by now, or to none: it is to be opened again, and nothing more is confirmed.
+bool pki_revoked_store_moved(struct pki_revoked_store *s);
 // Whether it was changed, by this connection or another one, since the last call; also true for the first call on a store.
 int pki_revoked_store_changed(struct pki_revoked_store *s, bool *changed);
 

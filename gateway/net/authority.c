@@ -211,10 +211,28 @@ static void on_tick(uv_timer_t *t)
     gw_wheel_advance(&s->visitors.wheel, s->visitors.now.mono_ms);
 }
 
+// Another file in the registry's place, from a backup perhaps: followers are to hear of that one. While it cannot be opened nothing is confirmed.
+static void look_at_registry(struct gw_authority_server *s)
+{
+    struct pki_revoked_store *fresh = NULL;
+    const struct gw_config_text *path = &s->snapshot->config->revocations.store;
+    if (!s->endpoints.revoked || span_is_none(path->v) || !pki_revoked_store_moved(s->endpoints.revoked))
+        return;
+    if (pki_revoked_store_open(path->v.p, STORE_BUSY_MS, &fresh) != 0) {
+        pki_revoked_store_close(fresh);
+        return; // the control thread says why it cannot be read
+    }
+    pki_revoked_store_close(s->endpoints.revoked);
+    s->endpoints.revoked = fresh;
+    log_warn(s->shared->log, "%s was replaced; the feed goes on with what is there now", path->v.p);
+    gw_visitors_changed(&s->visitors);
+}
+
 static void on_second(uv_timer_t *t)
 {
     struct gw_authority_server *s = t->data;
     wake_up(s);
+    look_at_registry(s);
     int rc = pki_signing_keys_look(s->endpoints.keys, s->visitors.now.wall_ms / 1000, NULL);
     const char *before = atomic_load(&s->keys_what);
     const char *what = rc == 0                ? NULL

@@ -9,7 +9,7 @@ import { Client, plain } from './lib/client.mjs'
 import { nothingReaches, refused } from './lib/expect.mjs'
 import { port, sanitised, sleep, until } from './lib/files.mjs'
 import { SCOPES, World } from './lib/gateway.mjs'
-import { command, dumpLogs } from './lib/program.mjs'
+import { command, dumpLogs, must } from './lib/program.mjs'
 import { boundToKey, newProofKey } from './lib/token.mjs'
 import { Upstream } from './lib/upstream.mjs'
 
@@ -311,4 +311,19 @@ test('an authority that is killed has lost nothing that it confirmed, and its fo
   })
   await refusedSoon(who)
   assert.deepEqual(await Promise.all(gateways.map(resets)), before, 'nobody had to begin again')
+})
+
+test('a registry that was put back from a backup is noticed, and taken whole by everybody', async () => {
+  const [kept, lost] = [await everywhere('before-the-backup'), await everywhere('after-the-backup')]
+  const before = await Promise.all(gateways.map(resets))
+  revoke('--jti', 'before-the-backup')
+  await refusedSoon(kept)
+  must('sqlite3', [store, `.backup ${base.at('backup.db')}`])
+  revoke('--jti', 'after-the-backup')
+  await refusedSoon(lost)
+  for (const end of ['-wal', '-shm']) fs.rmSync(store + end, { force: true })
+  fs.renameSync(base.at('backup.db'), store)
+  for (const c of lost) await until('the older registry', async () => (await c.get(DOCS)).status === 200, 2 * SOON)
+  for (const c of kept) refused(await c.get(DOCS), { status: 401, code: 'token_revoked' })
+  for (const [i, w] of gateways.entries()) assert.equal(await resets(w), before[i] + 1)
 })

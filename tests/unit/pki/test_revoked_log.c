@@ -266,6 +266,24 @@ static void a_registry_restored_from_a_backup_that_went_on_is_noticed(void **sta
     place_fini(&p);
 }
 
+static void a_store_whose_file_was_replaced_confirms_nothing_more(void **state)
+{
+    (void)state;
+    struct place p;
+    char command[400];
+    struct pki_revoked_entry e = jti("late");
+    place_create(&p);
+    add(&p, jti("a"));
+    assert_false(pki_revoked_store_moved(p.s));
+    snprintf(command, sizeof command, "mv %s %s/old", p.path, p.dir);
+    assert_int_equal(0, system(command));
+    assert_true(pki_revoked_store_moved(p.s));
+    assert_int_equal(ERR_STORE_FAILED, pki_revoked_store_add(p.s, &e, 1, NOW));
+    assert_non_null(strstr(pki_revoked_store_what(p.s), "replaced"));
+    assert_int_equal(ERR_STORE_FAILED, pki_revoked_store_lift(p.s, &e));
+    place_fini(&p);
+}
+
 static void a_log_is_bounded_and_who_is_behind_it_starts_again(void **state)
 {
     (void)state;
@@ -439,6 +457,7 @@ int main(void)
         cmocka_unit_test(our_own_changes_are_noticed_too),
         cmocka_unit_test(a_registry_made_anew_does_not_know_the_points_of_another),
         cmocka_unit_test(a_registry_restored_from_a_backup_that_went_on_is_noticed),
+        cmocka_unit_test(a_store_whose_file_was_replaced_confirms_nothing_more),
         cmocka_unit_test(a_log_is_bounded_and_who_is_behind_it_starts_again),
         cmocka_unit_test(the_whole_set_comes_in_parts_and_the_changes_since_make_it_right),
         cmocka_unit_test(a_store_of_format_1_keeps_its_entries_and_can_be_followed),
