@@ -131,14 +131,17 @@ static bool all_listed(struct pki_names patterns, struct pki_names values)
     return true;
 }
 
-int pki_assertion_containment(const struct pki_assertion *a)
+int pki_assertion_containment(struct pki_assertion *a)
 {
     const struct pki_issuer *issuer = a->token.issuer;
-    const struct pki_token *t = &a->token;
+    struct pki_token *t = &a->token;
     struct pki_spiffe id;
-    bool named = !span_is_none(t->workload);
-    bool formed =
-        named ? pki_spiffe_parse(t->workload, &id, NULL) == 0 : issuer->workload_match == PKI_WORKLOAD_UNCHECKED;
+    bool named = !span_is_none(t->workload) && pki_spiffe_parse(t->workload, &id, NULL) == 0;
+    bool unchecked = issuer->workload_match == PKI_WORKLOAD_UNCHECKED;
+    // Its `sub` is a person, say, and names no workload.
+    if (!named && unchecked)
+        t->workload = SPAN_NONE;
+    bool formed = named || unchecked;
     int rc = pki_assertion_hold(a, formed, ERR_TOKEN_CLAIM, "26c", "the workload claim is a SPIFFE ID");
     if (rc != 0)
         return rc;

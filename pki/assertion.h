@@ -32,6 +32,6 @@ bool pki_assertion_audience(struct pki_assertion *a);
 // 0, ERR_CNF_UNKNOWN, ERR_TOKEN_CLAIM, ERR_TOKEN_UNBOUND.
 int pki_assertion_cnf(struct pki_assertion *a);
 // 0, ERR_TOKEN_CLAIM, ERR_TOKEN_ASSERTS.
-int pki_assertion_containment(const struct pki_assertion *a);
+int pki_assertion_containment(struct pki_assertion *a);
 
 #endif

@@ -55,7 +55,8 @@ struct pki_issuer {
     int64_t skew_s;            // of clocks, for exp, nbf, iat
     struct pki_names required; // claims that must be there, besides iss, exp, iat, aud
     struct pki_claim_names claims;
-    enum pki_workload_match workload_match; // with claims.workload; the claim is required unless UNCHECKED
+    enum pki_workload_match
+        workload_match; // with claims.workload, a SPIFFE ID; UNCHECKED: it may be absent, or something else
     const struct pki_scope *scopes;
     size_t scopes_n;
     bool scopeless; // every action is covered; else a scope that is not listed covers nothing

@@ -455,6 +455,8 @@ static void rule_26c_workload_claim_is_a_spiffe_id(void **state)
     ALL(&issuer, changes);
     issuer.workload_match = PKI_WORKLOAD_UNCHECKED;
     assert_int_equal(verify_with(&issuer, "workload", NULL), 0);
+    assert_int_equal(verify_with(&issuer, "workload", "\"system:serviceaccount:prod:rag\""), 0);
+    assert_int_equal(verify_with(&issuer, "workload", "\"spiffe://elsewhere.example/rag\""), ERR_TOKEN_ASSERTS);
 }
 
 // ---- the account for `verify token`
