@@ -30,9 +30,10 @@ enum pol_node_kind {
     NODE_HAS,      // one child and .path
     NODE_LIKE,     // one child, .text and .wild
     NODE_IS,       // one child, .type; a second child for `is … in`
+    NODE_CALL,     // .fn, its arguments
     // accessors of NODE_MEMBER
     NODE_GET,    // .text
-    NODE_METHOD, // .op, at most one child
+    NODE_METHOD, // .op, at most one child; OPERATOR_EXTENSION: .fn, any number
 };
 
 enum pol_operator {
@@ -51,6 +52,9 @@ enum pol_operator {
     OPERATOR_CONTAINS_ALL,
     OPERATOR_CONTAINS_ANY,
     OPERATOR_IS_EMPTY,
+    OPERATOR_GET_TAG,
+    OPERATOR_HAS_TAG,
+    OPERATOR_EXTENSION,
 };
 
 enum pol_variable { VAR_PRINCIPAL, VAR_ACTION, VAR_RESOURCE, VAR_CONTEXT };
@@ -65,6 +69,7 @@ struct pol_node {
     uint8_t op;    // enum pol_operator
     uint8_t joint; // enum pol_operator that joins a child of NODE_CHAIN to what is before it
     uint8_t var;   // enum pol_variable
+    uint8_t fn;    // enum pol_ext_fn
     uint32_t n;    // children
     struct pol_place place;
     int64_t number;
@@ -85,8 +90,9 @@ struct pol_ast_uid {
 struct pol_ast_scope {
     enum pol_scope_op op;
     struct span type;         // IS, IS_IN
-    struct pol_ast_uid *uids; // EQ, IN, IS_IN: one; an action's IN: any number
+    struct pol_ast_uid *uids; // EQ, IN, IS_IN: one, or none and `slot`; an action's IN: any number
     uint32_t n;
+    bool slot;
 };
 
 struct pol_ast_condition {

@@ -2,6 +2,7 @@
 // Conditions → instructions. What depends on nothing is evaluated here and now, by the same machine that decides; what
 // fails there is left as it was written, so that it fails in the decision as Cedar has it.
 #include "policy/eval.h"
+#include "policy/ext.h"
 
 enum { FOLD_STEPS = 16000000 };
 
@@ -239,6 +240,8 @@ static enum pol_op op_of(uint8_t operator)
         [OPERATOR_CONTAINS_ALL] = OP_CONTAINS_ALL,
         [OPERATOR_CONTAINS_ANY] = OP_CONTAINS_ANY,
         [OPERATOR_IS_EMPTY] = OP_IS_EMPTY,
+        [OPERATOR_GET_TAG] = OP_GET_TAG,
+        [OPERATOR_HAS_TAG] = OP_HAS_TAG,
     };
 
     return ops[operator];
@@ -258,7 +261,7 @@ static bool emit_unary(struct emit *e, const struct pol_node *n, enum pol_op op,
 
 // A right operand and its instruction, behind a left one that started at m and is constant or not.
 static bool join(struct emit *e, struct mark m, bool *is_constant, const struct pol_node *right, enum pol_op op,
-                 struct pol_place at)
+                 uint32_t arg, struct pol_place at)
 {
     struct mark r = mark(e);
 
@@ -266,7 +269,7 @@ static bool join(struct emit *e, struct mark m, bool *is_constant, const struct 
         return false;
     *is_constant = *is_constant && constant_since(e, r);
     e->depth--;
-    if (!insn(e, op, 0, at) || (*is_constant && !fold(e, m, at)))
+    if (!insn(e, op, arg, at) || (*is_constant && !fold(e, m, at)))
         return false;
     *is_constant = *is_constant && constant_since(e, m);
     return true;
@@ -282,8 +285,32 @@ static bool emit_joined(struct emit *e, const struct pol_node *n)
         return false;
     is_constant = constant_since(e, m) != NULL;
     for (const struct pol_node *c = n->first->next; c; c = c->next)
-        if (!join(e, m, &is_constant, c, op_of(n->kind == NODE_CHAIN ? c->joint : n->op), n->place))
+        if (!join(e, m, &is_constant, c, op_of(n->kind == NODE_CHAIN ? c->joint : n->op), 0, n->place))
             return false;
+    return true;
+}
+
+// One accessor, behind what started at m.
+static bool access(struct emit *e, struct mark m, bool *is_constant, const struct pol_node *c)
+{
+    bool ext = c->kind == NODE_METHOD && c->op == OPERATOR_EXTENSION;
+    uint32_t arg = ext ? c->fn : 0;
+    enum pol_op op = OP_GET;
+
+    // Cedar counts arguments when it evaluates; whatever they are, the call fails.
+    if (ext && c->n + 1 != pol_ext_function((enum pol_ext_fn)c->fn)->arguments) {
+        *is_constant = false;
+        return insn(e, OP_ARITY, arg | c->n << 8, c->place);
+    }
+    if (c->kind == NODE_METHOD && c->first)
+        return join(e, m, is_constant, c->first, ext ? OP_CALL_TWO : op_of(c->op), arg, c->place);
+    if (c->kind == NODE_GET && (arg = attribute(e, c->text, c->place)) == POL_ID_NONE)
+        return false;
+    if (c->kind == NODE_METHOD)
+        op = ext ? OP_CALL : op_of(c->op);
+    if (!insn(e, op, arg, c->place) || (*is_constant && !fold(e, m, c->place)))
+        return false;
+    *is_constant = *is_constant && constant_since(e, m);
     return true;
 }
 
@@ -295,22 +322,18 @@ static bool emit_member(struct emit *e, const struct pol_node *n)
     if (!emit_node(e, n->first))
         return false;
     is_constant = constant_since(e, m) != NULL;
-    for (const struct pol_node *c = n->first->next; c; c = c->next) {
-        uint32_t arg = 0;
-
-        if (c->kind == NODE_METHOD && c->first) {
-            if (!join(e, m, &is_constant, c->first, op_of(c->op), c->place))
-                return false;
-            continue;
-        }
-        if (c->kind == NODE_GET && (arg = attribute(e, c->text, c->place)) == POL_ID_NONE)
+    for (const struct pol_node *c = n->first->next; c; c = c->next)
+        if (!access(e, m, &is_constant, c))
             return false;
-        if (!insn(e, c->kind == NODE_GET ? OP_GET : op_of(c->op), arg, c->place) ||
-            (is_constant && !fold(e, m, c->place)))
-            return false;
-        is_constant = is_constant && constant_since(e, m);
-    }
     return true;
+}
+
+static bool emit_call(struct emit *e, const struct pol_node *n)
+{
+    if (n->n == 1)
+        return emit_unary(e, n, OP_CALL, n->fn);
+    pushed(e);
+    return insn(e, OP_ARITY, n->fn | n->n << 8, n->place);
 }
 
 static bool emit_has(struct emit *e, const struct pol_node *n)
@@ -452,6 +475,7 @@ static bool emit_node(struct emit *e, const struct pol_node *n)
     case NODE_HAS: return emit_has(e, n);
     case NODE_LIKE: return emit_like(e, n);
     case NODE_IS: return emit_is(e, n);
+    case NODE_CALL: return emit_call(e, n);
     case NODE_GET:
     case NODE_METHOD: break; // handled by their parents
     }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Entities texts: [{"uid": …, "attrs": {…}, "parents": […]}], as Cedar has them.
+// Entities texts: [{"uid": …, "attrs": {…}, "tags": {…}, "parents": […]}], as Cedar has them.
 #include "policy/table.h"
 #include "policy/value_json.h"
 
 // What was read of one uid, by its number.
 struct draft {
     struct pol_value attrs; // POL_NONE: not defined
-    uint32_t *parents;      // ascending
+    struct pol_value tags;
+    uint32_t *parents; // ascending
     uint32_t n_parents;
     struct span file;
     struct pol_place place;
@@ -104,7 +105,7 @@ static bool grow(struct reader *r)
     return true;
 }
 
-static bool parents(struct reader *r, json v, struct draft *d)
+static bool parents(struct reader *r, json v, bool action, struct draft *d)
 {
     struct json_iter it = json_iter(v);
     struct span name, type, id;
@@ -121,6 +122,8 @@ static bool parents(struct reader *r, json v, struct draft *d)
     while (json_next(&it, &name, &parent)) {
         if (!pol_json_uid(&r->j, parent, false, &type, &id))
             return complain(r, r->j.wrong);
+        if (action && !pol_json_action_type(type))
+            return complain(r, SPAN("a parent of an action must be an action"));
         d->parents[d->n_parents] = pol_uids_add(&r->set->uids, type, id);
         if (d->parents[d->n_parents++] == POL_ID_NONE)
             return no_memory(r);
@@ -143,16 +146,14 @@ static bool members(struct reader *r, json v)
 
         for (size_t i = 0; i < 4; i++)
             found = found || span_eq(name, known[i]);
-        near = span_sub(diag_suggest(name, known, 3), 0, 16);
+        near = span_sub(diag_suggest(name, known, 4), 0, 16);
         if (!found) {
             diag_error(r->diags, r->file, r->place.line, r->place.column, "unknown member '%.*s' of an entity; %s%.*s",
                        SPAN_FMT(span_sub(name, 0, 64)),
-                       span_is_none(near) ? "known are uid, attrs, parents" : "did you mean ", SPAN_FMT(near));
+                       span_is_none(near) ? "known are uid, attrs, parents, tags" : "did you mean ", SPAN_FMT(near));
             return false;
         }
     }
-    if (json_count(json_get(v, SPAN("tags"))))
-        return complain(r, SPAN("tags are not supported by this version; use attributes"));
     return true;
 }
 
@@ -162,13 +163,32 @@ static bool same(const struct draft *a, const struct draft *b)
 
     return a->n_parents == b->n_parents &&
            (a->n_parents == 0 || memcmp(a->parents, b->parents, a->n_parents * sizeof *a->parents) == 0) &&
-           pol_value_cmp(&a->attrs, &b->attrs, &steps) == 0;
+           pol_value_cmp(&a->attrs, &b->attrs, &steps) == 0 && pol_value_cmp(&a->tags, &b->tags, &steps) == 0;
+}
+
+// The attributes or tags of an entity; absent ones are none.
+static bool record(struct reader *r, json v, const char *member, struct span type, struct span id,
+                   struct pol_value *out)
+{
+    r->j.depth = 0;
+    if (!v)
+        return true;
+    if (json_type(v) != JSON_OBJECT) {
+        diag_error(r->diags, r->file, r->place.line, r->place.column, "'%s' must be an object", member);
+        return false;
+    }
+    if (pol_json_record(&r->j, v, out))
+        return true;
+    diag_error(r->diags, r->file, r->place.line, r->place.column, "%.*s::\"%.*s\": %.*s", SPAN_FMT(type),
+               SPAN_FMT(span_sub(id, 0, 160)), SPAN_FMT(r->j.wrong));
+    return false;
 }
 
 static bool entity(struct reader *r, json v)
 {
-    json attrs = json_get(v, SPAN("attrs"));
-    struct draft d = { .attrs = { .kind = POL_RECORD }, .file = r->file, .place = r->place };
+    struct draft d = {
+        .attrs = { .kind = POL_RECORD }, .tags = { .kind = POL_RECORD }, .file = r->file, .place = r->place
+    };
     struct span type, id;
     uint32_t n;
 
@@ -179,14 +199,9 @@ static bool entity(struct reader *r, json v)
         return complain(r, SPAN("an entity without 'uid'"));
     if (!pol_json_uid(&r->j, json_get(v, SPAN("uid")), false, &type, &id))
         return complain(r, r->j.wrong);
-    if (attrs && json_type(attrs) != JSON_OBJECT)
-        return complain(r, SPAN("'attrs' must be an object"));
-    if (attrs && !pol_json_record(&r->j, attrs, &d.attrs)) {
-        diag_error(r->diags, r->file, r->place.line, r->place.column, "%.*s::\"%.*s\": %.*s", SPAN_FMT(type),
-                   SPAN_FMT(span_sub(id, 0, 160)), SPAN_FMT(r->j.wrong));
-        return false;
-    }
-    if (!parents(r, json_get(v, SPAN("parents")), &d))
+    if (!record(r, json_get(v, SPAN("attrs")), "attrs", type, id, &d.attrs) ||
+        !record(r, json_get(v, SPAN("tags")), "tags", type, id, &d.tags) ||
+        !parents(r, json_get(v, SPAN("parents")), pol_json_action_type(type), &d))
         return false;
     n = pol_uids_add(&r->set->uids, type, id);
     if (n == POL_ID_NONE || !grow(r))
@@ -257,6 +272,8 @@ static bool finish(struct reader *r)
             continue;
         r->set->facts[i] = (struct pol_facts){ .attrs = d->attrs.fields,
                                                .n_attrs = d->attrs.n,
+                                               .tags = d->tags.fields,
+                                               .n_tags = d->tags.n,
                                                .parents = d->parents,
                                                .n_parents = d->n_parents,
                                                .exists = true };

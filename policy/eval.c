@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "policy/eval.h"
 
+#include "policy/ext.h"
 #include "policy/facts.h"
 
 #include <stdarg.h>
@@ -120,13 +121,78 @@ static enum pol_outcome compare(struct pol_eval *e, const struct pol_insn *i, st
 {
     bool yes;
 
-    if (a->kind != POL_LONG)
-        return wrong_type(e, i, "long", a);
-    if (b->kind != POL_LONG)
-        return wrong_type(e, i, "long", b);
+    if (a->kind != POL_LONG && a->kind != POL_DATETIME && a->kind != POL_DURATION)
+        return wrong_type(e, i, b->kind == POL_LONG ? "long" : "long, datetime or duration", a);
+    if (b->kind != a->kind)
+        return wrong_type(e, i, pol_kind_name(a->kind), b);
     yes = i->op == OP_LT ? a->i < b->i : i->op == OP_LE ? a->i <= b->i : i->op == OP_GT ? a->i > b->i : a->i >= b->i;
     *a = pol_bool(yes);
     return POL_DONE;
+}
+
+// The arguments start at *a; the result replaces the first.
+static enum pol_outcome call(struct pol_eval *e, const struct pol_insn *i, struct pol_value *a)
+{
+    struct pol_ext_error error;
+    struct pol_value result;
+
+    // Reading a text is linear in it.
+    if (a->kind == POL_STRING && a->n >= 64) {
+        if (e->steps <= a->n / 64)
+            return POL_SPENT;
+        e->steps -= a->n / 64;
+    }
+    if (pol_ext_call((enum pol_ext_fn)i->arg, a, e->arena, &result, &error)) {
+        *a = result;
+        return POL_DONE;
+    }
+    if (e->arena->failed)
+        return POL_MEMORY;
+    if (error.what)
+        return failed(e, i, "%s", error.what);
+    return failed(e, i, "expected %s, got %s", pol_kind_name(error.wanted), pol_kind_name(error.got));
+}
+
+static enum pol_outcome arity(struct pol_eval *e, const struct pol_insn *i)
+{
+    const struct pol_ext_function *f = pol_ext_function((enum pol_ext_fn)(i->arg & 0xff));
+    unsigned due = f->arguments - (unsigned)f->method;
+
+    return failed(e, i, "%.*s() takes %s, got %u", SPAN_FMT(f->name), due ? "one argument" : "no arguments",
+                  i->arg >> 8);
+}
+
+static enum pol_outcome tag(struct pol_eval *e, const struct pol_insn *i, struct pol_value *a,
+                            const struct pol_value *b)
+{
+    const struct pol_value *v;
+
+    if (a->kind != POL_ENTITY)
+        return wrong_type(e, i, "entity", a);
+    if (b->kind != POL_STRING)
+        return wrong_type(e, i, "string", b);
+    if (!e->request)
+        return failed(e, i, "not constant");
+    // Tags are searched for by name; comparing names is linear in them.
+    if (e->steps <= 1 + b->n / 64)
+        return POL_SPENT;
+    e->steps -= b->n / 64;
+    v = pol_facts_tag(e->request, a->entity, pol_value_span(*b));
+    if (e->request->err)
+        return POL_MEMORY;
+    if (i->op == OP_HAS_TAG) {
+        *a = pol_bool(v != NULL);
+        return POL_DONE;
+    }
+    if (v) {
+        *a = *v;
+        return POL_DONE;
+    }
+    if (!pol_facts_exists(e->request, a->entity))
+        return failed(e, i, "the entity %.*s::\"%.*s\" does not exist", SPAN_FMT(type_of(e, a->entity)),
+                      SPAN_FMT(id_of(e, a->entity)));
+    return failed(e, i, "%.*s::\"%.*s\" has no such tag", SPAN_FMT(type_of(e, a->entity)),
+                  SPAN_FMT(id_of(e, a->entity)));
 }
 
 static enum pol_outcome in(struct pol_eval *e, const struct pol_insn *i, struct pol_value *a, const struct pol_value *b)
@@ -213,6 +279,9 @@ static enum pol_outcome binary(struct pol_eval *e, const struct pol_insn *i, str
     case OP_GT:
     case OP_GE: return compare(e, i, a, b);
     case OP_IN: return in(e, i, a, b);
+    case OP_GET_TAG:
+    case OP_HAS_TAG: return tag(e, i, a, b);
+    case OP_CALL_TWO: return call(e, i, a); // b is behind a
     case OP_CONTAINS:
     case OP_CONTAINS_ALL:
     case OP_CONTAINS_ANY: return containment(e, i, a, b);
@@ -375,6 +444,8 @@ enum pol_outcome pol_eval_run(struct pol_eval *e, uint32_t from, uint32_t to, st
         case OP_IS_EMPTY:
         case OP_LIKE:
         case OP_IS: o = unary(e, i, &sp[-1]); break;
+        case OP_CALL: o = call(e, i, &sp[-1]); break;
+        case OP_ARITY: return arity(e, i);
         default:
             sp--;
             o = binary(e, i, &sp[-1], sp);

@@ -86,6 +86,26 @@ const struct pol_value *pol_facts_attr(struct pol_request *r, uint32_t entity, s
     return pol_record_get(&record, name);
 }
 
+const struct pol_value *pol_facts_tag(struct pol_request *r, uint32_t entity, struct span name)
+{
+    const struct pol_entity *e = pol_facts_declared(r, entity);
+    const struct pol_value *v = NULL;
+    struct pol_value record = { .kind = POL_RECORD };
+
+    if (e) {
+        record = (struct pol_value){ .kind = POL_RECORD, .n = e->tags.n, .fields = e->tags.fields };
+        v = pol_record_get(&record, name);
+    }
+    if (v || is_local(r->set, entity))
+        return v;
+    if (!e && r->set->facts[entity].exists)
+        touch(r, entity);
+    record = (struct pol_value){ .kind = POL_RECORD,
+                                 .n = r->set->facts[entity].n_tags,
+                                 .fields = r->set->facts[entity].tags };
+    return pol_record_get(&record, name);
+}
+
 bool pol_facts_in(struct pol_request *r, uint32_t entity, uint32_t other)
 {
     const struct pol_entity *e;

@@ -22,7 +22,7 @@ struct pol_record {
 struct pol_entity {
     uint32_t number;
     uint32_t visited; // by the closure of which entity
-    struct pol_record attrs;
+    struct pol_record attrs, tags;
     uint32_t *parents;
     uint32_t n_parents, cap_parents;
     const uint32_t *ancestors; // transitive over request and set, ascending; once closed
@@ -63,6 +63,8 @@ struct pol_entity *pol_facts_declared(const struct pol_request *r, uint32_t enti
 bool pol_facts_exists(const struct pol_request *r, uint32_t entity);
 // The request's attribute, else the file's, else NULL.
 const struct pol_value *pol_facts_attr(struct pol_request *r, uint32_t entity, struct span name);
+// The same of tags.
+const struct pol_value *pol_facts_tag(struct pol_request *r, uint32_t entity, struct span name);
 // Whether `entity` is `other` or has it among its ancestors.
 bool pol_facts_in(struct pol_request *r, uint32_t entity, uint32_t other);
 // Computes the ancestors of every declared entity. Once; false when r->err got set.

@@ -63,7 +63,8 @@ void pol_parse_unexpected(struct pol_parser *p, const char *wanted)
         pol_parse_fail(p, pol_parse_place(p), "'=' is no operator; did you mean '=='?");
     else if (t->kind == TOK_SLOT)
         pol_parse_fail(p, pol_parse_place(p),
-                       "'%.*s': templates are not supported by this version; write the entity instead",
+                       "the slot %.*s here; ?principal stands for principal's entity in the scope, ?resource for "
+                       "resource's, and nowhere else",
                        SPAN_FMT(shown));
     else
         pol_parse_fail(p, pol_parse_place(p), "expected %s, found '%.*s'", wanted, SPAN_FMT(shown));
@@ -152,9 +153,28 @@ struct span pol_parse_string(struct pol_parser *p, bool pattern, const bool **wi
 
 // --------------------------------------------------------------------------------------------------------- scopes
 
+// Parentheses around it, as Cedar allows them: how many were opened.
+static unsigned opened(struct pol_parser *p)
+{
+    unsigned n = 0;
+
+    for (; p->token.kind == TOK_LPAREN && n < POL_DEPTH_MAX; n++)
+        pol_parse_next(p);
+    return n;
+}
+
+static bool closed(struct pol_parser *p, unsigned n)
+{
+    while (n-- > 0)
+        if (!pol_parse_take(p, TOK_RPAREN, "')'"))
+            return false;
+    return true;
+}
+
 static struct pol_ast_uid *entity(struct pol_parser *p)
 {
     struct pol_ast_uid *u = pol_parse_alloc(p, sizeof *u);
+    unsigned n = opened(p);
 
     if (!u)
         return NULL;
@@ -166,7 +186,7 @@ static struct pol_ast_uid *entity(struct pol_parser *p)
     if (span_is_none(u->type) || !pol_parse_take(p, TOK_PATH, "an entity such as Type::\"id\""))
         return NULL;
     u->id = pol_parse_string(p, false, NULL);
-    return span_is_none(u->id) ? NULL : u;
+    return !span_is_none(u->id) && closed(p, n) ? u : NULL;
 }
 
 // `in [A, B]`; the bracket is the current token.
@@ -206,7 +226,7 @@ static bool actions_only(struct pol_parser *p, const struct pol_ast_scope *s, st
     return true;
 }
 
-static bool scope_relation(struct pol_parser *p, struct pol_ast_scope *s, bool action)
+static bool scope_relation(struct pol_parser *p, struct pol_ast_scope *s, const char *variable, bool action)
 {
     bool eq = p->token.kind == TOK_EQ;
 
@@ -221,6 +241,11 @@ static bool scope_relation(struct pol_parser *p, struct pol_ast_scope *s, bool a
     if (p->token.kind == TOK_LBRACKET) {
         pol_parse_fail(p, pol_parse_place(p), "only 'action in' takes a list; use a when clause or a group");
         return false;
+    }
+    if (!action && p->token.kind == TOK_SLOT && span_eq(span_sub(p->token.text, 1, SIZE_MAX), span_str(variable))) {
+        s->slot = true;
+        pol_parse_next(p);
+        return true;
     }
     s->n = 1;
     return (s->uids = entity(p)) != NULL;
@@ -251,7 +276,7 @@ static bool scope(struct pol_parser *p, struct pol_ast_scope *s, const char *var
     }
     at = pol_parse_place(p);
     if (p->token.kind == TOK_EQ || pol_parse_word(p, "in")) {
-        if (!scope_relation(p, s, action))
+        if (!scope_relation(p, s, variable, action))
             return false;
         if (pol_parse_word(p, "is")) {
             pol_parse_fail(p, pol_parse_place(p), "'is' stands before 'in': '%s is Type in Entity'", variable);

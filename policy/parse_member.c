@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The tight end of the grammar: literals, names, brackets, and what is accessed on them.
+#include "policy/ext.h"
 #include "policy/parse.h"
 #include "policy/uid.h"
 
@@ -114,17 +115,72 @@ struct pol_node *pol_parse_number(struct pol_parser *p, bool negative)
     return n;
 }
 
-static bool extension(struct span name)
-{
-    static const struct span names[] = { SPAN("ip"), SPAN("decimal"), SPAN("datetime"), SPAN("duration") };
+// The methods of the language itself.
+static const struct {
+    struct span name;
+    enum pol_operator op;
+    unsigned arguments;
+} methods[] = {
+    { SPAN("contains"), OPERATOR_CONTAINS, 1 },        { SPAN("containsAll"), OPERATOR_CONTAINS_ALL, 1 },
+    { SPAN("containsAny"), OPERATOR_CONTAINS_ANY, 1 }, { SPAN("isEmpty"), OPERATOR_IS_EMPTY, 0 },
+    { SPAN("getTag"), OPERATOR_GET_TAG, 1 },           { SPAN("hasTag"), OPERATOR_HAS_TAG, 1 },
+};
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (span_eq(name, names[i]))
+enum { METHODS = sizeof methods / sizeof *methods };
+
+static bool is_method(struct span name)
+{
+    enum pol_ext_fn fn = pol_ext_find(name);
+
+    for (int i = 0; i < METHODS; i++)
+        if (span_eq(name, methods[i].name))
             return true;
-    return false;
+    return fn != EXT_NONE && pol_ext_function(fn)->method;
 }
 
-// A variable, true, false, or an entity Type::"id".
+// The arguments of a call; the parenthesis is the current token. A trailing comma is fine.
+static bool arguments(struct pol_parser *p, struct pol_node *call)
+{
+    struct pol_node_list l = { .parent = call };
+
+    pol_parse_next(p);
+    while (p->token.kind != TOK_RPAREN) {
+        if (!pol_parse_add(&l, pol_parse_expr(p)))
+            return false;
+        if (p->token.kind != TOK_COMMA)
+            break;
+        pol_parse_next(p);
+    }
+    return pol_parse_take(p, TOK_RPAREN, "an operator, ',' or ')'");
+}
+
+// "name(", where the name is no variable's.
+static struct pol_node *function(struct pol_parser *p, struct span name, struct pol_place at)
+{
+    static const struct span constructors[] = { SPAN("ip"), SPAN("decimal"), SPAN("datetime"), SPAN("duration") };
+    enum pol_ext_fn fn = pol_ext_find(name);
+    struct pol_node *n;
+    struct span near;
+
+    if (fn != EXT_NONE && !pol_ext_function(fn)->method) {
+        n = pol_parse_node(p, NODE_CALL, at);
+        if (!n)
+            return NULL;
+        n->fn = (uint8_t)fn;
+        return arguments(p, n) ? n : NULL;
+    }
+    name = span_sub(name, 0, 64);
+    near = diag_suggest(name, constructors, 4);
+    if (is_method(name))
+        pol_parse_fail(p, at, "%.*s is a method, not a function; write value.%.*s(…)", SPAN_FMT(name), SPAN_FMT(name));
+    else if (span_is_none(near))
+        pol_parse_fail(p, at, "there is no function '%.*s'; known are ip, decimal, datetime, duration", SPAN_FMT(name));
+    else
+        pol_parse_fail(p, at, "there is no function '%.*s'; did you mean '%.*s'?", SPAN_FMT(name), SPAN_FMT(near));
+    return NULL;
+}
+
+// A variable, true, false, an entity Type::"id", or a call of a function.
 static struct pol_node *named(struct pol_parser *p)
 {
     static const struct span variables[] = { SPAN("principal"), SPAN("action"), SPAN("resource"), SPAN("context") };
@@ -153,8 +209,10 @@ static struct pol_node *named(struct pol_parser *p)
         n->text = pol_parse_string(p, false, NULL);
         return span_is_none(n->text) ? NULL : n;
     }
+    if (p->token.kind == TOK_LPAREN)
+        return function(p, name, at);
     for (unsigned i = 0; i < 4; i++) {
-        if (span_eq(name, variables[i]) && p->token.kind != TOK_LPAREN) {
+        if (span_eq(name, variables[i])) {
             if ((n = pol_parse_node(p, NODE_VAR, at)))
                 n->var = (uint8_t)i;
             return n;
@@ -162,12 +220,7 @@ static struct pol_node *named(struct pol_parser *p)
     }
     name = span_sub(name, 0, 64);
     near = diag_suggest(name, variables, 4);
-    if (p->token.kind == TOK_LPAREN && extension(name))
-        pol_parse_fail(p, at, "%.*s(): extension types are not supported by this version; compare strings or longs",
-                       SPAN_FMT(name));
-    else if (p->token.kind == TOK_LPAREN)
-        pol_parse_fail(p, at, "there is no function '%.*s'", SPAN_FMT(name));
-    else if (!span_is_none(near))
+    if (!span_is_none(near))
         pol_parse_fail(p, at, "unknown name '%.*s'; did you mean '%.*s'?", SPAN_FMT(name), SPAN_FMT(near));
     else
         pol_parse_fail(
@@ -202,89 +255,57 @@ static struct pol_node *primary(struct pol_parser *p)
 
 // --------------------------------------------------------------------------------------------------------- member
 
-static const struct {
-    struct span name;
-    enum pol_operator op; // NONE: known, not supported
-    unsigned arguments;
-} methods[] = {
-    { SPAN("contains"), OPERATOR_CONTAINS, 1 },
-    { SPAN("containsAll"), OPERATOR_CONTAINS_ALL, 1 },
-    { SPAN("containsAny"), OPERATOR_CONTAINS_ANY, 1 },
-    { SPAN("isEmpty"), OPERATOR_IS_EMPTY, 0 },
-    { SPAN("getTag"), OPERATOR_NONE, 0 },
-    { SPAN("hasTag"), OPERATOR_NONE, 0 },
-    { SPAN("lessThan"), OPERATOR_NONE, 0 },
-    { SPAN("lessThanOrEqual"), OPERATOR_NONE, 0 },
-    { SPAN("greaterThan"), OPERATOR_NONE, 0 },
-    { SPAN("greaterThanOrEqual"), OPERATOR_NONE, 0 },
-    { SPAN("isIpv4"), OPERATOR_NONE, 0 },
-    { SPAN("isIpv6"), OPERATOR_NONE, 0 },
-    { SPAN("isLoopback"), OPERATOR_NONE, 0 },
-    { SPAN("isMulticast"), OPERATOR_NONE, 0 },
-    { SPAN("isInRange"), OPERATOR_NONE, 0 },
-    { SPAN("offset"), OPERATOR_NONE, 0 },
-    { SPAN("durationSince"), OPERATOR_NONE, 0 },
-    { SPAN("toDate"), OPERATOR_NONE, 0 },
-    { SPAN("toTime"), OPERATOR_NONE, 0 },
-    { SPAN("toMilliseconds"), OPERATOR_NONE, 0 },
-    { SPAN("toSeconds"), OPERATOR_NONE, 0 },
-    { SPAN("toMinutes"), OPERATOR_NONE, 0 },
-    { SPAN("toHours"), OPERATOR_NONE, 0 },
-    { SPAN("toDays"), OPERATOR_NONE, 0 },
-};
-
-enum { METHODS = sizeof methods / sizeof *methods };
-
 static int method(struct pol_parser *p, struct span name, struct pol_place at)
 {
-    struct span names[METHODS], near;
+    struct span names[METHODS + EXT_NONE], near;
+    size_t n = 0;
 
-    for (int i = 0; i < METHODS; i++) {
-        names[i] = methods[i].name;
-        if (!span_eq(name, methods[i].name))
-            continue;
-        if (methods[i].op == OPERATOR_NONE) {
-            pol_parse_fail(p, at, "%.*s() is not supported by this version; remove it", SPAN_FMT(name));
-            return -1;
-        }
-        return i;
+    for (; n < METHODS; n++) {
+        names[n] = methods[n].name;
+        if (span_eq(name, names[n]))
+            return (int)n;
     }
-    near = diag_suggest(name, names, METHODS);
-    if (span_is_none(near))
-        pol_parse_fail(p, at, "there is no method '%.*s'; known are contains, containsAll, containsAny, isEmpty",
-                       SPAN_FMT(span_sub(name, 0, 64)));
+    for (unsigned i = 0; i < EXT_NONE; i++)
+        if (pol_ext_function((enum pol_ext_fn)i)->method)
+            names[n++] = pol_ext_function((enum pol_ext_fn)i)->name;
+    name = span_sub(name, 0, 64);
+    near = diag_suggest(name, names, n);
+    if (pol_ext_find(name) != EXT_NONE)
+        pol_parse_fail(p, at, "%.*s is a function, not a method; write %.*s(…)", SPAN_FMT(name), SPAN_FMT(name));
+    else if (span_is_none(near))
+        pol_parse_fail(p, at,
+                       "there is no method '%.*s'; known are contains, containsAll, containsAny, isEmpty, getTag, "
+                       "hasTag, and those of extension types",
+                       SPAN_FMT(name));
     else
-        pol_parse_fail(p, at, "there is no method '%.*s'; did you mean '%.*s'?", SPAN_FMT(span_sub(name, 0, 64)),
-                       SPAN_FMT(near));
+        pol_parse_fail(p, at, "there is no method '%.*s'; did you mean '%.*s'?", SPAN_FMT(name), SPAN_FMT(near));
     return -1;
 }
 
 // ".name(" was read up to the parenthesis.
 static struct pol_node *call(struct pol_parser *p, struct span name, struct pol_place at)
 {
-    int which = method(p, name, at);
-    struct pol_node_list l;
+    enum pol_ext_fn fn = pol_ext_find(name);
+    bool extension = fn != EXT_NONE && pol_ext_function(fn)->method;
+    int which = extension ? 0 : method(p, name, at);
+    struct pol_node *n;
 
     if (which < 0)
         return NULL;
-    l = (struct pol_node_list){ .parent = pol_parse_node(p, NODE_METHOD, at) };
-    if (!l.parent)
+    n = pol_parse_node(p, NODE_METHOD, at);
+    if (!n)
         return NULL;
-    l.parent->op = (uint8_t)methods[which].op;
-    pol_parse_next(p);
-    while (p->token.kind != TOK_RPAREN) {
-        if (!pol_parse_add(&l, pol_parse_expr(p)))
-            return NULL;
-        if (p->token.kind != TOK_COMMA || l.parent->n > methods[which].arguments)
-            break;
-        pol_parse_next(p);
-    }
-    if (l.parent->n != methods[which].arguments) {
+    n->op = (uint8_t)(extension ? OPERATOR_EXTENSION : methods[which].op);
+    n->fn = (uint8_t)fn;
+    if (!arguments(p, n))
+        return NULL;
+    // Those of extension types are counted when they are evaluated, as Cedar does.
+    if (!extension && n->n != methods[which].arguments) {
         pol_parse_fail(p, at, "%.*s() takes %s", SPAN_FMT(name),
                        methods[which].arguments ? "one argument" : "no arguments");
         return NULL;
     }
-    return pol_parse_take(p, TOK_RPAREN, "an operator or ')'") ? l.parent : NULL;
+    return n;
 }
 
 static struct pol_node *accessor(struct pol_parser *p)

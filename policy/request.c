@@ -2,6 +2,7 @@
 #include "policy/request.h"
 
 #include "gateway/base/err.h"
+#include "policy/ext.h"
 #include "policy/facts.h"
 
 void pol_request_fail(struct pol_request *r, int err, const char *why)
@@ -264,6 +265,12 @@ void pol_request_attr(struct pol_request *r, struct pol_entity *e, struct span n
         put(r, &e->attrs, name, v);
 }
 
+void pol_request_tag(struct pol_request *r, struct pol_entity *e, struct span name, struct pol_value v)
+{
+    if (e && open(r))
+        put(r, &e->tags, name, v);
+}
+
 void pol_request_context(struct pol_request *r, struct span name, struct pol_value v)
 {
     if (!open(r))
@@ -307,6 +314,15 @@ struct pol_value pol_request_set(struct pol_request *r, const struct pol_value *
     if (set.kind == POL_NONE)
         pol_request_fail(r, ERR_NOMEM, "a set too large for the request");
     return set;
+}
+
+struct pol_value pol_request_ip(struct pol_request *r, struct span text)
+{
+    struct pol_value v = { .kind = POL_NONE };
+
+    if (!r->err && pol_ip_read(text, r->arena, &v) != NULL)
+        pol_request_fail(r, r->arena->failed ? ERR_NOMEM : ERR_INTERNAL, "an address that cannot be read");
+    return r->err ? (struct pol_value){ .kind = POL_NONE } : v;
 }
 
 struct pol_value pol_request_strings(struct pol_request *r, const struct span *items, size_t n)

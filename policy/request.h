@@ -4,7 +4,7 @@
 // arena; nothing else is allocated. Names and strings are borrowed and must live as long as the request.
 //
 // Facts of the request and of the entities file come together like this: an entity has the attributes of both, and
-// where both name the same attribute the request's wins, since it was verified for this request (certificate, token,
+// where both name the same attribute (or tag) the request's wins, since it was verified for this request (certificate, token,
 // API table). Parents are the union of both, and `in` is transitive over both: a role named by a token has the
 // ancestors that the file gives that role.
 //
@@ -60,6 +60,8 @@ struct pol_entity *pol_request_action(struct pol_request *r, struct span type, s
 struct pol_entity *pol_request_resource(struct pol_request *r, struct span type, struct span id);
 struct pol_entity *pol_request_entity(struct pol_request *r, struct span type, struct span id);
 void pol_request_attr(struct pol_request *r, struct pol_entity *e, struct span name, struct pol_value v);
+// A tag: what getTag and hasTag see, apart from attributes.
+void pol_request_tag(struct pol_request *r, struct pol_entity *e, struct span name, struct pol_value v);
 void pol_request_parent(struct pol_request *r, struct pol_entity *e, struct span type, struct span id);
 
 // Adds a member to the context record.
@@ -68,6 +70,8 @@ void pol_request_context(struct pol_request *r, struct span name, struct pol_val
 // Values that need memory, from the request's arena. POL_NONE after an error (which sticks).
 struct pol_value pol_request_ref(struct pol_request *r, struct span type, struct span id);
 struct pol_value pol_request_set(struct pol_request *r, const struct pol_value *items, size_t n);
+// An address or a range ("10.0.0.0/8", "::1"); one that cannot be read is an error.
+struct pol_value pol_request_ip(struct pol_request *r, struct span text);
 struct pol_value pol_request_strings(struct pol_request *r, const struct span *items, size_t n); // a set of strings
 struct pol_record *pol_record_new(struct pol_request *r);
 void pol_record_put(struct pol_request *r, struct pol_record *rec, struct span name, struct pol_value v);

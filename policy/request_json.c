@@ -40,7 +40,7 @@ static bool role(struct reading *r, json v, const char *name,
     return declare(r->request, type, id) != NULL ? true : complain(r, name, span_str(r->request->why));
 }
 
-static bool parents(struct reading *r, struct pol_entity *e, json v)
+static bool parents(struct reading *r, struct pol_entity *e, bool action, json v)
 {
     struct json_iter it = json_iter(v);
     struct span name, type, id;
@@ -51,24 +51,27 @@ static bool parents(struct reading *r, struct pol_entity *e, json v)
     while (json_next(&it, &name, &parent)) {
         if (!pol_json_uid(&r->j, parent, false, &type, &id))
             return complain(r, "entities", r->j.wrong);
+        if (action && !pol_json_action_type(type))
+            return complain(r, "entities", SPAN("a parent of an action must be an action"));
         pol_request_parent(r->request, e, type, id);
     }
     return true;
 }
 
-static bool attributes(struct reading *r, struct pol_entity *e, json v)
+static bool attributes(struct reading *r, struct pol_record *into, json v, bool tags)
 {
     struct pol_value record;
 
     if (!v)
         return true;
     if (json_type(v) != JSON_OBJECT)
-        return complain(r, "entities", SPAN("'attrs' must be an object"));
+        return complain(r, "entities", tags ? SPAN("'tags' must be an object") : SPAN("'attrs' must be an object"));
+    r->j.depth = 0;
     if (!pol_json_record(&r->j, v, &record))
         return complain(r, "entities", r->j.wrong);
-    if (e->attrs.n)
+    if (into->n)
         return complain(r, "entities", SPAN("an entity stands twice"));
-    e->attrs = (struct pol_record){ (struct pol_field *)(uintptr_t)record.fields, record.n, record.n };
+    *into = (struct pol_record){ (struct pol_field *)(uintptr_t)record.fields, record.n, record.n };
     return true;
 }
 
@@ -83,18 +86,18 @@ static bool entity(struct reading *r, json v)
     if (json_type(v) != JSON_OBJECT || !json_get(v, SPAN("uid")))
         return complain(r, "entities", SPAN("expected {\"uid\": …, \"attrs\": …, \"parents\": …}"));
     while (json_next(&it, &name, &member)) {
-        if (span_eq(name, SPAN("tags")) && json_count(member))
-            return complain(r, "entities", SPAN("tags are not supported by this version; use attributes"));
         if (!span_eq(name, SPAN("uid")) && !span_eq(name, SPAN("attrs")) && !span_eq(name, SPAN("parents")) &&
             !span_eq(name, SPAN("tags")))
-            return complain(r, "entities", SPAN("unknown member of an entity; known are uid, attrs, parents"));
+            return complain(r, "entities", SPAN("unknown member of an entity; known are uid, attrs, parents, tags"));
     }
     if (!pol_json_uid(&r->j, json_get(v, SPAN("uid")), true, &type, &id))
         return complain(r, "entities", r->j.wrong);
     e = pol_request_entity(r->request, type, id);
     if (!e)
         return complain(r, "entities", span_str(r->request->why));
-    return attributes(r, e, json_get(v, SPAN("attrs"))) && parents(r, e, json_get(v, SPAN("parents")));
+    return attributes(r, &e->attrs, json_get(v, SPAN("attrs")), false) &&
+           attributes(r, &e->tags, json_get(v, SPAN("tags")), true) &&
+           parents(r, e, pol_json_action_type(type), json_get(v, SPAN("parents")));
 }
 
 static bool entities(struct reading *r, json v)
@@ -188,15 +191,15 @@ bool pol_request_from_json(struct pol_request *request, struct span file, struct
 // ------------------------------------------------------------------------------------------------------------- writing
 
 // Both lists are sorted by name; where both have one, the request's is written.
-static void write_attrs(struct json_writer *w, const struct pol_request *r, const struct pol_entity *e,
-                        const struct pol_facts *f)
+static void write_fields(struct json_writer *w, const struct pol_request *r, const struct pol_record *ours,
+                         const struct pol_field *theirs, uint32_t m)
 {
-    uint32_t i = 0, k = 0, n = e ? e->attrs.n : 0, m = f ? f->n_attrs : 0;
+    uint32_t i = 0, k = 0, n = ours ? ours->n : 0;
 
     json_w_object(w);
     while (i < n || k < m) {
-        int c = i == n ? 1 : k == m ? -1 : pol_name_cmp(e->attrs.fields[i].name, f->attrs[k].name);
-        const struct pol_field *field = c <= 0 ? &e->attrs.fields[i] : &f->attrs[k];
+        int c = i == n ? 1 : k == m ? -1 : pol_name_cmp(ours->fields[i].name, theirs[k].name);
+        const struct pol_field *field = c <= 0 ? &ours->fields[i] : &theirs[k];
 
         i += c <= 0;
         k += c >= 0;
@@ -217,7 +220,11 @@ static void write_entity(struct json_writer *w, const struct pol_request *r, uin
     json_w_key(w, SPAN("uid"));
     pol_json_write_uid(w, r, number);
     json_w_key(w, SPAN("attrs"));
-    write_attrs(w, r, e, f);
+    write_fields(w, r, e ? &e->attrs : NULL, f ? f->attrs : NULL, f ? f->n_attrs : 0);
+    if ((e && e->tags.n) || (f && f->n_tags)) {
+        json_w_key(w, SPAN("tags"));
+        write_fields(w, r, e ? &e->tags : NULL, f ? f->tags : NULL, f ? f->n_tags : 0);
+    }
     json_w_key(w, SPAN("parents"));
     json_w_array(w);
     for (uint32_t i = 0; i < n; i++)

@@ -2,10 +2,10 @@
 // Requests as JSON: for the command line, tests, and audit records from which a decision can be replayed.
 //
 //   { "principal": "Workload::\"spiffe://…\"" or {"type":"Workload","id":"spiffe://…"},
-//     "action": …, "resource": …, "context": { … }, "entities": [ {"uid":…, "attrs":{…}, "parents":[…]} ] }
+//     "action": …, "resource": …, "context": { … }, "entities": [ {"uid":…, "attrs":{…}, "tags":{…}, "parents":[…]} ] }
 //
-// `context` and `entities` may be absent. Values are Cedar's: entity references as {"__entity":{"type","id"}}; no null,
-// no fractions.
+// `context` and `entities` may be absent. Values are Cedar's: entity references as {"__entity":{"type","id"}}, extension
+// types as {"__extn":{"fn","arg"}}; no null, no fractions.
 #ifndef SALLYPORT_POLICY_REQUEST_JSON_H
 #define SALLYPORT_POLICY_REQUEST_JSON_H
 

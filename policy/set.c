@@ -11,7 +11,8 @@ struct loader {
     struct arena scratch; // trees
     struct span file;     // the set's copy of the current file's name
     bool several;         // files
-    uint32_t in_file;     // policies of the current file so far
+    uint32_t in_file;     // policies and templates of the current file so far
+    uint32_t n_static;    // policies that are no links
 };
 
 static bool no_memory(struct loader *l)
@@ -78,14 +79,18 @@ static bool annotations(struct loader *l, const struct pol_ast_policy *a, struct
 static bool named(struct loader *l, const struct pol_ast_policy *a, struct pol_policy_info *info)
 {
     *info = (struct pol_policy_info){
-        .file = l->file, .line = a->place.line, .column = a->place.column, .effect = a->effect
+        .file = l->file,
+        .line = a->place.line,
+        .column = a->place.column,
+        .effect = a->effect,
+        .template_id = SPAN_NONE,
     };
     if (!annotations(l, a, info))
         return false;
     if (!span_is_none(info->id))
         return true;
     if (l->options->ids_by_position)
-        info->id = arena_printf(&l->set->arena, "policy%u", l->set->policies.n);
+        info->id = arena_printf(&l->set->arena, "policy%u", l->set->policies.n + l->set->templates.n);
     else if (l->several)
         info->id = arena_printf(&l->set->arena, "%.*s#policy%u", SPAN_FMT(l->file), l->in_file);
     else
@@ -95,9 +100,12 @@ static bool named(struct loader *l, const struct pol_ast_policy *a, struct pol_p
 
 static bool policy(struct loader *l, const struct pol_ast_policy *a)
 {
-    struct pol_policy p = { .effect = (uint8_t)a->effect }, *kept;
+    struct pol_policy p = { .effect = (uint8_t)a->effect,
+                            .principal_slot = a->principal.slot,
+                            .resource_slot = a->resource.slot },
+                      *kept;
 
-    if (l->set->policies.n >= POL_POLICIES_MAX) {
+    if (l->set->policies.n + l->set->templates.n >= POL_POLICIES_MAX) {
         diag_error(l->diags, l->file, a->place.line, a->place.column, "more than %u policies; split the policy set",
                    POL_POLICIES_MAX);
         return false;
@@ -108,7 +116,7 @@ static bool policy(struct loader *l, const struct pol_ast_policy *a)
     // What the compiler complained about is reported; the other policies are looked at all the same.
     if (!pol_compile(l->set, a, l->file, &p, l->diags))
         return !l->set->arena.failed;
-    kept = pol_vec_add(&l->set->policies);
+    kept = pol_vec_add(p.principal_slot || p.resource_slot ? &l->set->templates : &l->set->policies);
     if (!kept)
         return no_memory(l);
     *kept = p;
@@ -131,24 +139,38 @@ static bool source(struct loader *l, const struct pol_source *s)
     return ok;
 }
 
+// The policies that texts hold, the templates, the links.
+static const struct pol_policy_info *nth(const struct loader *l, uint32_t i)
+{
+    uint32_t templates = l->set->templates.n;
+
+    if (i < l->n_static)
+        return &l->set->policies.at[i].info;
+    i -= l->n_static;
+    return i < templates ? &l->set->templates.at[i].info : &l->set->policies.at[i - templates + l->n_static].info;
+}
+
 // Ids are what audit records and metrics go by.
 static bool ids_differ(struct loader *l)
 {
+    uint32_t texts = l->n_static + l->set->templates.n, all = l->set->policies.n + l->set->templates.n;
     struct pol_uids seen;
     bool ok = true;
 
     pol_uids_init(&seen, &l->set->arena, l->set->uids.key);
-    for (uint32_t i = 0; i < l->set->policies.n && ok; i++) {
-        const struct pol_policy_info *info = &l->set->policies.at[i].info;
+    for (uint32_t i = 0; i < all && ok; i++) {
+        const struct pol_policy_info *info = nth(l, i);
         uint32_t n = pol_uids_add_type(&seen, info->id);
 
         if (n == POL_ID_NONE) {
             ok = no_memory(l);
         } else if (n < i) {
             // Numbers are given in order, so up to the first repetition the n-th name is the n-th policy's.
-            const struct pol_policy_info *o = &l->set->policies.at[n].info;
+            const struct pol_policy_info *o = nth(l, n);
+            const struct pol_link *link = i < texts ? NULL : &l->options->links[i - texts];
 
-            diag_error(l->diags, info->file, info->line, info->column,
+            diag_error(l->diags, link ? link->file : info->file, link ? link->line : info->line,
+                       link ? link->column : info->column,
                        "the id '%.*s' belongs to the policy at %.*s:%u already; choose another",
                        SPAN_FMT(span_sub(info->id, 0, 160)), SPAN_FMT(o->file), o->line);
             ok = false;
@@ -174,12 +196,12 @@ static struct span action_near(const struct pol_set *s, struct span id)
     return diag_suggest(id, ids, n);
 }
 
-static void actions_exist(struct loader *l)
+static void actions_exist(struct loader *l, const struct pol_policies *policies, uint32_t n)
 {
     const struct pol_set *s = l->set;
 
-    for (uint32_t i = 0; i < s->policies.n; i++) {
-        const struct pol_policy *p = &s->policies.at[i];
+    for (uint32_t i = 0; i < n; i++) {
+        const struct pol_policy *p = &policies->at[i];
 
         for (uint32_t k = 0; k < p->n_actions; k++) {
             const struct pol_uid *u = &s->uids.uids.at[p->actions[k]];
@@ -223,7 +245,8 @@ static size_t weigh(const struct pol_set *s)
            (s->uids.types.cap + s->names.types.cap) * sizeof(struct pol_type) +
            (s->uids.n_slots + s->uids.n_type_slots + s->names.n_type_slots) * sizeof(uint32_t) +
            s->code.insns.cap * sizeof(struct pol_insn) + s->code.consts.cap * sizeof(struct pol_value) +
-           s->code.patterns.cap * sizeof(struct pol_pattern) + s->policies.cap * sizeof(struct pol_policy);
+           s->code.patterns.cap * sizeof(struct pol_pattern) +
+           (s->policies.cap + s->templates.cap) * sizeof(struct pol_policy);
 }
 
 static bool load(struct loader *l, const struct pol_source *policies, size_t n_policies,
@@ -236,11 +259,16 @@ static bool load(struct loader *l, const struct pol_source *policies, size_t n_p
     for (size_t i = 0; i < n_policies; i++)
         if (!source(l, &policies[i]))
             return false;
+    l->n_static = l->set->policies.n;
+    if (l->diags->errors == before)
+        pol_links_apply(l->set, l->options->links, l->options->n_links, l->diags);
     if (l->diags->errors == before)
         ids_differ(l);
     pol_entities_read(l->set, entities, n_entities, before, l->diags);
-    if (l->diags->errors == before && l->options->declared_actions)
-        actions_exist(l);
+    if (l->diags->errors == before && l->options->declared_actions) {
+        actions_exist(l, &l->set->policies, l->n_static);
+        actions_exist(l, &l->set->templates, l->set->templates.n);
+    }
     if (l->diags->errors != before)
         return false;
     return pol_index_build(l->set) ? true : no_memory(l);
@@ -277,6 +305,7 @@ void pol_set_free(struct pol_set *s)
     pol_vec_free(&s->code.consts);
     pol_vec_free(&s->code.patterns);
     pol_vec_free(&s->policies);
+    pol_vec_free(&s->templates);
     arena_fini(&s->arena);
     free(s);
 }

@@ -5,8 +5,10 @@
 // Loading collects every complaint (`file:line:column: what; what to do`) and yields a set only when there is none.
 // It is bounded: bytes of text, nesting, policies, entities, elements of a set.
 //
-// Not in this version, each refused with an error that says so: templates, tags (getTag, hasTag), the extension types
-// (decimal, ip, datetime, duration), schemas.
+// Templates (policies with ?principal or ?resource in their scope) are no policies until a link gives their slots
+// values: each link is a policy of its own, under its own id.
+//
+// Not in this version: schemas.
 #ifndef SALLYPORT_POLICY_SET_H
 #define SALLYPORT_POLICY_SET_H
 
@@ -27,7 +29,19 @@ struct pol_source {
 #define POL_ENTITIES_MAX 1000000u
 #define POL_ANCESTORS_MAX 16000000u // summed over all entities
 
+// A policy made from a template. Ids and values are copied.
+struct pol_link {
+    struct span template_id, id;
+    struct {
+        struct span type, id; // both absent: no value
+    } principal, resource;    // for ?principal, ?resource; just those slots that the template has
+    struct span file;         // where errors say the link stands
+    unsigned line, column;
+};
+
 struct pol_options {
+    const struct pol_link *links; // as pol_links_read yields them; NULL if there are none
+    size_t n_links;
     // Only annotations of the known list are accepted (id, description, owner, advice, reason, ticket); obligations
     // that are not enforced, and names nobody knows, are errors (checklist rule 37). Off: any annotation, as Cedar has
     // it.
@@ -48,8 +62,9 @@ struct pol_annotation {
 
 // What a decision names. Lives as long as the set.
 struct pol_policy_info {
-    struct span id;   // @id; else "policyN", with "file#" before it when there are several files
-    struct span file; // as its source was named
+    struct span id;          // @id; else "policyN", with "file#" before it when there are several files; a link's own
+    struct span template_id; // of which this is a link; else SPAN_NONE
+    struct span file;        // as its source was named
     unsigned line, column;
     enum pol_effect effect;
     const struct pol_annotation *annotations;

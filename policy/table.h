@@ -39,6 +39,11 @@ enum pol_op {
     OP_CONTAINS_ALL,
     OP_CONTAINS_ANY,
     OP_IS_EMPTY,
+    OP_GET_TAG,
+    OP_HAS_TAG,
+    OP_CALL,       // the extension function arg, of the top
+    OP_CALL_TWO,   // of the two on top
+    OP_ARITY,      // fails: the extension function arg & 0xff was called with arg >> 8 arguments
     OP_LIKE,       // patterns[arg]
     OP_IS,         // type arg
     OP_IS_STEP,    // keeps the entity if it is of type arg; else replace by false and jump (the next instruction's arg)
@@ -85,8 +90,9 @@ struct pol_policy {
     struct pol_scope principal, resource;
     uint8_t action_op; // ANY, EQ, IN
     uint8_t effect;
-    bool never;              // the condition is constantly false: filed nowhere
-    const uint32_t *actions; // n_actions, ascending
+    bool never;                         // the condition is constantly false: filed nowhere
+    bool principal_slot, resource_slot; // of a template
+    const uint32_t *actions;            // n_actions, ascending
     uint32_t n_actions;
     uint32_t code, code_end; // equal: no condition
     struct pol_policy_info info;
@@ -96,8 +102,9 @@ POL_VEC(pol_policies, struct pol_policy);
 
 // What the entities texts say of a uid, by its number.
 struct pol_facts {
-    const struct pol_field *attrs;
+    const struct pol_field *attrs, *tags; // sorted
     uint32_t n_attrs;
+    uint32_t n_tags;
     uint32_t n_ancestors;
     const uint32_t *ancestors; // transitive, ascending
     uint32_t n_parents;
@@ -119,6 +126,7 @@ struct pol_set {
     struct pol_facts *facts; // as many as uids
     struct pol_code code;
     struct pol_policies policies;
+    struct pol_policies templates; // linked policies share their code
     struct pol_file files[DIMS];
     uint32_t *rest; // policies under no entity
     uint32_t n_rest;
@@ -163,6 +171,10 @@ bool pol_hierarchy_close(struct pol_set *s, const struct pol_parents *parents, s
 // out->never is set when it is always false. Errors go to diags.
 bool pol_compile(struct pol_set *s, const struct pol_ast_policy *ast, struct span file, struct pol_policy *out,
                  struct diags *diags);
+
+// link.c: appends a policy for each link; needs the templates. Errors go to diags, and so do templates without a link,
+// as warnings.
+void pol_links_apply(struct pol_set *s, const struct pol_link *links, size_t n, struct diags *diags);
 
 // entities.c: reads the entities texts into uids and facts. Errors go to diags; with any beyond `errors_before` the set
 // stays unusable.

@@ -4,8 +4,9 @@
 const char *pol_kind_name(uint8_t kind)
 {
     static const char *const names[] = {
-        [POL_NONE] = "nothing",  [POL_BOOL] = "bool", [POL_LONG] = "long",     [POL_STRING] = "string",
-        [POL_ENTITY] = "entity", [POL_SET] = "set",   [POL_RECORD] = "record",
+        [POL_NONE] = "nothing",  [POL_BOOL] = "bool",         [POL_LONG] = "long",         [POL_STRING] = "string",
+        [POL_ENTITY] = "entity", [POL_SET] = "set",           [POL_RECORD] = "record",     [POL_DECIMAL] = "decimal",
+        [POL_IP] = "ipaddr",     [POL_DATETIME] = "datetime", [POL_DURATION] = "duration",
     };
 
     return kind < sizeof names / sizeof *names ? names[kind] : "nothing";
@@ -34,6 +35,13 @@ int pol_name_cmp(struct span a, struct span b)
     return cmp_bytes(a.p, a.n, b.p, b.n);
 }
 
+static int cmp_ips(const struct pol_value *a, const struct pol_value *b)
+{
+    if (a->n != b->n)
+        return a->n < b->n ? -1 : 1;
+    return a->n & POL_IPV6 ? memcmp(a->ip6, b->ip6, 16) : a->ip4 < b->ip4 ? -1 : a->ip4 > b->ip4;
+}
+
 static int cmp_fields(const struct pol_field *a, const struct pol_field *b, uint32_t *steps)
 {
     int c = pol_name_cmp(a->name, b->name);
@@ -50,7 +58,11 @@ int pol_value_cmp(const struct pol_value *a, const struct pol_value *b, uint32_t
         return a->kind < b->kind ? -1 : 1;
     switch (a->kind) {
     case POL_BOOL: return a->b - b->b;
-    case POL_LONG: return a->i < b->i ? -1 : a->i > b->i;
+    case POL_LONG:
+    case POL_DECIMAL:
+    case POL_DATETIME:
+    case POL_DURATION: return a->i < b->i ? -1 : a->i > b->i;
+    case POL_IP: return cmp_ips(a, b);
     case POL_ENTITY: return a->entity < b->entity ? -1 : a->entity > b->entity;
     case POL_STRING:
         if (!spend(steps, 1 + (a->n == b->n ? a->n / 64 : 0)))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The values of the Cedar language: booleans, 64-bit signed integers, strings, entity references, sets and records. A
+// The values of the Cedar language: booleans, 64-bit signed integers, strings, entity references, sets, records, and the
+// extension types (ext.h). A
 // value is sixteen bytes and borrows what it points to (a request's spans, an arena, the compiled set), so making one
 // costs nothing and nobody frees it. Sets are sorted and free of duplicates, records sorted by name: equality, set
-// equality and membership are then plain comparisons. Values of extension types (decimal, ipaddr, ...) do not exist
-// yet.
+// equality and membership are then plain comparisons.
 //
 // Entity references are numbers of one `pol_set` and one request: make them with pol_request_ref (request.h).
 #ifndef SALLYPORT_POLICY_VALUE_H
@@ -12,18 +12,32 @@
 #include "gateway/base/arena.h"
 #include "gateway/base/span.h"
 
-enum pol_kind { POL_NONE, POL_BOOL, POL_LONG, POL_STRING, POL_ENTITY, POL_SET, POL_RECORD };
+enum pol_kind {
+    POL_NONE,
+    POL_BOOL,
+    POL_LONG,
+    POL_STRING,
+    POL_ENTITY,
+    POL_SET,
+    POL_RECORD,
+    POL_DECIMAL,  // .i in 1/10000
+    POL_IP,       // .n, and .ip4 or .ip6
+    POL_DATETIME, // .i in milliseconds since 1970
+    POL_DURATION, // .i in milliseconds
+};
 
 struct pol_field;
 
 struct pol_value {
     uint8_t kind; // enum pol_kind
-    uint32_t n;   // bytes of a string, elements of a set, fields of a record
+    uint32_t n; // bytes of a string, elements of a set, fields of a record; an address: bits of its prefix, | POL_IPV6
     union {
         bool b;
         int64_t i;
         const char *s;
         uint32_t entity;
+        uint32_t ip4;
+        const uint8_t *ip6; // 16 bytes
         const struct pol_value *items;
         const struct pol_field *fields;
     };
@@ -33,6 +47,8 @@ struct pol_field {
     struct span name;
     struct pol_value value;
 };
+
+#define POL_IPV6 0x100u
 
 // Strings, sets and records beyond this are refused where they are made (POL_NONE).
 #define POL_STRING_MAX (1u << 20)
@@ -48,6 +64,18 @@ static inline struct pol_value pol_long(int64_t i)
 {
     return (struct pol_value){ .kind = POL_LONG, .i = i };
 }
+static inline struct pol_value pol_decimal(int64_t ten_thousandths)
+{
+    return (struct pol_value){ .kind = POL_DECIMAL, .i = ten_thousandths };
+}
+static inline struct pol_value pol_datetime(int64_t ms)
+{
+    return (struct pol_value){ .kind = POL_DATETIME, .i = ms };
+}
+static inline struct pol_value pol_duration(int64_t ms)
+{
+    return (struct pol_value){ .kind = POL_DURATION, .i = ms };
+}
 // Borrows s. POL_NONE when s is absent or too long, which pol_request_* then refuses.
 static inline struct pol_value pol_string(struct span s)
 {
@@ -60,7 +88,7 @@ static inline struct span pol_value_span(struct pol_value v)
     return span_of(v.s, v.n);
 }
 
-// "bool", "long", "string", "entity", "set", "record": what error texts say.
+// "bool", "long", "string", "entity", "set", "record", "ipaddr", …: what error texts say.
 const char *pol_kind_name(uint8_t kind);
 
 // A total order over values: by kind, then content; 0 exactly when Cedar's == holds. `*steps` is lowered by the work

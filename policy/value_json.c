@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "policy/ext.h"
 #include "policy/facts.h"
 #include "policy/lex.h"
 
@@ -97,6 +98,11 @@ bool pol_json_uid(struct pol_json *j, json v, bool text, struct span *type, stru
     return uid_members(j, v, type, id);
 }
 
+bool pol_json_action_type(struct span type)
+{
+    return span_eq(type, SPAN("Action")) || span_ends(type, SPAN("::Action"));
+}
+
 // ------------------------------------------------------------------------------------------------------------- values
 
 static bool entity_value(struct pol_json *j, json v, struct pol_value *out)
@@ -171,6 +177,57 @@ bool pol_json_record(struct pol_json *j, json v, struct pol_value *out)
     return out->kind != POL_NONE ? true : wrong(j, "an attribute stands twice");
 }
 
+// An argument of a call: {"fn": …, "arg": …} has one, {"fn": …, "args": […]} any number.
+static bool argument(struct pol_json *j, json v, size_t i, struct pol_value *out)
+{
+    if (!down(j, SPAN_NONE, i) || !pol_json_value(j, v, out))
+        return false;
+    j->depth--;
+    return true;
+}
+
+static bool arguments(struct pol_json *j, enum pol_ext_fn fn, json one, json many, struct pol_value *out)
+{
+    const struct pol_ext_function *f = pol_ext_function(fn);
+    struct json_iter it = json_iter(many);
+    size_t n = one ? 1 : json_count(many);
+    struct span name;
+    json v;
+
+    if (n != f->arguments)
+        return wrong(j, "%.*s takes %u arguments, got %zu", SPAN_FMT(f->name), f->arguments, n);
+    if (one)
+        return argument(j, one, 0, &out[0]);
+    for (size_t i = 0; json_next(&it, &name, &v); i++)
+        if (!argument(j, v, i, &out[i]))
+            return false;
+    return true;
+}
+
+// Constructors as well as methods: Cedar writes a datetime as datetime("1970-01-01").offset(…).
+static bool extension_value(struct pol_json *j, json v, struct pol_value *out)
+{
+    json call = json_get(v, SPAN("__extn")), one = json_get(call, SPAN("arg")), many = json_get(call, SPAN("args"));
+    struct span name = json_string(json_get(call, SPAN("fn")));
+    struct pol_value args[2];
+    struct pol_ext_error error;
+    enum pol_ext_fn fn = span_is_none(name) ? EXT_NONE : pol_ext_find(name);
+
+    if (json_type(call) != JSON_OBJECT || json_count(call) != 2 || span_is_none(name) || !one == !many ||
+        (many && json_type(many) != JSON_ARRAY))
+        return wrong(j, "'__extn' is {\"fn\": …, \"arg\": …} or {\"fn\": …, \"args\": […]}");
+    if (fn == EXT_NONE)
+        return wrong(j, "there is no extension function '%.*s'; use ip, decimal, datetime or duration",
+                     SPAN_FMT(span_sub(name, 0, 64)));
+    if (!arguments(j, fn, one, many, args))
+        return false;
+    if (pol_ext_call(fn, args, j->arena, out, &error))
+        return true;
+    return error.what ? wrong(j, "%.*s(): %s", SPAN_FMT(name), error.what)
+                      : wrong(j, "%.*s() takes a %s, got a %s", SPAN_FMT(name), pol_kind_name(error.wanted),
+                              pol_kind_name(error.got));
+}
+
 static bool object_value(struct pol_json *j, json v, struct pol_value *out)
 {
     static const struct span escapes[] = { SPAN("__entity"), SPAN("__extn"), SPAN("__expr") };
@@ -180,9 +237,9 @@ static bool object_value(struct pol_json *j, json v, struct pol_value *out)
             continue;
         if (json_count(v) != 1)
             return wrong(j, "'%.*s' stands alone in its object", SPAN_FMT(escapes[i]));
-        return i == 0 ? entity_value(j, v, out)
-                      : wrong(j, "'%.*s': extension types are not supported by this version; use a string or a long",
-                              SPAN_FMT(escapes[i]));
+        return i == 0   ? entity_value(j, v, out)
+               : i == 1 ? extension_value(j, v, out)
+                        : wrong(j, "'__expr' is not supported by Cedar any more; use '__entity' or '__extn'");
     }
     return pol_json_record(j, v, out);
 }
@@ -224,6 +281,49 @@ void pol_json_write_uid(struct json_writer *w, const struct pol_request *r, uint
     json_w_end(w);
 }
 
+static void write_call(struct json_writer *w, enum pol_ext_fn fn, struct span argument)
+{
+    json_w_object(w);
+    json_w_key(w, SPAN("__extn"));
+    json_w_object(w);
+    json_w_key(w, SPAN("fn"));
+    json_w_string(w, pol_ext_function(fn)->name);
+    json_w_key(w, SPAN("arg"));
+    json_w_string(w, argument);
+    json_w_end(w);
+    json_w_end(w);
+}
+
+static void write_extension(struct json_writer *w, const struct pol_value *v)
+{
+    struct pol_value since = pol_duration(v->i);
+    char text[POL_EXT_TEXT_MAX];
+
+    if (pol_ext_text(v, text)) {
+        write_call(w,
+                   v->kind == POL_IP         ? EXT_IP
+                   : v->kind == POL_DECIMAL  ? EXT_DECIMAL
+                   : v->kind == POL_DATETIME ? EXT_DATETIME
+                                             : EXT_DURATION,
+                   span_str(text));
+        return;
+    }
+    // A datetime that no text stands for.
+    pol_ext_text(&since, text);
+    json_w_object(w);
+    json_w_key(w, SPAN("__extn"));
+    json_w_object(w);
+    json_w_key(w, SPAN("fn"));
+    json_w_string(w, SPAN("offset"));
+    json_w_key(w, SPAN("args"));
+    json_w_array(w);
+    write_call(w, EXT_DATETIME, SPAN("1970-01-01"));
+    write_call(w, EXT_DURATION, span_str(text));
+    json_w_end(w);
+    json_w_end(w);
+    json_w_end(w);
+}
+
 void pol_json_write(struct json_writer *w, const struct pol_request *r, const struct pol_value *v)
 {
     switch (v->kind) {
@@ -250,6 +350,10 @@ void pol_json_write(struct json_writer *w, const struct pol_request *r, const st
         }
         json_w_end(w);
         break;
+    case POL_DECIMAL:
+    case POL_IP:
+    case POL_DATETIME:
+    case POL_DURATION: write_extension(w, v); break;
     default: json_w_null(w);
     }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Cedar values as JSON: booleans, integers, strings, arrays (sets), objects (records), {"__entity": {"type", "id"}}.
+// Cedar values as JSON: booleans, integers, strings, arrays (sets), objects (records), {"__entity": {"type", "id"}},
+// {"__extn": {"fn", "arg"}}. An object with one of these names that is not of this form is an error (Cedar takes it for a
+// record): a misspelt reference would not match.
 // The same reader serves entities texts (uids get numbers of the set) and requests (numbers of the request).
 #ifndef SALLYPORT_POLICY_VALUE_JSON_H
 #define SALLYPORT_POLICY_VALUE_JSON_H
@@ -25,6 +27,9 @@ bool pol_json_value(struct pol_json *j, json v, struct pol_value *out);
 bool pol_json_record(struct pol_json *j, json v, struct pol_value *out); // v must be an object
 // {"type","id"}, {"__entity":{"type","id"}} or, if `text`, "Type::\"id\"". `out` in the arena.
 bool pol_json_uid(struct pol_json *j, json v, bool text, struct span *type, struct span *id);
+
+// Whether a type is one of actions: Action, or N::Action.
+bool pol_json_action_type(struct span type);
 
 // Writes a value; entity numbers are those of set and request.
 void pol_json_write(struct json_writer *w, const struct pol_request *r, const struct pol_value *v);

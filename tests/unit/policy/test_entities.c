@@ -28,13 +28,15 @@ static void faults_have_the_place_of_their_entity(void **state)
                             "e.json:2:33: error: 'in' is no entity type");
     assert_entities_refused("[" E("A", "a", ",\"parent\":[]") "]",
                             "e.json:1:2: error: unknown member 'parent' of an entity; did you mean parents");
-    assert_entities_refused("[" E("A", "a", ",\"tags\":{\"x\":1}") "]",
-                            "e.json:1:2: error: tags are not supported by this version");
+    assert_entities_refused("[" E("A", "a", ",\"tags\":[1]") "]", "e.json:1:2: error: 'tags' must be an object");
+    assert_entities_refused("[" E("A", "a", ",\"tags\":{\"x\":[null]}") "]",
+                            "e.json:1:2: error: A::\"a\": at .x[0]: Cedar has no null; leave the attribute out");
+    assert_entities_refused("[" E("Action", "a", ",\"parents\":[{\"type\":\"A\",\"id\":\"a\"}]") "]",
+                            "e.json:1:2: error: a parent of an action must be an action");
     assert_entities_refused("[" E("A", "a", ",\"attrs\":{\"x\":{\"y\":[1,null]}}") "]",
                             "e.json:1:2: error: A::\"a\": at .x.y[1]: Cedar has no null; leave the attribute out");
-    assert_entities_refused(
-        "[" E("A", "a", ",\"attrs\":{\"x\":{\"__extn\":{\"fn\":\"ip\",\"arg\":\"1.1.1.1\"}}}") "]",
-        "e.json:1:2: error: A::\"a\": at .x: '__extn': extension types are not supported by this version");
+    assert_entities_refused("[" E("A", "a", ",\"attrs\":{\"x\":{\"__extn\":{\"fn\":\"ip\",\"arg\":\"1.1.1\"}}}") "]",
+                            "e.json:1:2: error: A::\"a\": at .x: ip(): not an address or range such as \"10.0.0.1\"");
     assert_entities_refused(
         "[" E("A", "a", ",\"attrs\":{\"x\":{\"__entity\":{\"type\":\"B\",\"id\":\"b\"},\"y\":1}}") "]",
         "e.json:1:2: error: A::\"a\": at .x: '__entity' stands alone in its object");

@@ -130,7 +130,7 @@ static void comparisons_are_for_longs(void **state)
     static const struct row rows[] = {
         { "context.n < 8 && context.n <= 7 && context.n > 6 && context.n >= 7", "allow" },
         { "context.n < 7 || context.n > 7", "deny" },
-        { "context.s < \"z\"", "expected long, got string" },
+        { "context.s < \"z\"", "expected long, datetime or duration, got string" },
         { "1 <= true", "expected long, got bool" },
         { "principal.level >= 5", "allow" },
     };

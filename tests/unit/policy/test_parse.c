@@ -3,6 +3,7 @@
 #include "tests/unit/policy/support.h"
 
 #define ANY "permit(principal, action, resource)"
+#define SLOTS "?principal stands for principal's entity in the scope, ?resource for resource's, and nowhere else"
 
 static void assert_loads(const char *text)
 {
@@ -48,8 +49,13 @@ static void complaints_have_place_and_advice(void **state)
         { "permit(action, principal, resource);", "p.cedar:1:8: error: expected 'principal', found 'action'" },
         { "permit(principal = User::\"a\", action, resource);",
           "p.cedar:1:18: error: '=' is no operator; did you mean '=='?" },
-        { "permit(principal == ?principal, action, resource);",
-          "p.cedar:1:21: error: '?principal': templates are not supported by this version; write the entity instead" },
+        { "permit(principal == ?resource, action, resource);", "p.cedar:1:21: error: the slot ?resource here; " SLOTS },
+        { "permit(principal, action == ?action, resource);", "p.cedar:1:29: error: the slot ?action here; " SLOTS },
+        { "permit(principal, action in [?principal], resource);",
+          "p.cedar:1:30: error: the slot ?principal here; " SLOTS },
+        { "permit(principal is ?principal, action, resource);",
+          "p.cedar:1:21: error: the slot ?principal here; " SLOTS },
+        { ANY " when { principal == ?principal };", "p.cedar:1:57: error: the slot ?principal here; " SLOTS },
         { "permit(principal in [A::\"a\"], action, resource);",
           "p.cedar:1:21: error: only 'action in' takes a list; use a when clause or a group" },
         { "permit(principal is A == B::\"x\", action, resource);",
@@ -74,11 +80,25 @@ static void complaints_have_place_and_advice(void **state)
         { ANY " when { [1].contain(1) };",
           "p.cedar:1:48: error: there is no method 'contain'; did you mean 'contains'?" },
         { ANY " when { [1].contains(1, 2) };", "p.cedar:1:48: error: contains() takes one argument" },
-        { ANY " when { principal.getTag(\"x\") == 1 };",
-          "p.cedar:1:54: error: getTag() is not supported by this version; remove it" },
-        { ANY " when { ip(\"1.2.3.4\") == 1 };",
-          "p.cedar:1:44: error: ip(): extension types are not supported by this version; compare strings or longs" },
-        { ANY " when { foo(1) };", "p.cedar:1:44: error: there is no function 'foo'" },
+        { ANY " when { principal.getTag() == 1 };", "p.cedar:1:54: error: getTag() takes one argument" },
+        { ANY " when { \"1.2.3.4\".ip() == 1 };", "p.cedar:1:54: error: ip is a function, not a method; write ip(…)" },
+        { ANY " when { lessThan(decimal(\"1.0\"), decimal(\"2.0\")) };",
+          "p.cedar:1:44: error: lessThan is a method, not a function; write value.lessThan(…)" },
+        { ANY " when { contains([1], 1) };",
+          "p.cedar:1:44: error: contains is a method, not a function; write value.contains(…)" },
+        { ANY " when { decimel(\"1.0\") == 1 };",
+          "p.cedar:1:44: error: there is no function 'decimel'; did you mean 'decimal'?" },
+        { ANY " when { A::ip(\"1.0\") == 1 };",
+          "p.cedar:1:44: error: there is no function 'A::ip'; known are ip, decimal, datetime, duration" },
+        { ANY " when { principal.isIpv5() };",
+          "p.cedar:1:54: error: there is no method 'isIpv5'; did you mean 'isIpv4'?" },
+        { ANY " when { principal.quux() };",
+          "p.cedar:1:54: error: there is no method 'quux'; known are contains, containsAll, containsAny, isEmpty, "
+          "getTag, hasTag, and those of extension types" },
+        { ANY " when { context() };",
+          "p.cedar:1:44: error: there is no function 'context'; known are ip, decimal, datetime, duration" },
+        { ANY " when { foo(1) };",
+          "p.cedar:1:44: error: there is no function 'foo'; known are ip, decimal, datetime, duration" },
         { ANY " when { context.if };",
           "p.cedar:1:52: error: 'if' is a reserved word; use another name, or [\"if\"] for an attribute" },
         { ANY " when { \"\\q\" == \"\" };", "p.cedar:1:44: error: unknown escape in a string; known are \\n \\r \\t "
