@@ -18,10 +18,10 @@
 struct pol_schema;
 struct pol_request;
 
-#define POL_SCHEMA_TEXT_MAX (4u << 20)   // bytes of all texts of one schema
-#define POL_SCHEMA_DEPTH 32u             // nesting of sets and records in a text
-#define POL_SCHEMA_TYPES_MAX 16384u      // entity types
-#define POL_SCHEMA_ACTIONS_MAX 65536u    // actions
+#define POL_SCHEMA_TEXT_MAX (4u << 20)    // bytes of all texts of one schema
+#define POL_SCHEMA_DEPTH 32u              // nesting of sets and records in a text
+#define POL_SCHEMA_TYPES_MAX 16384u       // entity types
+#define POL_SCHEMA_ACTIONS_MAX 65536u     // actions
 #define POL_SCHEMA_RELATIONS_MAX 4000000u // descendants, summed over all types and actions
 
 // The texts may go away after the call. NULL with errors in `diags` (warnings may be there on success).

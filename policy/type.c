@@ -7,16 +7,20 @@
 #include "policy/value.h"
 
 static const struct span names[] = {
-    [TYPE_BOOL] = SPAN("Bool"),         [TYPE_TRUE] = SPAN("Bool"),      [TYPE_FALSE] = SPAN("Bool"),
-    [TYPE_LONG] = SPAN("Long"),         [TYPE_STRING] = SPAN("String"),  [TYPE_DECIMAL] = SPAN("decimal"),
-    [TYPE_IP] = SPAN("ipaddr"),         [TYPE_DATETIME] = SPAN("datetime"), [TYPE_DURATION] = SPAN("duration"),
+    [TYPE_BOOL] = SPAN("Bool"), [TYPE_TRUE] = SPAN("Bool"),         [TYPE_FALSE] = SPAN("Bool"),
+    [TYPE_LONG] = SPAN("Long"), [TYPE_STRING] = SPAN("String"),     [TYPE_DECIMAL] = SPAN("decimal"),
+    [TYPE_IP] = SPAN("ipaddr"), [TYPE_DATETIME] = SPAN("datetime"), [TYPE_DURATION] = SPAN("duration"),
 };
 
 static const struct pol_type_of plain[] = {
-    [TYPE_BOOL] = { .kind = TYPE_BOOL, .hash = 1 },         [TYPE_TRUE] = { .kind = TYPE_TRUE, .hash = 2 },
-    [TYPE_FALSE] = { .kind = TYPE_FALSE, .hash = 3 },       [TYPE_LONG] = { .kind = TYPE_LONG, .hash = 4 },
-    [TYPE_STRING] = { .kind = TYPE_STRING, .hash = 5 },     [TYPE_DECIMAL] = { .kind = TYPE_DECIMAL, .hash = 6 },
-    [TYPE_IP] = { .kind = TYPE_IP, .hash = 7 },             [TYPE_DATETIME] = { .kind = TYPE_DATETIME, .hash = 8 },
+    [TYPE_BOOL] = { .kind = TYPE_BOOL, .hash = 1 },
+    [TYPE_TRUE] = { .kind = TYPE_TRUE, .hash = 2 },
+    [TYPE_FALSE] = { .kind = TYPE_FALSE, .hash = 3 },
+    [TYPE_LONG] = { .kind = TYPE_LONG, .hash = 4 },
+    [TYPE_STRING] = { .kind = TYPE_STRING, .hash = 5 },
+    [TYPE_DECIMAL] = { .kind = TYPE_DECIMAL, .hash = 6 },
+    [TYPE_IP] = { .kind = TYPE_IP, .hash = 7 },
+    [TYPE_DATETIME] = { .kind = TYPE_DATETIME, .hash = 8 },
     [TYPE_DURATION] = { .kind = TYPE_DURATION, .hash = 9 },
 };
 

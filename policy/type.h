@@ -37,7 +37,7 @@ struct pol_type_of {
     uint8_t kind; // enum pol_type_kind
     uint32_t n;   // fields of a record
     uint32_t hash;
-    uint32_t depth; // of sets and records within each other
+    uint32_t depth;   // of sets and records within each other
     uint32_t entity;  // number of the schema's entity type
     struct span name; // of the entity type
     const struct pol_type_of *element;

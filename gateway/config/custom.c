@@ -136,8 +136,10 @@ void gw_config_read_discovery(struct gw_reader *r, const struct gw_yaml *node, v
 
     if (word && span_eq(node->text, SPAN("false")))
         return;
-    if (issuer->keys.url.at.line != 0)
+    if (issuer->keys.url.at.line != 0) {
         gw_config_complain(r, node, "'jwks_url' and 'discovery' exclude each other; write one of them");
+        return;
+    }
     issuer->discovery = word && span_eq(node->text, SPAN("true")) ? GW_DISCOVERY_WELL_KNOWN : GW_DISCOVERY_URL;
     if (issuer->discovery == GW_DISCOVERY_URL) // else it follows from `issuer`: check.c
         gw_config_read_url(r, node, &issuer->keys);

@@ -309,6 +309,52 @@ static void issuers_are_unique_and_contained(void **state)
     "issuers:\n  - {name: l, issuer: i, audiences: [s], scopes: none, asserts: {trust_domains: [example.org]}" more \
     "}\n"
 
+// `expected` is in the one complaint, wherever.
+static void complains(const struct wrong *w)
+{
+    struct gw_config *c = NULL;
+    struct diags diags;
+    struct buf b;
+
+    diags_init(&diags);
+    buf_init(&b, 0);
+    compose(&b, w->replaced, w->text);
+    assert_int_equal(gw_config_parse(buf_span(&b), SPAN("/etc/f.yaml"), &c, &diags), ERR_CONFIG);
+    assert_null(c);
+    if (diags.errors != w->errors || !strstr(diags.first->text.p, w->expected))
+        fail_msg("%zu errors, %s, not %s", diags.errors, diags.first->text.p, w->expected);
+    buf_fini(&b);
+    diags_fini(&diags);
+}
+
+static void fetched_keys_have_one_source_that_something_vouches_for(void **state)
+{
+    static const struct wrong rows[] = {
+        { "issuers", KEYS(", jwks: j, jwks_url: \"https://h/k\", fetch: {tls: {ca: c}}"),
+          "an issuer has one of 'jwks', 'jwks_url', 'discovery' and 'symmetric_key_file'", 1 },
+        { "issuers", KEYS(", jwks_url: \"https://h/k\", discovery: true, fetch: {tls: {ca: c}}"),
+          "'jwks_url' and 'discovery' exclude each other", 1 },
+        { "issuers", KEYS(", jwks_url: \"https://h/k\""), "jwks_url is https and nothing vouches for it", 1 },
+        { "issuers", KEYS(", jwks_url: \"http://h/k\""), "plain http is for 127.0.0.1 and [::1] only", 1 },
+        { "issuers", KEYS(", jwks_url: \"http://127.0.0.1.example/k\""), "plain http is for 127.0.0.1", 1 },
+        { "issuers", KEYS(", jwks_url: \"http://localhost/k\""), "plain http is for 127.0.0.1", 1 },
+        { "issuers", KEYS(", jwks_url: \"https://u@h/k\""), "https://host[:port]/path is expected", 1 },
+        { "issuers", KEYS(", jwks_url: \"https://h/k#f\""), "https://host[:port]/path is expected", 1 },
+        { "issuers", KEYS(", jwks_url: \"http://127.0.0.1/k\", fetch: {tls: {ca: c}}"),
+          "tls is set, but jwks_url is not", 1 },
+        { "issuers", KEYS(", jwks: j, fetch: {tls: {ca: c}}"), "fetch.tls is set, but nothing is fetched", 1 },
+        { "issuers", KEYS(", discovery: true, fetch: {tls: {ca: c}}"), "needs an issuer whose name is an https URL",
+          1 },
+        { "issuers", KEYS(", jwks_url: \"http://[::1]:8/k\", max_stale: 10m"), "more than half of max_stale", 1 },
+        { "issuers", KEYS(", jwks_url: \"http://[::1]:8/k\", uses: [logging]"), "'logging' is not a value of 'uses'",
+          1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        complains(&rows[i]);
+}
+
 static void rule_21_public_keys_and_a_secret_exclude_each_other(void **state)
 {
     static const struct wrong rows[] = {
@@ -589,6 +635,7 @@ int main(void)
         cmocka_unit_test(scopes_are_checked),
         cmocka_unit_test(unbound_bearer_needs_its_name),
         cmocka_unit_test(issuers_are_unique_and_contained),
+        cmocka_unit_test(fetched_keys_have_one_source_that_something_vouches_for),
         cmocka_unit_test(rule_21_public_keys_and_a_secret_exclude_each_other),
         cmocka_unit_test(trust_domains_and_identities_are_checked),
         cmocka_unit_test(shards_are_checked),
