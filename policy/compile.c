@@ -509,3 +509,16 @@ bool pol_compile(struct pol_set *s, const struct pol_ast_policy *ast, struct spa
     out->code_end = s->code.insns.n;
     return true;
 }
+
+bool pol_compile_value(struct pol_set *s, const struct pol_node *n, struct span file, uint32_t *from, uint32_t *to,
+                       struct diags *diags)
+{
+    struct emit e = { .set = s, .diags = diags, .file = file, .fold_steps = FOLD_STEPS };
+    uint32_t start = s->code.insns.n;
+
+    if (!emit_node(&e, n))
+        return false;
+    *from = start;
+    *to = s->code.insns.n;
+    return true;
+}

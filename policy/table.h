@@ -171,6 +171,9 @@ bool pol_hierarchy_close(struct pol_set *s, const struct pol_parents *parents, s
 // out->never is set when it is always false. Errors go to diags.
 bool pol_compile(struct pol_set *s, const struct pol_ast_policy *ast, struct span file, struct pol_policy *out,
                  struct diags *diags);
+// One expression, for who wants its value (explain.c): appended code that leaves it on the stack.
+bool pol_compile_value(struct pol_set *s, const struct pol_node *n, struct span file, uint32_t *from, uint32_t *to,
+                       struct diags *diags);
 
 // link.c: appends a policy for each link; needs the templates. Errors go to diags, and so do templates without a link,
 // as warnings.
