@@ -327,3 +327,31 @@ test('a registry that was put back from a backup is noticed, and taken whole by 
   for (const c of kept) refused(await c.get(DOCS), { status: 401, code: 'token_revoked' })
   for (const [i, w] of gateways.entries()) assert.equal(await resets(w), before[i] + 1)
 })
+
+test('a reload goes on with the feed, leaves it, and begins it anew, and nobody is refused for it', async () => {
+  const clients = await everywhere('through-reloads')
+  const [w, c] = [gateways[1], clients[1]]
+  const feed = w.config.revocations.feed
+  const before = await resets(w)
+  let over = false
+  const load = (async () => { while (!over) await allowed(c) })()
+  for (const max of ['9s', `${MAX_STALE}ms`]) {
+    w.config.revocations = { feed: { ...feed, max_stale: max } }
+    w.save()
+    assert.equal(await w.reload(), true)
+    await ready(w)
+  }
+  assert.equal(await resets(w), before, 'the same feed goes on where it was')
+  w.config.revocations = { grace: '5s' }
+  w.save()
+  assert.equal(await w.reload(), true)
+  assert.equal(await sequence(w), undefined)
+  w.config.revocations = { feed }
+  w.save()
+  assert.equal(await w.reload(), true)
+  await until('the whole set', async () => await resets(w) === 1)
+  over = true
+  await load
+  revoke('--jti', 'through-reloads')
+  await refusedSoon(clients)
+})
