@@ -128,7 +128,7 @@ static const struct gw_field fields[] = {
       .type = GW_FIELD_TEXTS,
       AT(gw_config_authority, audiences),
       .required = true,
-      .doc = "list of audiences that tokens may be issued for; the first when a client names none" },
+      .doc = "list of audiences that tokens may be issued for; a client names one, unless there is only one" },
     { .key = NAME("lifetime"),
       .type = GW_FIELD_DURATION,
       AT(gw_config_authority, lifetime),

@@ -40,6 +40,12 @@ static int dispatch(struct gw_authority *a, struct gw_visit *v)
     return 0;
 }
 
+void gw_authority_forget(struct gw_authority *a)
+{
+    pki_issuers_free(a->own.issuers);
+    a->own = (struct gw_own_issuer){ .issuers = NULL };
+}
+
 int gw_authority_visit(struct gw_authority *a, struct gw_visit *v)
 {
     // Asked again, it begins anew: nothing of the last time is in the answer.

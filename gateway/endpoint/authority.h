@@ -15,6 +15,13 @@
 #include "pki/revoked_store.h"
 #include "pki/signing_keys.h"
 
+// What own tokens are verified by, for as long as neither the keys nor the configuration change. Zeroed: not made yet.
+struct gw_own_issuer {
+    struct pki_issuers *issuers;
+    uint64_t generation; // of the snapshot
+    uint8_t keys[32];    // SHA-256 over the published ones
+};
+
 // What the endpoints work with. `snapshot` and `revocations` are of the present generations; the rest is there from start to end.
 struct gw_authority {
     const struct gw_snapshot *snapshot;
@@ -22,12 +29,16 @@ struct gw_authority {
     struct pki_signing_keys *keys;
     struct pki_grants *grants;
     struct pki_revoked_store *revoked; // NULL: `revocations.store` is not configured
-    struct pki_replay *replay;         // of proofs and client assertions
+    struct pki_replay *replay;         // of proofs, as the gateway has it
+    struct pki_replay *assertions;     // of client assertions, which live longer: neither is to push the other out
     struct pki_proof_cache *proofs;
     const struct pki_nonce_keys *nonces;
+    struct gw_own_issuer own; // own_token.c's
 };
 
 // Answers a visit: 0, or GW_VISIT_WAITS. Every fault becomes an answer.
 int gw_authority_visit(struct gw_authority *a, struct gw_visit *v);
+// Frees what the endpoints made for themselves; what they were given stays.
+void gw_authority_forget(struct gw_authority *a);
 
 #endif

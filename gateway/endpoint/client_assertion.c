@@ -96,6 +96,8 @@ static int check_claims(struct gw_oauth *o, struct reading *r)
 {
     int64_t exp, iat, nbf = 0, now = o->v->now.wall_ms;
     const int64_t skew = ASSERTION_SKEW_S * 1000, life = ASSERTION_LIFE_S * 1000;
+    const int64_t ahead =
+        o->a->snapshot->authority.dpop.ahead_ms < skew ? o->a->snapshot->authority.dpop.ahead_ms : skew;
     json not_before = json_get(r->claims, SPAN("nbf"));
     struct span jti = json_string(json_get(r->claims, SPAN("jti")));
     if (!is_for_us(o, r->claims))
@@ -107,14 +109,17 @@ static int check_claims(struct gw_oauth *o, struct reading *r)
         return refuse(o, ERR_TOKEN_CLAIM, "client assertion: jti");
     if (now >= exp + skew || now > iat + life + skew)
         return refuse(o, ERR_TOKEN_EXPIRED, "client assertion");
-    if (iat > now + skew || nbf > now + skew)
+    // No further ahead than a proof: what says that it was made after a restart could have been used before it.
+    if (iat > now + ahead || nbf > now + skew)
         return refuse(o, ERR_TOKEN_NOT_YET, "client assertion");
     if (exp > now + life + skew)
         return refuse(o, ERR_TOKEN_LIFETIME, "client assertion");
     struct gw_client *c = &o->client;
     c->assertion_jti = arena_dup(o->v->arena, jti);
     c->assertion_iat_ms = iat;
-    c->assertion_keep_until_ms = exp + skew;
+    // By iat, whatever exp says: what is let go of young makes the store refuse everything as old (replay.h), and whoever
+    // may sign could end his assertions so early that nobody else's pass.
+    c->assertion_keep_until_ms = iat + life + 2 * skew;
     memcpy(c->assertion_key, r->key->thumbprint, sizeof c->assertion_key);
     c->config = r->client;
     c->method = GW_CLIENT_ASSERTION;

@@ -207,7 +207,6 @@ int gw_client_use_up(struct gw_oauth *o)
     const struct gw_client *c = &o->client;
     if (!c->asserted)
         return 0;
-    // Beside proofs in the same store: no HTTP method is called so.
     struct pki_replay_entry entry = {
         .jkt = c->assertion_key,
         .jti = c->assertion_jti,
@@ -217,7 +216,7 @@ int gw_client_use_up(struct gw_oauth *o)
         .iat_ms = c->assertion_iat_ms,
         .keep_until_ms = c->assertion_keep_until_ms,
     };
-    int rc = pki_replay_insert(o->a->replay, &entry, o->v->now.wall_ms);
+    int rc = pki_replay_insert(o->a->assertions, &entry, o->v->now.wall_ms);
     if (rc == ERR_PROOF_REPLAYED)
         rc = ERR_OAUTH_ASSERTION_REPLAYED;
     return rc == 0 ? 0 : refuse(o, rc, "client assertion");

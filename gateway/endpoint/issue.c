@@ -139,26 +139,42 @@ int gw_issue_audience(struct gw_oauth *o, struct gw_issue *i, struct pki_names a
 
 // ---- the token
 
-// How long it may live: as configured, but no longer than the certificate that it is bound to, nor than what it was exchanged for.
+// How long it may live: as configured, but no longer than the certificate that it is bound to, nor than what it was exchanged or asked for with.
 static int64_t lifetime(const struct gw_oauth *o, const struct gw_issue *i)
 {
     int64_t ends_s = o->now_s + gw_oauth_config(o)->lifetime / 1000;
     if (i->ends_s > 0 && ends_s > i->ends_s)
         ends_s = i->ends_s;
+    if (o->client.key && ends_s > o->client.key->exp)
+        ends_s = o->client.key->exp;
     if (o->bound.x5t && ends_s > o->v->certificate->path_not_after)
         ends_s = o->v->certificate->path_not_after;
     return ends_s - o->now_s;
 }
 
-// `act` beside what pki_mint has members for.
-static bool extra(const struct gw_issue *i, struct buf *out)
+// What pki_mint has no members for.
+static bool extra(const struct gw_oauth *o, const struct gw_issue *i, struct buf *out)
 {
     struct json_writer w = json_writer(out);
     json_w_object(&w);
-    json_w_key(&w, SPAN("act"));
-    json_w_raw(&w, i->act);
+    if (!span_is_none(i->subject_issuer) && !span_eq(i->subject_issuer, o->a->snapshot->authority.issuer)) {
+        json_w_key(&w, SPAN(GW_OWN_SUBJECT_ISSUER));
+        json_w_string(&w, i->subject_issuer);
+    }
+    if (!span_is_none(i->act)) {
+        json_w_key(&w, SPAN("act"));
+        json_w_raw(&w, i->act);
+    }
     json_w_end(&w);
     return !out->failed;
+}
+
+// What is no good is called by what brought it: only a refresh token is a grant (RFC 6749 §5.2; of an exchange, RFC 8693 §2.2.2).
+static enum gw_oauth_error fault_of(const struct gw_issue *i)
+{
+    if (span_eq(i->grant, GW_GRANT_REFRESH))
+        return GW_OAUTH_INVALID_GRANT;
+    return span_eq(i->grant, GW_GRANT_EXCHANGE) ? GW_OAUTH_INVALID_REQUEST : GW_OAUTH_UNAUTHORIZED_CLIENT;
 }
 
 // Revocations by subject, client, workload or key stop what would be issued as they stop what was.
@@ -176,7 +192,7 @@ static int check_standing(struct gw_oauth *o, const struct gw_issue *i)
     }
     struct span detail = SPAN_NONE;
     int rc = gw_oauth_revoked(o, &t, &detail);
-    return rc == 0 ? 0 : gw_oauth_refuse_with(o, GW_OAUTH_INVALID_GRANT, rc, NULL, detail);
+    return rc == 0 ? 0 : gw_oauth_refuse_with(o, fault_of(i), rc, NULL, detail);
 }
 
 static struct span new_jti(struct gw_oauth *o)
@@ -200,7 +216,7 @@ int gw_issue_mint(struct gw_oauth *o, const struct gw_issue *i, struct buf *toke
         return rc;
     int64_t life_s = lifetime(o, i);
     if (life_s <= 0)
-        return gw_oauth_refuse_with(o, GW_OAUTH_INVALID_GRANT, ERR_TOKEN_EXPIRED, NULL,
+        return gw_oauth_refuse_with(o, fault_of(i), ERR_TOKEN_EXPIRED, NULL,
                                     SPAN("what it would be bound to, or was exchanged for, ends now"));
     // A tenant is a wall: nobody takes another one's data through it by exchanging.
     if (!span_is_none(i->tenant) && !span_is_none(own_tenant) && !span_eq(i->tenant, own_tenant))
@@ -229,8 +245,8 @@ int gw_issue_mint(struct gw_oauth *o, const struct gw_issue *i, struct buf *toke
         .tenant = span_is_none(i->tenant) ? own_tenant : i->tenant,
         .workload = o->client.workload,
     };
-    bool ok = !span_is_none(m.jti) && !span_is_none(m.scope) && (span_is_none(i->act) || extra(i, &claims));
-    m.extra = span_is_none(i->act) ? SPAN_NONE : buf_span(&claims);
+    bool ok = !span_is_none(m.jti) && !span_is_none(m.scope) && extra(o, i, &claims);
+    m.extra = buf_span(&claims);
     rc = ok ? pki_mint_token(&m, key->key, key->alg, token) : ERR_NOMEM;
     buf_fini(&claims);
     if (rc != 0)

@@ -43,10 +43,10 @@ int gw_jwks_visit(struct gw_authority *a, struct gw_visit *v)
 
 // ---- RFC 8414
 
-static void put_url(struct json_writer *w, const char *name, struct span issuer, const char *path, struct arena *arena)
+static void put_url(struct json_writer *w, const char *name, struct span base, const char *path, struct arena *arena)
 {
     json_w_key(w, span_str(name));
-    json_w_string(w, arena_printf(arena, "%.*s%s", SPAN_FMT(issuer), path));
+    json_w_string(w, arena_printf(arena, "%.*s%s", SPAN_FMT(base), path));
 }
 
 static void put_list(struct json_writer *w, const char *name, const struct span *items, size_t n)
@@ -100,10 +100,10 @@ int gw_metadata_visit(struct gw_authority *a, struct gw_visit *v)
     json_w_object(&w);
     json_w_key(&w, SPAN("issuer"));
     json_w_string(&w, s->issuer);
-    put_url(&w, "token_endpoint", s->issuer, "/oauth2/token", v->arena);
-    put_url(&w, "revocation_endpoint", s->issuer, "/oauth2/revoke", v->arena);
-    put_url(&w, "introspection_endpoint", s->issuer, "/oauth2/introspect", v->arena);
-    put_url(&w, "jwks_uri", s->issuer, "/oauth2/jwks", v->arena);
+    put_url(&w, "token_endpoint", s->base, "/oauth2/token", v->arena);
+    put_url(&w, "revocation_endpoint", s->base, "/oauth2/revoke", v->arena);
+    put_url(&w, "introspection_endpoint", s->base, "/oauth2/introspect", v->arena);
+    put_url(&w, "jwks_uri", s->base, "/oauth2/jwks", v->arena);
     // Required by §2, and there is no authorization endpoint.
     put_list(&w, "response_types_supported", NULL, 0);
     put_list(&w, "grant_types_supported", grants, sizeof grants / sizeof *grants);

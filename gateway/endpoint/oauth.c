@@ -155,7 +155,6 @@ int gw_oauth_run(struct gw_authority *a, struct gw_visit *v, struct span operati
     add_record(&o, operation);
     gw_client_fini(&o.client);
     gw_oauth_bound_fini(&o.bound);
-    pki_issuers_free(o.own);
     return 0;
 }
 
@@ -168,7 +167,7 @@ int gw_oauth_read(struct gw_oauth *o)
 
 struct span gw_oauth_url(const struct gw_oauth *o, const char *path)
 {
-    return arena_printf(o->v->arena, "%.*s%s", SPAN_FMT(o->a->snapshot->authority.issuer), path);
+    return arena_printf(o->v->arena, "%.*s%s", SPAN_FMT(o->a->snapshot->authority.base), path);
 }
 
 struct span gw_oauth_thumbprint(const struct gw_oauth *o, const uint8_t hash[static 32])
@@ -189,4 +188,17 @@ int gw_oauth_revoked(const struct gw_oauth *o, const struct pki_token *t, struct
         }
     }
     return 0;
+}
+
+int gw_oauth_subject_revoked(const struct gw_oauth *o, struct span iss, struct span subject, int64_t since_s,
+                             struct span *detail)
+{
+    const struct pki_issuer issuer = { .iss = iss };
+    const struct pki_token t = { .issuer = &issuer,
+                                 .subject = subject,
+                                 .client_id = SPAN_NONE,
+                                 .workload = SPAN_NONE,
+                                 .jti = SPAN_NONE,
+                                 .iat = since_s };
+    return span_is_none(iss) || span_is_none(subject) ? 0 : gw_oauth_revoked(o, &t, detail);
 }

@@ -49,8 +49,7 @@ struct gw_oauth {
     struct gw_oauth_form form;
     struct gw_client client;
     struct gw_oauth_bound bound;
-    struct pki_issuers *own; // our own tokens' issuer (own_token.h); NULL: not asked for yet
-    bool nonce_due;          // answer with a DPoP-Nonce
+    bool nonce_due; // answer with a DPoP-Nonce
     struct gw_oauth_fault fault;
 };
 
@@ -76,11 +75,14 @@ static inline const struct gw_config_authority *gw_oauth_config(const struct gw_
 {
     return o->a->snapshot->authority.config;
 }
-// issuer + path, in the arena.
+// The issuer without a trailing slash, and path; in the arena.
 struct span gw_oauth_url(const struct gw_oauth *o, const char *path);
 
 // Whether a token (or what would become one) is revoked: 0, or ERR_TOKEN_REVOKED with `*detail` saying by what, for audit.
 int gw_oauth_revoked(const struct gw_oauth *o, const struct pki_token *t, struct span *detail);
+// Whether `subject` of `iss`, as stated at `since_s`, is revoked: likewise. SPAN_NONE: nobody, 0.
+int gw_oauth_subject_revoked(const struct gw_oauth *o, struct span iss, struct span subject, int64_t since_s,
+                             struct span *detail);
 // base64url of a SHA-256, in the arena.
 struct span gw_oauth_thumbprint(const struct gw_oauth *o, const uint8_t hash[static 32]);
 

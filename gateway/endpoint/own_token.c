@@ -29,11 +29,26 @@ static struct pki_jwks *published(const struct gw_oauth *o)
     return keys;
 }
 
+// What is published, as one hash: a key that came or went makes another one.
+static void hash_published(const struct gw_oauth *o, uint8_t out[static PKI_SHA256])
+{
+    uint8_t each[PKI_SIGNING_MAX][PKI_SHA256];
+    size_t n = pki_signing_keys_count(o->a->keys);
+    for (size_t i = 0; i < n && i < PKI_SIGNING_MAX; i++)
+        pki_sha256(pki_signing_keys_at(o->a->keys, i)->kid, each[i]);
+    pki_sha256(span_of(each, (n < PKI_SIGNING_MAX ? n : PKI_SIGNING_MAX) * PKI_SHA256), out);
+}
+
+// Made anew when the keys or the configuration did change: parsing keys is dearer than all else that a request does here.
 static int make_issuer(struct gw_oauth *o)
 {
+    struct gw_own_issuer *own = &o->a->own;
+    uint8_t present[PKI_SHA256];
     static const struct span anything = { "*", 1 };
     const struct pki_names all = { &anything, 1 };
-    if (o->own)
+    hash_published(o, present);
+    if (own->issuers && own->generation == o->a->snapshot->generation &&
+        memcmp(own->keys, present, sizeof present) == 0)
         return 0;
     struct pki_issuer issuer = {
         .name = SPAN("self"),
@@ -61,7 +76,10 @@ static int make_issuer(struct gw_oauth *o)
         pki_issuers_free(set);
         return ERR_NOMEM;
     }
-    o->own = set;
+    // Tokens refer to their issuer, and none lives longer than its request.
+    gw_authority_forget(o->a);
+    *own = (struct gw_own_issuer){ .issuers = set, .generation = o->a->snapshot->generation };
+    memcpy(own->keys, present, sizeof present);
     return 0;
 }
 
@@ -75,7 +93,7 @@ int gw_own_token(struct gw_oauth *o, struct span compact, struct pki_token **out
     if (compact.n > PKI_TOKEN_MAX)
         return ERR_TOKEN_MALFORMED;
     pki_sha256(compact, sha256);
-    rc = pki_token_verify(o->own, NULL, compact, sha256, o->now_s, NULL, &token);
+    rc = pki_token_verify(o->a->own.issuers, NULL, compact, sha256, o->now_s, NULL, &token);
     if (rc != 0)
         return rc;
     rc = gw_oauth_revoked(o, token, detail);

@@ -9,6 +9,8 @@
 #define GW_OWN_WORKLOAD "workload" // claims of our tokens
 #define GW_OWN_ROLES "roles"
 #define GW_OWN_TENANT "tenant"
+// Whose subject it is, where an exchange took him from another issuer: two issuers may both know an "alice", and one of them a workload's name.
+#define GW_OWN_SUBJECT_ISSUER "subject_issuer"
 
 // Signature, claims, time, revocations; not the binding. 0 and one reference, which must go before the request does (pki_token_unref); or ERR_TOKEN_*,
 // ERR_NOMEM. `*detail` as of gw_oauth_revoked. Nothing is refused here.

@@ -8,6 +8,7 @@
 #define SECOND_MS 1000
 #define STORE_BUSY_MS 2000
 #define PROOFS 4096
+#define ASSERTIONS (1u << 18)
 #define FAILED_MS 10000 // how long after its last failure a store counts as failing
 
 static const struct gw_config_timeouts timeouts = { .handshake = 10000, .header = 10000, .body = 30000, .idle = 75000 };
@@ -282,6 +283,8 @@ static void close_stores(struct gw_authority_server *s)
     pki_grants_close(s->endpoints.grants);
     pki_revoked_store_close(s->endpoints.revoked);
     pki_proof_cache_free(s->endpoints.proofs);
+    pki_replay_free(s->endpoints.assertions);
+    gw_authority_forget(&s->endpoints);
     s->endpoints = (struct gw_authority){ .keys = NULL };
 }
 
@@ -355,9 +358,12 @@ static int open_stores(struct gw_authority_server *s, struct diags *diags)
         }
     }
     e->proofs = pki_proof_cache_new(PROOFS, 0);
+    // What was used before the process began is not known. The process began with a full second.
+    e->assertions = pki_replay_new(&(struct pki_replay_options){
+        .entries = ASSERTIONS, .not_before_ms = s->visitors.now.wall_ms / SECOND_MS * SECOND_MS });
     e->replay = s->shared->replay;
     e->nonces = s->shared->nonces;
-    return e->proofs ? 0 : ERR_NOMEM;
+    return e->proofs && e->assertions ? 0 : ERR_NOMEM;
 }
 
 static int listen_on(struct gw_authority_server *s, const int *fds, size_t n)

@@ -135,10 +135,12 @@ static void make_stores(struct token_bench *b)
     KEEP(pki_api_key_store_create(file(b, "apikeys.db"), &b->key_store) == 0);
     b->a.replay = pki_replay_new(
         &(struct pki_replay_options){ .entries = 4096, .stripes = 1, .not_before_ms = (BENCH_NOW - 3600) * 1000 });
+    b->a.assertions = pki_replay_new(
+        &(struct pki_replay_options){ .entries = 4096, .stripes = 1, .not_before_ms = (BENCH_NOW - 3600) * 1000 });
     b->a.proofs = pki_proof_cache_new(64, 0);
     pki_nonce_keys_init(&b->nonces, 60000, 180000);
     b->a.nonces = &b->nonces;
-    assert(b->a.replay && b->a.proofs);
+    assert(b->a.replay && b->a.assertions && b->a.proofs);
 }
 
 void token_bench_init(struct token_bench *b, const char *policies)
@@ -160,6 +162,7 @@ void token_bench_init(struct token_bench *b, const char *policies)
     b->snapshot.authority = (struct gw_snapshot_authority){
         .config = &b->config.authority,
         .issuer = SPAN(BENCH_ISSUER),
+        .base = SPAN(BENCH_ISSUER),
         .dpop = { .algs = PKI_ALG_BIT(PKI_ES256) | PKI_ALG_BIT(PKI_EDDSA), .window_ms = 60000, .ahead_ms = 5000 },
         .clients = b->client_keys,
     };
@@ -186,6 +189,8 @@ void token_bench_fini(struct token_bench *b)
     pki_revoked_store_close(b->a.revoked);
     pki_api_key_store_close(b->key_store);
     pki_replay_free(b->a.replay);
+    pki_replay_free(b->a.assertions);
+    gw_authority_forget(&b->a);
     pki_proof_cache_free(b->a.proofs);
     pki_issuers_free(b->snapshot.subjects);
     for (size_t i = 0; i < 3; i++)

@@ -202,7 +202,7 @@ static void an_assertion_that_says_something_else_is_refused(void **state)
         { "exp", "1799999969" },
         { "exp", "1800000400" },
         { "iat", NULL },
-        { "iat", "1800000031" },
+        { "iat", "1800000006" },
         { "iat", "1799999000" },
         { "nbf", "1800000100" },
         { "nbf", "\"x\"" },
@@ -237,6 +237,59 @@ static void an_assertion_works_once(void **state)
     // The same jti in another text as well.
     ask_with(b, token_bench_assertion(b, "once", "exp", "1800000050", NULL), "");
     refused(b, 401, "invalid_client");
+}
+
+// It would be let go of at once, and what the store let go of makes everything as old look used.
+static void an_assertion_that_ends_at_once_makes_nobody_elses_look_used(void **state)
+{
+    struct token_bench *b = *state;
+    assert_int_equal(
+        ask_with(b, token_bench_assertion(b, "poison", "exp", "1799999971", "iat", "1800000005", NULL), ""), 200);
+    b->now_ms += 2000;
+    assert_int_equal(ask_with(b, token_bench_assertion(b, "honest", "iat", "1800000001", NULL), ""), 200);
+    token_bench_prove(b, b->proof_key, NULL);
+    assert_int_equal(ask(b, ""), 200);
+}
+
+static void proofs_that_are_over_make_no_assertion_look_used(void **state)
+{
+    struct token_bench *b = *state;
+    char *early = token_bench_assertion(b, "early", "exp", "1800000290", NULL);
+    b->now_ms += 10000;
+    token_bench_prove(b, b->proof_key, NULL);
+    assert_int_equal(ask(b, ""), 200);
+    b->now_ms += 120000;
+    token_bench_prove(b, b->proof_key, NULL);
+    assert_int_equal(ask_with(b, early, ""), 200);
+}
+
+static void an_assertion_is_known_again_for_as_long_as_it_is_good(void **state)
+{
+    struct token_bench *b = *state;
+    char *assertion = token_bench_assertion(b, "long", "exp", "1800000300", NULL);
+    assert_int_equal(ask_with(b, strdup(assertion), ""), 200);
+    static const int64_t after_s[] = { 1, 60, 200, 299, 329, 330, 331, 360, 400 };
+    for (size_t i = 0; i < sizeof after_s / sizeof *after_s; i++) {
+        b->now_ms = (BENCH_NOW + after_s[i]) * 1000;
+        ask_with(b, strdup(assertion), "");
+        refused(b, 401, "invalid_client");
+        assert_int_equal(b->v.record.err, after_s[i] < 330 ? ERR_OAUTH_ASSERTION_REPLAYED : ERR_TOKEN_EXPIRED);
+    }
+    free(assertion);
+}
+
+static void an_assertion_from_before_a_restart_is_refused(void **state)
+{
+    struct token_bench *b = *state;
+    char *assertion = token_bench_assertion(b, "restart", NULL);
+    assert_int_equal(ask_with(b, strdup(assertion), ""), 200);
+    pki_replay_free(b->a.assertions);
+    b->a.assertions = pki_replay_new(
+        &(struct pki_replay_options){ .entries = 4096, .stripes = 1, .not_before_ms = (BENCH_NOW + 1) * 1000 });
+    b->now_ms += 1000;
+    ask_with(b, assertion, "");
+    refused(b, 401, "invalid_client");
+    assert_int_equal(b->v.record.err, ERR_PROOF_BEFORE_START);
 }
 
 static void an_assertion_under_another_workloads_certificate_is_refused(void **state)
@@ -301,6 +354,17 @@ static void an_api_key_authenticates_its_owner_up_to_its_scopes(void **state)
     refused(b, 400, "invalid_scope");
     ask(b, "&client_id=signer");
     refused(b, 401, "invalid_client");
+}
+
+static void a_token_ends_with_the_api_key_that_asked_for_it(void **state)
+{
+    struct token_bench *b = *state;
+    char key[PKI_API_KEY_MAX + 1];
+    token_bench_api_key(b, BENCH_RAG, "vectors:read", key);
+    b->now_ms = (BENCH_NOW + 86400 - 100) * 1000;
+    token_bench_prove(b, b->proof_key, NULL);
+    assert_int_equal(token_bench_post(b, gw_token_visit, ASK "&client_secret=", key, NULL), 200);
+    assert_true(token_bench_claims(token_bench_text(b, "access_token"), "exp", "1800086400"));
 }
 
 static void an_api_key_under_another_certificate_or_none_is_refused(void **state)
@@ -404,10 +468,15 @@ int main(void)
         TEST(an_assertion_authenticates_its_client),
         TEST(an_assertion_that_says_something_else_is_refused),
         TEST(an_assertion_works_once),
+        TEST(an_assertion_that_ends_at_once_makes_nobody_elses_look_used),
+        TEST(proofs_that_are_over_make_no_assertion_look_used),
+        TEST(an_assertion_is_known_again_for_as_long_as_it_is_good),
+        TEST(an_assertion_from_before_a_restart_is_refused),
         TEST(an_assertion_under_another_workloads_certificate_is_refused),
         TEST(an_assertion_of_another_key_or_type_is_refused),
         TEST(a_nonce_that_is_missing_does_not_use_the_assertion_up),
         TEST(an_api_key_authenticates_its_owner_up_to_its_scopes),
+        TEST(a_token_ends_with_the_api_key_that_asked_for_it),
         TEST(an_api_key_under_another_certificate_or_none_is_refused),
         TEST(an_api_key_of_nobody_is_a_client_that_is_no_workload),
         TEST(more_than_one_way_is_refused),

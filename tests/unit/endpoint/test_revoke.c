@@ -297,6 +297,32 @@ static void a_token_of_the_key_before_is_still_ours(void **state)
     free(newer);
 }
 
+static void our_keys_are_read_once_until_they_change(void **state)
+{
+    struct token_bench *b = *state;
+    char *token = access_token(b);
+    assert_true(active(b, token));
+    const struct pki_issuers *first = b->a.own.issuers;
+    uint8_t keys[32];
+    memcpy(keys, b->a.own.keys, sizeof keys);
+    assert_true(active(b, token));
+    assert_ptr_equal(b->a.own.issuers, first);
+    assert_int_equal(0, pki_signing_keys_rotate(b->a.keys, true, b->now_ms / 1000));
+    assert_true(active(b, token));
+    assert_memory_not_equal(b->a.own.keys, keys, sizeof keys);
+    // A key that was thrown away verifies nothing any more.
+    assert_int_equal(0, pki_signing_keys_forget(b->a.keys, b->now_ms / 1000));
+    assert_false(active(b, token));
+    // Nor does an audience that the configuration dropped.
+    char *newer = access_token(b);
+    assert_true(active(b, newer));
+    b->snapshot.generation++;
+    b->audiences[0].v = SPAN("https://other.example");
+    assert_false(active(b, newer));
+    free(newer);
+    free(token);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -312,6 +338,7 @@ int main(void)
         TEST(metadata_says_what_is_there_and_nothing_else),
         TEST(the_published_keys_verify_what_was_issued),
         TEST(a_token_of_the_key_before_is_still_ours),
+        TEST(our_keys_are_read_once_until_they_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

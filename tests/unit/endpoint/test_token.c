@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/endpoint/metadata.h"
 #include "gateway/endpoint/token.h"
 
 #include <stdio.h>
@@ -193,7 +194,19 @@ static void a_token_ends_with_the_certificate_that_it_is_bound_to(void **state)
     assert_true(token_bench_claims(token_bench_text(b, "access_token"), "exp", "1800000300"));
     b->rag.path_not_after = BENCH_NOW;
     token_bench_post(b, gw_token_visit, ASK, NULL);
-    refused(b, 400, "invalid_grant");
+    refused(b, 400, "unauthorized_client");
+}
+
+static void an_issuer_with_a_slash_at_its_end_has_the_same_endpoints(void **state)
+{
+    struct token_bench *b = *state;
+    b->snapshot.authority.issuer = SPAN(BENCH_ISSUER "/");
+    token_bench_prove(b, b->proof_key, NULL);
+    assert_int_equal(token_bench_post(b, gw_token_visit, ASK, NULL), 200);
+    assert_true(token_bench_claims(token_bench_text(b, "access_token"), "iss", "\"" BENCH_ISSUER "/\""));
+    assert_int_equal(token_bench_post(b, gw_metadata_visit, NULL), 200);
+    assert_true(token_bench_says(b, "issuer", BENCH_ISSUER "/"));
+    assert_true(token_bench_says(b, "token_endpoint", BENCH_TOKEN_URL));
 }
 
 static void scopes_are_asked_for_by_name_and_well_formed(void **state)
@@ -301,7 +314,7 @@ static void what_is_revoked_gets_nothing(void **state)
     free(text);
     token_bench_prove(b, b->proof_key, NULL);
     token_bench_post(b, gw_token_visit, ASK, NULL);
-    refused(b, 400, "invalid_grant");
+    refused(b, 400, "unauthorized_client");
     // "Issued before" a moment that is past meets nothing new.
     token_bench_revoke(b, PKI_REVOKED_CLIENT, BENCH_RAG, BENCH_NOW);
     assert_int_equal(token_bench_post(b, gw_token_visit, ASK, NULL), 200);
@@ -348,6 +361,7 @@ int main(void)
         TEST(a_proof_for_another_url_or_two_proofs_are_refused),
         TEST(rule_15_a_nonce_is_demanded_with_400_and_given),
         TEST(a_token_ends_with_the_certificate_that_it_is_bound_to),
+        TEST(an_issuer_with_a_slash_at_its_end_has_the_same_endpoints),
         TEST(scopes_are_asked_for_by_name_and_well_formed),
         TEST(audiences_are_those_that_are_configured),
         TEST(grants_that_are_not_offered_are_said_to_be),
