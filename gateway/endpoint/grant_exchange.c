@@ -19,7 +19,8 @@ struct handed {
     struct json_doc *doc;    // of its claims
     json claims;
     bool ours;
-    bool proven; // this request proves its binding, and it is not another workload's
+    bool proven;        // this request proves its binding, and it is not another workload's
+    struct span origin; // the issuer whose subject it is about
 };
 
 struct exchange {
@@ -89,6 +90,14 @@ static int take(struct gw_oauth *o, enum gw_form_field token, enum gw_form_field
     if (!h->claims || t->subject.n == 0)
         return refuse(o, h->claims ? ERR_TOKEN_CLAIM : ERR_NOMEM, "the subject or actor token is not acceptable",
                       which);
+    h->origin = t->issuer->iss;
+    if (h->ours && json_get(h->claims, SPAN(GW_OWN_SUBJECT_ISSUER))) {
+        // An exchange of what was exchanged: he stays whose he was, and revoked where he is.
+        h->origin = json_string(json_get(h->claims, SPAN(GW_OWN_SUBJECT_ISSUER)));
+        if ((rc = gw_oauth_subject_revoked(o, h->origin, t->subject, t->iat, &detail)) != 0)
+            return gw_oauth_refuse_with(o, GW_OAUTH_INVALID_REQUEST, rc, "the subject or actor token is not acceptable",
+                                        detail);
+    }
     bool of_this = span_is_none(t->workload) ||
                    pki_workload_matches(t->issuer->workload_match == PKI_WORKLOAD_PREFIX ? PKI_WORKLOAD_PREFIX
                                                                                          : PKI_WORKLOAD_EXACT,
@@ -134,7 +143,7 @@ static void find_actor(struct exchange *x)
     const struct gw_client *c = &x->o->client;
     if (x->actor.token) {
         x->issue.actor = x->actor.token->subject;
-        x->issue.actor_issuer = x->actor.token->issuer->iss;
+        x->issue.actor_issuer = x->actor.origin;
         x->actor_client = x->actor.token->client_id;
         return;
     }
@@ -150,7 +159,9 @@ static int check_may_act(struct exchange *x)
     struct span name;
     if (!may)
         return 0;
-    bool ok = json_type(may) == JSON_OBJECT && json_count(may) > 0;
+    // Without `iss` it means a name of ours or of the subject's issuer, and not what a third one calls somebody.
+    bool near = span_eq(x->issue.actor_issuer, own_iss(x)) || span_eq(x->issue.actor_issuer, x->subject.origin);
+    bool ok = json_type(may) == JSON_OBJECT && json_count(may) > 0 && (near || json_get(may, SPAN("iss")));
     for (struct json_iter it = json_iter(ok ? may : NULL); ok && json_next(&it, &name, &value);) {
         struct span wanted = json_string(value), is = SPAN_NONE;
         if (span_eq(name, SPAN("sub")))
@@ -176,12 +187,45 @@ static unsigned act_depth(json act)
     return n;
 }
 
+static void write_actor(const struct exchange *x, struct span sub, struct span iss, struct json_writer *w)
+{
+    json_w_object(w);
+    json_w_key(w, SPAN("sub"));
+    json_w_string(w, sub);
+    if (!span_eq(iss, own_iss(x))) {
+        json_w_key(w, SPAN("iss"));
+        json_w_string(w, iss);
+    }
+}
+
+// Who acted before, by name and issuer and nothing else. Whom another issuer names without saying whose he is, is his own, not ours.
+static void write_before(const struct exchange *x, json act, struct json_writer *w)
+{
+    unsigned n = 0;
+    for (; act; act = json_get(act, SPAN("act")), n++) {
+        struct span iss = json_string(json_get(act, SPAN("iss")));
+        if (n > 0)
+            json_w_key(w, SPAN("act"));
+        write_actor(x, json_string(json_get(act, SPAN("sub"))), iss.n > 0 ? iss : x->subject.token->issuer->iss, w);
+    }
+    for (; n > 0; n--)
+        json_w_end(w);
+}
+
+// Nobody acts for another: the client itself narrows a token about itself. Not whoever brings one token twice.
+static bool acts_for_itself(const struct exchange *x)
+{
+    const struct gw_client *c = &x->o->client;
+    return span_eq(x->issue.actor, x->subject.token->subject) && span_eq(x->issue.actor_issuer, x->subject.origin) &&
+           span_eq(x->issue.actor_issuer, own_iss(x)) &&
+           span_eq(x->issue.actor, span_is_none(c->workload) ? c->id : c->workload);
+}
+
 // RFC 8693 §4.1: the present actor outermost, those before it inside.
 static int write_act(struct exchange *x)
 {
     json before = json_get(x->subject.claims, SPAN("act"));
-    bool itself = span_eq(x->issue.actor, x->subject.token->subject) &&
-                  span_eq(x->issue.actor_issuer, x->subject.token->issuer->iss);
+    bool itself = acts_for_itself(x);
     if (act_depth(before) + !itself > ACT_DEPTH)
         return refuse(x->o, ERR_TOKEN_CLAIM, "the chain of actors is too long", NULL);
     // Who narrows a token of his own acts for nobody.
@@ -189,20 +233,14 @@ static int write_act(struct exchange *x)
         return 0;
     struct buf out;
     buf_init(&out, 0);
+    struct json_writer w = json_writer(&out);
     if (itself) {
-        json_write(&out, before);
+        write_before(x, before, &w);
     } else {
-        struct json_writer w = json_writer(&out);
-        json_w_object(&w);
-        json_w_key(&w, SPAN("sub"));
-        json_w_string(&w, x->issue.actor);
-        if (!span_eq(x->issue.actor_issuer, own_iss(x))) {
-            json_w_key(&w, SPAN("iss"));
-            json_w_string(&w, x->issue.actor_issuer);
-        }
+        write_actor(x, x->issue.actor, x->issue.actor_issuer, &w);
         if (before) {
             json_w_key(&w, SPAN("act"));
-            json_w_value(&w, before);
+            write_before(x, before, &w);
         }
         json_w_end(&w);
     }
@@ -238,7 +276,7 @@ static int settle(struct exchange *x)
     const struct pki_token *s = x->subject.token, *a = x->actor.token;
     i->exchanged = true;
     i->subject = s->subject;
-    i->subject_issuer = s->issuer->iss;
+    i->subject_issuer = x->subject.origin;
     i->tenant = s->tenant;
     i->ends_s = a && a->exp < s->exp ? a->exp : s->exp;
     i->impersonates = !x->subject.proven || (a && !x->actor.proven);

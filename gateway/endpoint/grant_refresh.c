@@ -106,9 +106,11 @@ static int check_sender(struct gw_oauth *o, const struct pki_grant *g)
     return 0;
 }
 
-// A family ends with what it stands for: what was revoked since it began, and what was revoked as "issued before" a moment after that.
-static int check_standing(struct gw_oauth *o, const struct pki_grant *g)
+// A family ends with what it stands for: what was revoked since it began, and what was revoked as "issued before" a moment after that. The
+// subject and the actor are also revoked by what their own issuers call them.
+int gw_grant_stands(struct gw_oauth *o, const struct pki_grant *g, struct span *detail)
 {
+    struct gw_issue i = { .impersonates = true };
     const struct pki_issuer issuer = { .iss = o->a->snapshot->authority.issuer };
     struct pki_token t = { .issuer = &issuer,
                            .subject = g->subject,
@@ -116,10 +118,22 @@ static int check_standing(struct gw_oauth *o, const struct pki_grant *g)
                            .workload = g->workload,
                            .iat = g->created_s,
                            .has_jkt = g->jkt != NULL };
-    struct span detail = SPAN_NONE;
     if (g->jkt)
         memcpy(t.jkt, g->jkt, sizeof t.jkt);
-    int rc = gw_oauth_revoked(o, &t, &detail);
+    if (!read_extra(o->v->arena, g->extra, &i))
+        return o->v->arena->failed ? ERR_NOMEM : ERR_INTERNAL;
+    int rc = gw_oauth_revoked(o, &t, detail);
+    if (rc == 0)
+        rc = gw_oauth_subject_revoked(o, i.subject_issuer, g->subject, g->created_s, detail);
+    if (rc == 0)
+        rc = gw_oauth_subject_revoked(o, i.actor_issuer, i.actor, g->created_s, detail);
+    return rc;
+}
+
+static int check_standing(struct gw_oauth *o, const struct pki_grant *g)
+{
+    struct span detail = SPAN_NONE;
+    int rc = gw_grant_stands(o, g, &detail);
     return rc == 0 ? 0 : gw_oauth_refuse_with(o, GW_OAUTH_INVALID_GRANT, rc, NULL, detail);
 }
 

@@ -2,6 +2,7 @@
 #include "gateway/endpoint/introspect.h"
 
 #include "gateway/base/json.h"
+#include "gateway/endpoint/issue.h"
 #include "gateway/endpoint/own_token.h"
 
 // May this caller know what is somebody else's?
@@ -63,22 +64,6 @@ static void write_grant(struct gw_oauth *o, const struct pki_grant *g, struct js
     json_w_end(w);
 }
 
-// Whether what a family stands for was revoked meanwhile.
-static bool grant_stands(struct gw_oauth *o, const struct pki_grant *g)
-{
-    const struct pki_issuer issuer = { .iss = o->a->snapshot->authority.issuer };
-    struct pki_token t = { .issuer = &issuer,
-                           .subject = g->subject,
-                           .client_id = g->client_id,
-                           .workload = g->workload,
-                           .iat = g->created_s,
-                           .has_jkt = g->jkt != NULL };
-    struct span detail;
-    if (g->jkt)
-        memcpy(t.jkt, g->jkt, sizeof t.jkt);
-    return gw_oauth_revoked(o, &t, &detail) == 0;
-}
-
 // 0, or a fault of ours: to call a token dead because a store is busy would be a lie that gateways believe.
 static int find(struct gw_oauth *o, struct pki_grant *g, bool *is_grant, struct pki_token **token)
 {
@@ -86,8 +71,10 @@ static int find(struct gw_oauth *o, struct pki_grant *g, bool *is_grant, struct 
     bool current = false;
     int rc = pki_grants_look(o->a->grants, text, o->now_s, o->v->arena, g, &current);
     if (rc == 0) {
-        *is_grant = current && (follows(o) || span_eq(g->client_id, o->client.id)) && grant_stands(o, g);
-        return 0;
+        rc = current && (follows(o) || span_eq(g->client_id, o->client.id)) ? gw_grant_stands(o, g, &detail)
+                                                                            : ERR_TOKEN_REVOKED;
+        *is_grant = rc == 0;
+        return rc == ERR_TOKEN_REVOKED ? 0 : rc;
     }
     if (rc != ERR_GRANT_UNKNOWN)
         return rc == ERR_GRANT_EXPIRED || rc == ERR_GRANT_REVOKED || rc == ERR_GRANT_REUSED ? 0 : rc;

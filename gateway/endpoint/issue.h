@@ -68,6 +68,9 @@ int gw_issue_answer(struct gw_oauth *o, const struct gw_issue *i, const struct g
 int gw_grant_credentials(struct gw_oauth *o);
 int gw_grant_refresh(struct gw_oauth *o);  // grant_refresh.c
 int gw_grant_exchange(struct gw_oauth *o); // grant_exchange.c
+// grant_refresh.c: whether what a family stands for is revoked (its client, workload, key, subject, actor), now or since it began: 0,
+// ERR_TOKEN_REVOKED with `*detail`, or ERR_NOMEM, ERR_INTERNAL.
+int gw_grant_stands(struct gw_oauth *o, const struct pki_grant *g, struct span *detail);
 // grant_refresh.c: begins a family for what is issued, and appends its first token.
 int gw_grant_begin(struct gw_oauth *o, const struct gw_issue *i, struct buf *token);
 

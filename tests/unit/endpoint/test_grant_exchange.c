@@ -217,7 +217,8 @@ static void the_chain_of_actors_is_kept_and_bounded(void **state)
     struct token_bench *b = *state;
     char *subject = token_bench_subject(b, "alice", "\"scope\":\"a\",\"act\":{\"sub\":\"first\"}");
     assert_int_equal(exchange(b, subject, "&scope=a"), 200);
-    assert_true(token_bench_claims(token(b), "act", "{\"sub\":\"" BENCH_RAG "\",\"act\":{\"sub\":\"first\"}}"));
+    assert_true(token_bench_claims(
+        token(b), "act", "{\"sub\":\"" BENCH_RAG "\",\"act\":{\"sub\":\"first\",\"iss\":\"" BENCH_IDP "\"}}"));
     // Exchanged again, by the same: it acts already.
     char *again = strdup(token(b));
     assert_int_equal(exchange(b, again, "&scope=a"), 200);
@@ -242,6 +243,106 @@ static void the_chain_of_actors_is_kept_and_bounded(void **state)
         refused(b, "invalid_request");
         free(subject);
     }
+}
+
+static void an_act_of_another_issuer_names_nobody_of_ours(void **state)
+{
+    struct token_bench *b = *state;
+    char *subject = token_bench_subject(
+        b, "alice", "\"scope\":\"a\",\"act\":{\"sub\":\"" BENCH_OTHER "\",\"admin\":true,\"roles\":[\"root\"]}");
+    assert_int_equal(exchange(b, subject, "&scope=a"), 200);
+    static const char names[] =
+        "{\"sub\":\"" BENCH_RAG "\",\"act\":{\"sub\":\"" BENCH_OTHER "\",\"iss\":\"" BENCH_IDP "\"}}";
+    assert_true(token_bench_claims(token(b), "act", names));
+    // And it stays so when ours is exchanged.
+    char *ours = strdup(token(b));
+    assert_int_equal(exchange(b, ours, "&scope=a"), 200);
+    char *act = token_bench_claim(token(b), "act");
+    assert_non_null(strstr(act, names));
+    free(act);
+    free(ours);
+    // Nor does it when the subject brings itself as its actor.
+    token_bench_post(b, gw_token_visit, ASK "&scope=a" SUBJECT, subject, ACTOR, subject, NULL);
+    assert_int_equal(b->v.status, 200);
+    act = token_bench_claim(token(b), "act");
+    assert_int_equal(strncmp(act, "{\"sub\":\"alice\",\"iss\":\"" BENCH_IDP "\"", 40), 0);
+    free(act);
+    free(subject);
+}
+
+static void who_brings_one_token_twice_acts_all_the_same(void **state)
+{
+    struct token_bench *b = *state;
+    char *subject = token_bench_subject(b, "alice", "\"scope\":\"a\"");
+    token_bench_post(b, gw_token_visit, ASK "&scope=a" SUBJECT, subject, ACTOR, subject, NULL);
+    assert_int_equal(b->v.status, 200);
+    assert_true(token_bench_claims(token(b), "act", "{\"sub\":\"alice\",\"iss\":\"" BENCH_IDP "\"}"));
+    free(subject);
+}
+
+static void an_exchanged_subject_stays_his_issuers(void **state)
+{
+    struct token_bench *b = *state;
+    // An issuer calls somebody by the name of a workload of ours: this very one's.
+    char *subject = token_bench_subject(b, BENCH_RAG, "\"scope\":\"a\"");
+    assert_int_equal(exchange(b, subject, "&scope=a"), 200);
+    assert_true(token_bench_claims(token(b), "subject_issuer", "\"" BENCH_IDP "\""));
+    assert_true(token_bench_claims(token(b), "act", "{\"sub\":\"" BENCH_RAG "\"}"));
+    char *ours = strdup(token(b));
+    // Washing him by exchanging our token does not make him ours, for policies and in what they permit.
+    token_bench_policies(b, "permit(principal, action, resource) when { context.subject_issuer == \"" BENCH_ISSUER
+                            "\" };");
+    exchange(b, ours, "&scope=a");
+    refused(b, "unauthorized_client");
+    token_bench_policies(b, honest);
+    assert_int_equal(exchange(b, ours, "&scope=a"), 200);
+    assert_true(token_bench_claims(token(b), "subject_issuer", "\"" BENCH_IDP "\""));
+    assert_true(token_bench_claims(token(b), "act", "{\"sub\":\"" BENCH_RAG "\",\"act\":{\"sub\":\"" BENCH_RAG "\"}}"));
+    // As an actor neither.
+    char *alice = token_bench_subject(b, "alice", "\"scope\":\"a\"");
+    token_bench_post(b, gw_token_visit, ASK "&scope=a" SUBJECT, alice, ACTOR, ours, NULL);
+    assert_int_equal(b->v.status, 200);
+    assert_true(token_bench_claims(token(b), "act", "{\"sub\":\"" BENCH_RAG "\",\"iss\":\"" BENCH_IDP "\"}"));
+    // Our own workload is just that.
+    char *own = own_token(b, "a", NULL);
+    assert_true(token_bench_claims(own, "subject_issuer", NULL));
+    assert_int_equal(exchange(b, own, "&scope=a"), 200);
+    assert_true(token_bench_claims(token(b), "subject_issuer", NULL));
+    free(own);
+    free(alice);
+    free(ours);
+    free(subject);
+}
+
+static void a_subject_that_its_issuer_lost_is_not_exchanged_a_second_time(void **state)
+{
+    struct token_bench *b = *state;
+    char *subject = token_bench_subject(b, "alice", "\"scope\":\"a\"");
+    assert_int_equal(exchange(b, subject, "&scope=a"), 200);
+    char *ours = strdup(token(b));
+    struct pki_revoked_entry e = { .kind = PKI_REVOKED_SUBJECT, .value = SPAN("alice"), .issuer = SPAN(BENCH_IDP) };
+    b->revocations.revoked[GW_REVOKED_STORE] = pki_revoked_new();
+    assert_int_equal(pki_revoked_add(b->revocations.revoked[GW_REVOKED_STORE], &e), 0);
+    exchange(b, ours, "&scope=a+offline_access");
+    refused(b, "invalid_request");
+    assert_int_equal(b->v.record.err, ERR_TOKEN_REVOKED);
+    free(ours);
+    free(subject);
+}
+
+static void may_act_without_an_issuer_means_none_of_a_third_ones(void **state)
+{
+    struct token_bench *b = *state;
+    char *subject = token_bench_subject(b, "alice", "\"scope\":\"a\",\"may_act\":{\"sub\":\"agent\"}"),
+         *agent = token_bench_subject(b, "agent", ""),
+         *other = token_bench_subject(b, "agent", "\"iss\":\"https://kubernetes.default.svc\"");
+    token_bench_post(b, gw_token_visit, ASK "&scope=a" SUBJECT, subject, ACTOR, other, NULL);
+    refused(b, "invalid_request");
+    token_bench_post(b, gw_token_visit, ASK "&scope=a" SUBJECT, subject, ACTOR, agent, NULL);
+    assert_int_equal(b->v.status, 200);
+    free(subject);
+    free(agent);
+    free(other);
 }
 
 static void may_act_is_honoured(void **state)
@@ -380,6 +481,11 @@ int main(void)
         TEST(exchanging_must_be_permitted_beside_issuing),
         TEST(an_actor_token_names_who_acts_and_needs_proof_too),
         TEST(the_chain_of_actors_is_kept_and_bounded),
+        TEST(an_act_of_another_issuer_names_nobody_of_ours),
+        TEST(who_brings_one_token_twice_acts_all_the_same),
+        TEST(an_exchanged_subject_stays_his_issuers),
+        TEST(a_subject_that_its_issuer_lost_is_not_exchanged_a_second_time),
+        TEST(may_act_without_an_issuer_means_none_of_a_third_ones),
         TEST(may_act_is_honoured),
         TEST(subject_tokens_that_do_not_verify_are_refused),
         TEST(types_that_are_not_offered_are_refused),

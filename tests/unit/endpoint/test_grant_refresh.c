@@ -239,6 +239,34 @@ static void revocations_end_a_family(void **state)
     free(newer);
 }
 
+static void a_subject_that_its_own_issuer_lost_is_not_refreshed(void **state)
+{
+    struct token_bench *b = *state;
+    static const struct pki_revoked_entry entries[] = {
+        { .kind = PKI_REVOKED_SUBJECT, .value = { "alice", 5 }, .issuer = { BENCH_IDP, sizeof BENCH_IDP - 1 } },
+        { .kind = PKI_REVOKED_ALL, .issuer = { BENCH_IDP, sizeof BENCH_IDP - 1 }, .before_s = BENCH_NOW + 1 },
+    };
+    char *mine = begin(b, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        struct pki_revoked **set = &b->revocations.revoked[GW_REVOKED_STORE];
+        *set = pki_revoked_new();
+        assert_int_equal(pki_revoked_add(*set, &entries[i]), 0);
+        refresh(b, mine, "");
+        refused(b, "invalid_grant");
+        assert_int_equal(b->v.record.err, ERR_TOKEN_REVOKED);
+        pki_revoked_unref(*set);
+        *set = NULL;
+    }
+    // Another issuer's alice is somebody else.
+    struct pki_revoked_entry other = entries[0];
+    other.issuer = SPAN("https://kubernetes.default.svc");
+    b->revocations.revoked[GW_REVOKED_STORE] = pki_revoked_new();
+    assert_int_equal(pki_revoked_add(b->revocations.revoked[GW_REVOKED_STORE], &other), 0);
+    assert_int_equal(refresh(b, mine, ""), 200);
+    assert_true(token_bench_claims(token_bench_text(b, "access_token"), "subject_issuer", "\"" BENCH_IDP "\""));
+    free(mine);
+}
+
 static void it_expires_and_garbage_is_no_token(void **state)
 {
     struct token_bench *b = *state;
@@ -273,6 +301,7 @@ int main(void)
         TEST(policies_are_asked_anew),
         TEST(a_grant_to_impersonate_that_was_withdrawn_is_not_refreshed),
         TEST(revocations_end_a_family),
+        TEST(a_subject_that_its_own_issuer_lost_is_not_refreshed),
         TEST(it_expires_and_garbage_is_no_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
