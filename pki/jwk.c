@@ -185,7 +185,7 @@ static int from_rsa(json jwk, bool with_private, struct pki_key **out, const cha
     if (with_private) {
         rc = from_rsa_pair(jwk, &n, &e, k, what);
     } else {
-        *what = "n, e: not an RSA key of 2,048 to 4,096 bits with an odd exponent of 65537 or more";
+        *what = "n, e: not an RSA key of 2,048 to 8,192 bits with an odd exponent of 65537 or more";
         rc = pki_key_set_rsa_(k, part_span(&n), part_span(&e));
     }
     if (rc != 0) {

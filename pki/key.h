@@ -2,7 +2,7 @@
 // A public key, or a key pair: EC on P-256, P-384 or P-521, Ed25519, RSA; or a symmetric key, which only HS256, HS384 and HS512 take. It
 // signs and verifies with JWS algorithms (RFC 7518 §3, RFC 8037); all but a symmetric one is written to and read from PEM (PKCS#8, encrypted with PBES2/AES-256 when a passphrase is given; SPKI for public
 // keys). Every import checks what it imports: points on the curve, RSA of 2,048 bits up to what wolfSSL is built
-// for (4,096 by default, never over 8,192) with an odd exponent >= 65537, symmetric keys of 32 octets or more.
+// for (8,192 as deploy/deps does it, and never more) with an odd exponent >= 65537, symmetric keys of 32 octets or more.
 // Using one key from two threads at once is not allowed, but for pki_key_verify_shared and pki_key_thumbprint.
 #ifndef SALLYPORT_PKI_KEY_H
 #define SALLYPORT_PKI_KEY_H

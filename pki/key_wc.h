@@ -15,7 +15,7 @@
 #include "pki/key.h"
 
 #define PKI_KEY_EC_OCTETS_MAX 66
-// What wolfSSL's arithmetic is built for, 4,096 bits by default: a larger key would import and then never verify.
+// At most what wolfSSL's arithmetic is built for (SP_INT_BITS): a larger key would import and then never verify.
 #define PKI_KEY_RSA_OCTETS_MAX (RSA_MAX_SIZE / 8 < 1024 ? RSA_MAX_SIZE / 8 : 1024)
 
 struct pki_key {
