@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Policies and requests as lines of JSON on standard input, answers as lines on standard output: what the differential test
+// asks beside another implementation of Cedar, and what bench/micro/policy.mjs compares.
+//
+//   {"check": ["permit …;", …]}                    → {"accepted": [true, false, …]}      each text alone
+//   {"policies": "…", "entities": […], "links": […], "requests": [{…}, …]}
+//     → {"answers": [{"allow", "reason", "errors", "gateway"} or {"refused"}, …]}, or {"refused": "why"}
+//
+// `reason` and `errors` are ids of policies as Cedar's authoriser has it, `gateway` is whether the gateway would allow it.
+#include "gateway/base/err.h"
+#include "gateway/base/json.h"
+#include "policy/decide.h"
+#include "policy/links_json.h"
+#include "policy/request_json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct json_limits limits = { .bytes = 64u << 20, .depth = 128, .nul_names = true };
+
+static struct span first_complaint(struct arena *a, const struct diags *d)
+{
+    return d->first ? diag_format(a, d->first) : SPAN("refused without a word");
+}
+
+static struct pol_set *load(struct arena *a, json v, struct diags *d)
+{
+    struct pol_options options = { .hash_key = 42 };
+    struct pol_source policies = { SPAN("policies"), json_string(json_get(v, SPAN("policies"))) };
+    struct pol_source entities = { .name = SPAN("entities") }, links = { .name = SPAN("links") };
+    struct pol_set *set = NULL;
+    struct buf e, l;
+    bool ok = true;
+
+    buf_init(&e, 0);
+    buf_init(&l, 0);
+    if (json_get(v, SPAN("entities")) && json_write(&e, json_get(v, SPAN("entities"))))
+        entities.text = buf_span(&e);
+    if (json_get(v, SPAN("links")) && json_write(&l, json_get(v, SPAN("links")))) {
+        links.text = buf_span(&l);
+        ok = pol_links_read(&links, a, &options.links, &options.n_links, d);
+    }
+    if (ok)
+        set = pol_set_new(&policies, 1, &entities, entities.text.n ? 1 : 0, &options, d);
+    buf_fini(&e);
+    buf_fini(&l);
+    return set;
+}
+
+static void answer(struct json_writer *w, struct pol_request *r)
+{
+    struct pol_answer a;
+
+    pol_decide(r, POL_MODE_CEDAR, 0, &a);
+    if (r->err || a.err == ERR_POLICY_BUDGET) {
+        json_w_key(w, SPAN("refused"));
+        json_w_string(w, r->err ? span_str(r->why) : SPAN("the budget is spent"));
+        return;
+    }
+    json_w_key(w, SPAN("allow"));
+    json_w_bool(w, a.allow);
+    json_w_key(w, SPAN("reason"));
+    json_w_array(w);
+    for (size_t i = 0; i < a.n_determining; i++)
+        json_w_string(w, pol_answer_id(r, &a, i));
+    json_w_end(w);
+    json_w_key(w, SPAN("errors"));
+    json_w_array(w);
+    for (size_t i = 0; i < a.n_failures; i++)
+        json_w_string(w, pol_set_policy(r->set, a.failures[i].policy)->id);
+    json_w_end(w);
+    json_w_key(w, SPAN("gateway"));
+    json_w_bool(w, pol_decide(r, POL_MODE_GATEWAY, 0, &a) == 0);
+}
+
+static void requests(struct json_writer *w, const struct pol_set *set, json list)
+{
+    struct json_iter it = json_iter(list);
+    struct span name;
+    json v;
+
+    json_w_key(w, SPAN("answers"));
+    json_w_array(w);
+    while (json_next(&it, &name, &v)) {
+        struct arena a;
+        struct diags d;
+        struct pol_request r;
+
+        arena_init(&a, 0);
+        diags_init(&d);
+        pol_request_init(&r, set, &a);
+        json_w_object(w);
+        if (pol_request_from_value(&r, SPAN("request"), v, true, &d)) {
+            answer(w, &r);
+        } else {
+            json_w_key(w, SPAN("refused"));
+            json_w_string(w, first_complaint(&a, &d));
+        }
+        json_w_end(w);
+        diags_fini(&d);
+        arena_fini(&a);
+    }
+    json_w_end(w);
+}
+
+static void check(struct json_writer *w, json list)
+{
+    static const struct pol_options options = { .hash_key = 42 };
+    struct json_iter it = json_iter(list);
+    struct span name;
+    json v;
+
+    json_w_key(w, SPAN("accepted"));
+    json_w_array(w);
+    while (json_next(&it, &name, &v)) {
+        struct pol_source s = { SPAN("policy"), json_string(v) };
+        struct diags d;
+        struct pol_set *set;
+
+        diags_init(&d);
+        set = pol_set_new(&s, 1, NULL, 0, &options, &d);
+        json_w_bool(w, set != NULL);
+        pol_set_free(set);
+        diags_fini(&d);
+    }
+    json_w_end(w);
+}
+
+static bool line(struct span text)
+{
+    struct json_error error;
+    struct json_doc *doc = json_parse(text, &limits, &error);
+    struct buf out;
+    struct json_writer w;
+    struct arena a;
+    struct diags d;
+    bool ok;
+
+    if (!doc) {
+        fprintf(stderr, "column %u: %s\n", error.column, error.what);
+        return false;
+    }
+    buf_init(&out, 0);
+    arena_init(&a, 0);
+    diags_init(&d);
+    w = json_writer(&out);
+    json_w_object(&w);
+    if (json_get(json_root(doc), SPAN("check"))) {
+        check(&w, json_get(json_root(doc), SPAN("check")));
+    } else {
+        struct pol_set *set = load(&a, json_root(doc), &d);
+
+        if (set) {
+            requests(&w, set, json_get(json_root(doc), SPAN("requests")));
+        } else {
+            json_w_key(&w, SPAN("refused"));
+            json_w_string(&w, first_complaint(&a, &d));
+        }
+        pol_set_free(set);
+    }
+    json_w_end(&w);
+    buf_append(&out, SPAN("\n"));
+    ok = fwrite(buf_span(&out).p, 1, buf_len(&out), stdout) == buf_len(&out) && fflush(stdout) == 0;
+    json_free(doc);
+    diags_fini(&d);
+    arena_fini(&a);
+    buf_fini(&out);
+    return ok;
+}
+
+int main(void)
+{
+    char *text = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    bool ok = true;
+
+    while (ok && (n = getline(&text, &cap, stdin)) > 0)
+        ok = line(span_of(text, (size_t)n));
+    free(text);
+    return ok ? 0 : 1;
+}
