@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { V4_BITS = 32, V6_BITS = 128, V6_GROUPS = 8 };
+enum { V4_BITS = 32, V6_BITS = 128, V6_GROUPS = 8, NO_GAP = V6_GROUPS + 1 };
 
 static int digit(char c, int base)
 {
@@ -67,7 +67,7 @@ static bool read_groups(struct span s, uint16_t groups[V6_GROUPS], unsigned *n, 
     size_t at = 0, digits;
 
     *n = 0;
-    *gap = V6_GROUPS;
+    *gap = NO_GAP;
     if (span_starts(s, SPAN("::"))) {
         *gap = 0;
         at = 2;
@@ -82,13 +82,13 @@ static bool read_groups(struct span s, uint16_t groups[V6_GROUPS], unsigned *n, 
         if (s.p[at++] != ':' || at == s.n)
             return false;
         if (s.p[at] == ':') {
-            if (*gap != V6_GROUPS)
+            if (*gap != NO_GAP)
                 return false;
             *gap = *n;
             at++;
         }
     }
-    return *gap == V6_GROUPS ? *n == V6_GROUPS : *n < V6_GROUPS;
+    return *gap == NO_GAP ? *n == V6_GROUPS : *n < V6_GROUPS;
 }
 
 static bool read_v6(struct span s, uint8_t out[16])

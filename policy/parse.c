@@ -226,6 +226,26 @@ static bool actions_only(struct pol_parser *p, const struct pol_ast_scope *s, st
     return true;
 }
 
+// What stands behind == or in: an entity, a list of actions, a slot.
+static bool scope_operand(struct pol_parser *p, struct pol_ast_scope *s, const char *variable, bool action)
+{
+    unsigned n = opened(p);
+
+    if (action && s->op == SCOPE_IN && p->token.kind == TOK_LBRACKET)
+        return entity_list(p, s) && closed(p, n);
+    if (p->token.kind == TOK_LBRACKET) {
+        pol_parse_fail(p, pol_parse_place(p), "only 'action in' takes a list; use a when clause or a group");
+        return false;
+    }
+    if (!action && p->token.kind == TOK_SLOT && span_eq(span_sub(p->token.text, 1, SIZE_MAX), span_str(variable))) {
+        s->slot = true;
+        pol_parse_next(p);
+        return closed(p, n);
+    }
+    s->n = 1;
+    return (s->uids = entity(p)) != NULL && closed(p, n);
+}
+
 static bool scope_relation(struct pol_parser *p, struct pol_ast_scope *s, const char *variable, bool action)
 {
     bool eq = p->token.kind == TOK_EQ;
@@ -236,19 +256,7 @@ static bool scope_relation(struct pol_parser *p, struct pol_ast_scope *s, const 
     }
     pol_parse_next(p);
     s->op = eq ? SCOPE_EQ : s->op == SCOPE_IS ? SCOPE_IS_IN : SCOPE_IN;
-    if (action && !eq && p->token.kind == TOK_LBRACKET)
-        return entity_list(p, s);
-    if (p->token.kind == TOK_LBRACKET) {
-        pol_parse_fail(p, pol_parse_place(p), "only 'action in' takes a list; use a when clause or a group");
-        return false;
-    }
-    if (!action && p->token.kind == TOK_SLOT && span_eq(span_sub(p->token.text, 1, SIZE_MAX), span_str(variable))) {
-        s->slot = true;
-        pol_parse_next(p);
-        return true;
-    }
-    s->n = 1;
-    return (s->uids = entity(p)) != NULL;
+    return scope_operand(p, s, variable, action);
 }
 
 static bool scope(struct pol_parser *p, struct pol_ast_scope *s, const char *variable)
