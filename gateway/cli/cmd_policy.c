@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// sallyport policy: the subcommand table, a file each: cmd_policy_NAME.c. A row a subcommand.
+#include "gateway/cli/cli.h"
+
+extern const struct gw_cli_command gw_cmd_policy_authorize;
+
+// clang-format off
+static const struct gw_cli_command *const sub[] = {
+    &gw_cmd_policy_authorize,
+    NULL,
+};
+// clang-format on
+
+const struct gw_cli_command gw_cmd_policy = {
+    .name = "policy",
+    .summary = "check, try out, explain and compare policies",
+    .sub = sub,
+};

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/cli/policy_files.h"
+
+#include "gateway/api/action.h"
+#include "gateway/base/err.h"
+#include "gateway/base/file.h"
+#include "gateway/cli/argument.h"
+#include "gateway/config/config.h"
+#include "gateway/config/yaml.h"
+#include "policy/links_json.h"
+#include "policy/request_json.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+// ------------------------------------------------------------------------------------------------------------- reading
+
+static bool keep(struct gw_cli *cli, struct pol_source **v, size_t *n, size_t *cap, struct span name, struct span text)
+{
+    if (*n == *cap) {
+        size_t more = *cap ? *cap * 2 : 8;
+        struct pol_source *grown = arena_array(&cli->arena, more, sizeof *grown);
+        if (!grown)
+            return gw_cli_usage(cli, "out of memory"), false;
+        if (*n)
+            memcpy(grown, *v, *n * sizeof *grown);
+        *v = grown;
+        *cap = more;
+    }
+    (*v)[(*n)++] = (struct pol_source){ name, text };
+    return true;
+}
+
+static bool add_file(struct gw_policy_input *in, const char *path)
+{
+    struct span name = arena_dup(&in->cli->arena, span_str(path)), text = gw_cli_read(in->cli, path, POL_TEXT_MAX);
+
+    return !span_is_none(name) && !span_is_none(text) &&
+           keep(in->cli, &in->policies, &in->n_policies, &in->cap_policies, name, text);
+}
+
+static int is_policy(const struct dirent *e)
+{
+    return span_ends(span_str(e->d_name), SPAN(".cedar")) && e->d_name[0] != '.';
+}
+
+static bool add_folder(struct gw_policy_input *in, const char *path)
+{
+    struct dirent **found;
+    int n = scandir(path, &found, is_policy, alphasort);
+    bool ok = n > 0;
+
+    if (n < 0)
+        return gw_cli_usage(in->cli, "%s: %s", path, strerror(errno)), false;
+    if (n == 0)
+        gw_cli_usage(in->cli, "%s: no .cedar file in this folder", path);
+    for (int i = 0; i < n; i++) {
+        struct span full = arena_printf(&in->cli->arena, "%s/%s", path, found[i]->d_name);
+        ok = ok && !span_is_none(full) && add_file(in, full.p);
+        free(found[i]);
+    }
+    free(found);
+    return ok;
+}
+
+// As a configuration names them: a file, a folder, or a glob.
+static bool add_pattern(struct gw_policy_input *in, const char *pattern)
+{
+    struct stat st;
+    glob_t found = { 0 };
+    bool ok = true;
+
+    if (stat(pattern, &st) == 0)
+        return S_ISDIR(st.st_mode) ? add_folder(in, pattern) : add_file(in, pattern);
+    if (glob(pattern, GLOB_ERR, NULL, &found) != 0)
+        ok = (gw_cli_usage(in->cli, "%s: no such file", pattern), false);
+    for (size_t i = 0; ok && i < found.gl_pathc; i++)
+        ok = add_file(in, found.gl_pathv[i]);
+    globfree(&found);
+    return ok;
+}
+
+bool gw_policy_input_entities(struct gw_policy_input *in, const char *path)
+{
+    struct span name = span_str(path), text = gw_cli_read(in->cli, path, POL_TEXT_MAX);
+
+    if (span_is_none(text))
+        return false;
+    if (span_ends(name, SPAN(".yaml")) || span_ends(name, SPAN(".yml"))) {
+        struct diags diags;
+        struct buf converted;
+
+        diags_init(&diags);
+        buf_init(&converted, 0);
+        bool ok = gw_yaml_to_json(text, name, &converted, &diags) == 0;
+        text = ok ? arena_dup(&in->cli->arena, buf_span(&converted)) : SPAN_NONE;
+        gw_cli_diags(in->cli, in->cli->err, &diags);
+        diags_fini(&diags);
+        buf_fini(&converted);
+        if (!ok)
+            return false;
+    }
+    name = arena_dup(&in->cli->arena, name);
+    return !span_is_none(name) && !span_is_none(text) &&
+           keep(in->cli, &in->entities, &in->n_entities, &in->cap_entities, name, text);
+}
+
+static bool add_config(struct gw_policy_input *in, const char *path)
+{
+    struct gw_config *c = NULL;
+    struct diags diags;
+
+    diags_init(&diags);
+    bool ok = gw_config_load(path, &c, &diags) == 0;
+    gw_cli_diags(in->cli, in->cli->err, &diags);
+    diags_fini(&diags);
+    for (size_t i = 0; ok && i < c->policy.files.n; i++)
+        ok = add_pattern(in, c->policy.files.v[i].v.p);
+    if (ok && !span_is_none(c->policy.entities.v))
+        ok = gw_policy_input_entities(in, c->policy.entities.v.p);
+    gw_config_free(c);
+    return ok && gw_policy_input_gateway(in);
+}
+
+bool gw_policy_input_add(struct gw_policy_input *in, const char *path)
+{
+    struct span name = span_str(path);
+    struct stat st;
+
+    if (span_ends(name, SPAN(".yaml")) || span_ends(name, SPAN(".yml")) || span_ends(name, SPAN(".json")))
+        return add_config(in, path);
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? add_folder(in, path) : add_file(in, path);
+}
+
+// ---------------------------------------------------------------------------------------------------------- the gateway
+
+static void write_uid(struct json_writer *w, struct span action)
+{
+    json_w_object(w);
+    json_w_key(w, SPAN("type"));
+    json_w_string(w, SPAN("Action"));
+    json_w_key(w, SPAN("id"));
+    json_w_string(w, action);
+    json_w_end(w);
+}
+
+static void write_action(struct json_writer *w, struct span name, unsigned mask)
+{
+    json_w_object(w);
+    json_w_key(w, SPAN("uid"));
+    write_uid(w, name);
+    json_w_key(w, SPAN("parents"));
+    json_w_array(w);
+    for (unsigned g = 0; g < GW_ACTION_GROUPS; g++)
+        if ((mask & ~gw_action_groups[g].mask) == 0 && !span_eq(name, gw_action_groups[g].name))
+            write_uid(w, gw_action_groups[g].name);
+    json_w_end(w);
+    json_w_end(w);
+}
+
+bool gw_policy_input_gateway(struct gw_policy_input *in)
+{
+    struct buf out;
+    struct span text;
+
+    if (in->mode == POL_MODE_GATEWAY)
+        return true;
+    in->mode = POL_MODE_GATEWAY;
+    in->options.strict_annotations = in->options.declared_actions = true;
+    buf_init(&out, 0);
+    struct json_writer w = json_writer(&out);
+    json_w_array(&w);
+    for (unsigned i = 0; i < GW_ACTION_COUNT; i++)
+        write_action(&w, gw_action_name((enum gw_action)i), GW_ACTION_BIT(i));
+    for (unsigned i = 0; i < GW_ACTION_GROUPS; i++)
+        write_action(&w, gw_action_groups[i].name, gw_action_groups[i].mask);
+    json_w_end(&w);
+    text = out.failed ? SPAN_NONE : arena_dup(&in->cli->arena, buf_span(&out));
+    buf_fini(&out);
+    if (span_is_none(text))
+        return gw_cli_usage(in->cli, "out of memory"), false;
+    return keep(in->cli, &in->entities, &in->n_entities, &in->cap_entities, SPAN("built-in actions"), text);
+}
+
+// ------------------------------------------------------------------------------------------------------------- options
+
+bool gw_policy_input_init(struct gw_policy_input *in, struct gw_cli *cli)
+{
+    *in = (struct gw_policy_input){ .cli = cli, .mode = POL_MODE_CEDAR };
+    if (getrandom(&in->options.hash_key, sizeof in->options.hash_key, 0) != sizeof in->options.hash_key)
+        return gw_cli_usage(cli, "the system gives no random bytes"), false;
+    return true;
+}
+
+static bool add_links(struct gw_policy_input *in, const char *path)
+{
+    struct pol_source source = { arena_dup(&in->cli->arena, span_str(path)), gw_cli_read(in->cli, path, POL_TEXT_MAX) };
+    struct diags diags;
+
+    if (span_is_none(source.text) || span_is_none(source.name))
+        return false;
+    diags_init(&diags);
+    bool ok = pol_links_read(&source, &in->cli->arena, &in->options.links, &in->options.n_links, &diags);
+    gw_cli_diags(in->cli, in->cli->err, &diags);
+    diags_fini(&diags);
+    return ok;
+}
+
+bool gw_policy_input_options(struct gw_policy_input *in)
+{
+    struct gw_cli *cli = in->cli;
+    const char *v, *config = gw_cli_get(cli, "config"), *links = gw_cli_get(cli, "links");
+
+    if (config && !add_config(in, config))
+        return false;
+    for (size_t i = 0; (v = gw_cli_next(cli, "policies", &i));)
+        if (!gw_policy_input_add(in, v))
+            return false;
+    if (in->n_policies == 0)
+        return gw_cli_usage(cli, "no policies: name them with --policies or --config"), false;
+    for (size_t i = 0; (v = gw_cli_next(cli, "entities", &i));)
+        if (!gw_policy_input_entities(in, v))
+            return false;
+    return (!links || add_links(in, links)) && (!gw_cli_has(cli, "gateway") || gw_policy_input_gateway(in));
+}
+
+struct pol_set *gw_policy_input_compile(const struct gw_policy_input *in)
+{
+    struct diags diags;
+
+    diags_init(&diags);
+    struct pol_set *set = pol_set_new(in->policies, in->n_policies, in->entities, in->n_entities, &in->options, &diags);
+    gw_cli_diags(in->cli, in->cli->err, &diags);
+    diags_fini(&diags);
+    return set;
+}
+
+// ------------------------------------------------------------------------------------------------------------ requests
+
+static const struct json_limits request_limits = { .bytes = POL_TEXT_MAX,
+                                                   .depth = POL_VALUE_DEPTH + 16,
+                                                   .nul_names = true };
+
+static struct json_doc *parse(struct gw_cli *cli, struct span name, struct span text)
+{
+    struct json_error error;
+    struct json_doc *doc = json_parse(text, &request_limits, &error);
+
+    if (!doc)
+        gw_cli_usage(cli, "%.*s:%u:%u: not valid JSON: %s", SPAN_FMT(name), error.line, error.column, error.what);
+    return doc;
+}
+
+bool gw_policy_questions_of(struct gw_cli *cli, json v, struct gw_policy_questions *q)
+{
+    q->v = v;
+    q->list = json_type(v) == JSON_ARRAY;
+    q->n = q->list ? json_count(v) : 1;
+    if (q->n == 0)
+        gw_cli_usage(cli, "%.*s: an empty list of requests", SPAN_FMT(q->name));
+    return q->n > 0;
+}
+
+json gw_policy_question(const struct gw_policy_questions *q, size_t i)
+{
+    return q->list ? json_at(q->v, i) : q->v;
+}
+
+// The three and the context as one JSON text.
+static bool composed(struct gw_cli *cli, struct buf *out)
+{
+    static const char *const roles[] = { "principal", "action", "resource" };
+    struct json_writer w = json_writer(out);
+    const char *context = gw_cli_get(cli, "context");
+    struct json_doc *doc = NULL;
+
+    json_w_object(&w);
+    for (size_t i = 0; i < 3; i++) {
+        if (!gw_cli_get(cli, roles[i]))
+            return gw_cli_usage(
+                       cli, "--%s is missing: a request is --request, or all of --principal, --action and --resource",
+                       roles[i]),
+                   false;
+        json_w_key(&w, span_str(roles[i]));
+        json_w_string(&w, span_str(gw_cli_get(cli, roles[i])));
+    }
+    if (context) {
+        struct span text = gw_cli_read(cli, context, POL_TEXT_MAX);
+        if (span_is_none(text) || !(doc = parse(cli, span_str(context), text)))
+            return false;
+        json_w_key(&w, SPAN("context"));
+        json_w_value(&w, json_root(doc));
+    }
+    json_w_end(&w);
+    json_free(doc);
+    return true;
+}
+
+bool gw_policy_questions(struct gw_cli *cli, struct gw_policy_questions *q)
+{
+    const char *file = gw_cli_get(cli, "request");
+    struct buf b;
+
+    *q = (struct gw_policy_questions){ .name = file ? span_str(file) : SPAN("request") };
+    if (file && (gw_cli_has(cli, "principal") || gw_cli_has(cli, "action") || gw_cli_has(cli, "resource") ||
+                 gw_cli_has(cli, "context")))
+        return gw_cli_usage(
+                   cli, "--request holds the whole request; leave --principal, --action, --resource, --context out"),
+               false;
+    buf_init(&b, 0);
+    struct span text = file ? gw_cli_read(cli, file, POL_TEXT_MAX) : SPAN_NONE;
+    bool ok = file ? !span_is_none(text) : composed(cli, &b);
+    if (ok)
+        q->doc = parse(cli, q->name, file ? text : buf_span(&b));
+    buf_fini(&b);
+    ok = q->doc && gw_policy_questions_of(cli, json_root(q->doc), q);
+    if (!ok) {
+        json_free(q->doc);
+        q->doc = NULL;
+    }
+    return ok;
+}
+
+bool gw_policy_ask(struct gw_cli *cli, const struct gw_policy_questions *q, size_t i, const struct pol_set *set,
+                   struct arena *arena, struct pol_request *r)
+{
+    struct diags diags;
+
+    diags_init(&diags);
+    pol_request_init(r, set, arena);
+    bool ok = pol_request_from_value(r, q->name, gw_policy_question(q, i), false, &diags);
+    gw_cli_diags(cli, cli->err, &diags);
+    diags_fini(&diags);
+    return ok;
+}
+
+// ----------------------------------------------------------------------------------------------------------- audit logs
+
+enum { AUDIT_LINE_MAX = 32 << 20 };
+
+static bool audit_line(struct gw_cli *cli, const char *path, size_t number, struct span line,
+                       gw_policy_on_record on_record, void *ctx)
+{
+    struct json_limits limits = { .bytes = AUDIT_LINE_MAX, .depth = POL_VALUE_DEPTH + 16, .nul_names = true };
+    struct json_error error;
+    struct json_doc *doc;
+    bool ok = true;
+
+    // Before parsing: most lines of a log of refused handshakes hold no request.
+    if (!memmem(line.p, line.n, "\"inputs\"", 8))
+        return true;
+    doc = json_parse(line, &limits, &error);
+    if (!doc)
+        return gw_cli_usage(cli, "%s:%zu:%u: not valid JSON: %s", path, number, error.column, error.what), false;
+    json root = json_root(doc), inputs = json_get(root, SPAN("inputs"));
+    // An intent is followed by the request that it announces, with the same inputs.
+    if (json_count(inputs) > 0 && !span_eq(json_string(json_get(root, SPAN("kind"))), SPAN("intent")))
+        ok = on_record(ctx, root, inputs, number);
+    json_free(doc);
+    return ok;
+}
+
+bool gw_policy_audit(struct gw_cli *cli, const char *path, gw_policy_on_record on_record, void *ctx)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    char *line = NULL;
+    size_t cap = 0, number = 0;
+    ssize_t n;
+    bool ok = true;
+
+    if (!f)
+        return gw_cli_usage(cli, "%s: %s", path, strerror(errno)), false;
+    while (ok && (n = getline(&line, &cap, f)) >= 0)
+        ok = audit_line(cli, path, ++number, span_trim(span_of(line, (size_t)n - (n > 0 && line[n - 1] == '\n'))),
+                        on_record, ctx);
+    if (ok && ferror(f))
+        ok = (gw_cli_usage(cli, "%s: %s", path, strerror(errno)), false);
+    free(line);
+    if (f != stdin)
+        fclose(f);
+    return ok;
+}
+
+// ------------------------------------------------------------------------------------------------------------- answers
+
+struct span gw_policy_reason(int err)
+{
+    return err ? err_info(err)->reason : SPAN("a policy permits it");
+}
+
+void gw_policy_json_answer(struct json_writer *w, const struct pol_request *r, const struct pol_answer *a)
+{
+    json_w_key(w, SPAN("decision"));
+    json_w_string(w, a->allow ? SPAN("allow") : SPAN("deny"));
+    if (a->err) {
+        json_w_key(w, SPAN("error"));
+        json_w_string(w, err_info(a->err)->name);
+    }
+    json_w_key(w, SPAN("reason"));
+    json_w_array(w);
+    for (size_t i = 0; i < a->n_determining; i++)
+        json_w_string(w, pol_answer_id(r, a, i));
+    json_w_end(w);
+    json_w_key(w, SPAN("errors"));
+    json_w_array(w);
+    for (size_t i = 0; i < a->n_failures; i++) {
+        const struct pol_failure *f = &a->failures[i];
+        const struct pol_policy_info *p = pol_set_policy(r->set, f->policy);
+
+        json_w_object(w);
+        json_w_key(w, SPAN("policy"));
+        json_w_string(w, p->id);
+        json_w_key(w, SPAN("file"));
+        json_w_string(w, p->file);
+        json_w_key(w, SPAN("line"));
+        json_w_uint(w, f->line);
+        json_w_key(w, SPAN("column"));
+        json_w_uint(w, f->column);
+        json_w_key(w, SPAN("text"));
+        json_w_string(w, f->text);
+        json_w_end(w);
+    }
+    json_w_end(w);
+}
