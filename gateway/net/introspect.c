@@ -80,6 +80,17 @@ static int read_answer(struct gw_inquiry *q, struct pki_token **token)
                                  buf_span(&f->answer), gw_core_now_s(q->view->core), NULL, token);
 }
 
+// Without an answer: a server that cannot be reached, is late, breaks off, is overloaded or does not know us would fail any other token as well.
+// What else it says may be about this one.
+static enum gw_question_fault fault_of(const struct gw_fetch *f, int rc)
+{
+    if (rc == ERR_NOMEM)
+        return GW_FAULT_OURS;
+    bool said = f->status != 0 && (f->error == 0 || f->error == ERR_SHARD_ANSWER);
+    bool ill = f->status == 401 || f->status == 429 || f->status >= 500;
+    return said && !ill ? GW_FAULT_TOKEN : GW_FAULT_SERVER;
+}
+
 static void on_done(struct gw_fetch *f)
 {
     struct gw_inquiry *q = f->owner;
@@ -89,7 +100,7 @@ static void on_done(struct gw_fetch *f)
     struct pki_token *token = NULL;
     int rc = read_answer(q, &token);
     if (rc == ERR_INTROSPECTION || rc == ERR_NOMEM)
-        gw_question_failed(q->question, rc, now_ms, &waiters);
+        gw_question_failed(q->question, rc, fault_of(f, rc), now_ms, &waiters);
     else
         gw_question_answered(q->question, rc, token, now_ms, &waiters);
     pki_token_unref(token);
@@ -156,7 +167,7 @@ void gw_introspect(struct gw_flow *f)
         gw_fetch_start(&q->fetch);
         return;
     }
-    gw_question_failed(w->question, ERR_NOMEM, f->view->core->now.mono_ms, &waiters);
+    gw_question_failed(w->question, ERR_NOMEM, GW_FAULT_OURS, f->view->core->now.mono_ms, &waiters);
     go_on(&waiters);
 }
 
@@ -165,7 +176,7 @@ void gw_inquiries_end(struct gw_core *core)
     while (core->inquiries) {
         struct gw_inquiry *q = core->inquiries;
         struct gw_introspection_wait *nobody;
-        gw_question_failed(q->question, ERR_NOMEM, core->now.mono_ms, &nobody);
+        gw_question_failed(q->question, ERR_NOMEM, GW_FAULT_OURS, core->now.mono_ms, &nobody);
         assert(!nobody);
         inquiry_free(q);
     }

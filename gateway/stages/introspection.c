@@ -275,37 +275,51 @@ static void end(struct gw_question *q, int error, struct pki_token *token, uint6
     free(q);
 }
 
-void gw_question_answered(struct gw_question *q, int error, struct pki_token *token, int64_t now_ms,
-                          struct gw_introspection_wait **waiters)
+static void close_breaker(struct gw_question *q)
 {
     struct server *s = &q->of->servers[q->server];
     if (is_open(s))
         gw_count_down(q->of->metrics, GW_METRIC_INTROSPECTION_OPEN);
     s->failed = 0;
     s->probing = false;
+}
+
+void gw_question_answered(struct gw_question *q, int error, struct pki_token *token, int64_t now_ms,
+                          struct gw_introspection_wait **waiters)
+{
+    close_breaker(q);
     if (error != 0)
         remember(q, error, now_ms);
     end(q, error, token, 0, waiters);
 }
 
-void gw_question_failed(struct gw_question *q, int error, int64_t now_ms, struct gw_introspection_wait **waiters)
+static void count_failure(struct gw_question *q, int64_t now_ms)
 {
     struct server *s = &q->of->servers[q->server];
     bool was_open = is_open(s);
+    if (!was_open)
+        s->failed++;
+    // Those that were on their way when it opened say nothing new; the probe does.
+    if (is_open(s) && (!was_open || q->probe))
+        s->open_until_ms = now_ms + s->limits.open_ms;
+    if (is_open(s) && !was_open)
+        gw_count(q->of->metrics, GW_METRIC_INTROSPECTION_OPEN, 1);
+}
+
+void gw_question_failed(struct gw_question *q, int error, enum gw_question_fault fault, int64_t now_ms,
+                        struct gw_introspection_wait **waiters)
+{
+    struct server *s = &q->of->servers[q->server];
     uint64_t retry_after_s = 1;
     if (q->probe)
         s->probing = false;
-    if (error == ERR_INTROSPECTION) {
+    if (fault != GW_FAULT_OURS)
         gw_count(q->of->metrics, GW_METRIC_INTROSPECTION_FAILED, 1);
-        if (!was_open)
-            s->failed++;
-        // Those that were on their way when it opened say nothing new; the probe does.
-        if (is_open(s) && (!was_open || q->probe))
-            s->open_until_ms = now_ms + s->limits.open_ms;
-        if (is_open(s) && !was_open)
-            gw_count(q->of->metrics, GW_METRIC_INTROSPECTION_OPEN, 1);
-        if (is_open(s) && s->open_until_ms > now_ms)
-            retry_after_s = (uint64_t)((s->open_until_ms - now_ms + 999) / 1000);
-    }
+    if (fault == GW_FAULT_SERVER)
+        count_failure(q, now_ms);
+    else if (fault == GW_FAULT_TOKEN && q->probe)
+        close_breaker(q);
+    if (fault != GW_FAULT_OURS && is_open(s) && s->open_until_ms > now_ms)
+        retry_after_s = (uint64_t)((s->open_until_ms - now_ms + 999) / 1000);
     end(q, error, NULL, retry_after_s, waiters);
 }

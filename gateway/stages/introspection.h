@@ -9,7 +9,8 @@
 // Bounds, of one loop: `calls` questions a server, a quarter of them for one workload; GW_INTROSPECTION_WAITERS waiters in all, a quarter for one
 // workload; GW_INTROSPECTION_REFUSALS refusals remembered, with a share for each workload (pki/lru.h). So a workload that brings
 // ever new tokens keeps the others neither from asking nor from being remembered.
-// The breaker: after `failures` failed questions in a row a server is not asked for `open_ms`; then one question goes out, and its outcome decides.
+// The breaker: after `failures` questions in a row that the server failed (gw_question_fault) it is not asked for `open_ms`; then one question goes out,
+// and its outcome decides.
 // Pure: no socket, time is an argument. Who waits is an intrusive `gw_introspection_wait` in the exchange; the net sends what it says and reports.
 #ifndef SALLYPORT_STAGES_INTROSPECTION_H
 #define SALLYPORT_STAGES_INTROSPECTION_H
@@ -64,7 +65,12 @@ const uint8_t *gw_question_sha256(const struct gw_question *q);
 // The server answered: `error` 0 with the token (each waiter gets a reference of its own), or the refusal.
 void gw_question_answered(struct gw_question *q, int error, struct pki_token *token, int64_t now_ms,
                           struct gw_introspection_wait **waiters);
-// It could not be asked: `error` ERR_INTROSPECTION or ERR_NOMEM. Only the first is the server's fault.
-void gw_question_failed(struct gw_question *q, int error, int64_t now_ms, struct gw_introspection_wait **waiters);
+// Whose fault it is that there is no answer. What a token provokes must not count against its server: whoever has one that it chokes on, or that
+// something in front of it takes for an attack, would open the breaker for everybody else.
+enum gw_question_fault { GW_FAULT_OURS, GW_FAULT_TOKEN, GW_FAULT_SERVER };
+// There is no answer: `error` ERR_INTROSPECTION or ERR_NOMEM. The breaker counts GW_FAULT_SERVER, and a probe with GW_FAULT_TOKEN closes it: somebody
+// is there.
+void gw_question_failed(struct gw_question *q, int error, enum gw_question_fault fault, int64_t now_ms,
+                        struct gw_introspection_wait **waiters);
 
 #endif

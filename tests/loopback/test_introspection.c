@@ -386,6 +386,43 @@ static void what_is_no_answer_is_503_and_nothing_reaches_the_shard(void **state)
     free(long_answer);
 }
 
+// Whoever has a token that the server chokes on, or that a filter in front of it takes for an attack, could keep everybody else's from being asked about.
+static void a_workload_whose_tokens_provoke_errors_does_not_open_the_breaker_for_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer;
+        uint64_t open; // breakers, after two of them
+    } rows[] = {
+        { "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", 0 },
+        { "HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\nattack", 0 },
+        { "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999\r\n\r\n{", 0 },
+        { "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]", 0 },
+        { "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", 1 },
+        { "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n", 1 },
+        { "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", 1 },
+        { "nonsense\r\n\r\n", 1 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct world w;
+        struct rig_client c;
+        char token[32];
+        world_init(&w, "breaker: { failures: 2, open: 10s }");
+        rig_client_init(&c, &w.r, "rag");
+        for (int k = 0; k < 2; k++) {
+            snprintf(token, sizeof token, "../../etc/passwd-%04d", k);
+            ask_with(&c, token, true);
+            rig_shard_say(&w.r, w.r.n_shards - 1, rows[i].answer);
+            assert_int_equal(count(rig_received(&c), "HTTP/1.1 503 "), (size_t)k + 1);
+        }
+        if (counted(&w, GW_METRIC_INTROSPECTION_OPEN) != rows[i].open)
+            fail_msg("answer %zu", i);
+        assert_int_equal(counted(&w, GW_METRIC_INTROSPECTION_FAILED), 2);
+        rig_client_fini(&c);
+        world_fini(&w);
+    }
+}
+
 static void a_server_that_is_silent_costs_the_timeout_and_then_nothing(void **state)
 {
     (void)state;
@@ -559,6 +596,7 @@ int main(void)
         cmocka_unit_test(an_answer_holds_for_its_time_and_then_the_issuer_can_take_it_back),
         cmocka_unit_test(a_token_whose_binding_fails_is_not_remembered),
         cmocka_unit_test(what_is_no_answer_is_503_and_nothing_reaches_the_shard),
+        cmocka_unit_test(a_workload_whose_tokens_provoke_errors_does_not_open_the_breaker_for_others),
         cmocka_unit_test(a_server_that_is_silent_costs_the_timeout_and_then_nothing),
         cmocka_unit_test(a_server_that_cannot_be_reached_is_503_at_once),
         cmocka_unit_test(a_kept_connection_that_is_dead_is_replaced_and_nobody_notices),

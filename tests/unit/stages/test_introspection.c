@@ -174,7 +174,7 @@ static void one_workload_cannot_take_all_questions_or_all_places(void **state)
     gw_introspection_leave(&many[0]);
     struct gw_question *left[] = { asks[0].question, asks[1].question, asks[2].question, asks[3].question };
     for (size_t i = 0; i < 4; i++) {
-        gw_question_failed(left[i], ERR_NOMEM, 0, &waiters);
+        gw_question_failed(left[i], ERR_NOMEM, GW_FAULT_OURS, 0, &waiters);
         while (waiters)
             gw_introspection_leave(waiters);
     }
@@ -186,7 +186,7 @@ static void one_workload_cannot_take_all_questions_or_all_places(void **state)
         assert_int_equal(i < 8 ? 0 : ERR_OVERLOADED, rc);
     }
     for (size_t i = 0; i < 8; i++) {
-        gw_question_failed(asks[i].question, ERR_NOMEM, 0, &waiters);
+        gw_question_failed(asks[i].question, ERR_NOMEM, GW_FAULT_OURS, 0, &waiters);
         gw_introspection_leave(&asks[i]);
     }
     gw_introspection_free(w.in);
@@ -198,7 +198,7 @@ static int fail_one(struct world *w, uint32_t n, int64_t now_ms, struct gw_intro
     int rc = ask(w, 0, n, A, now_ms, x);
     if (rc != 0)
         return rc;
-    gw_question_failed(x->question, ERR_INTROSPECTION, now_ms, &waiters);
+    gw_question_failed(x->question, ERR_INTROSPECTION, GW_FAULT_SERVER, now_ms, &waiters);
     rc = x->error;
     return rc;
 }
@@ -229,7 +229,7 @@ static void a_server_that_fails_in_a_row_is_left_alone_and_tried_again(void **st
     assert_int_equal(ERR_INTROSPECTION, ask(&w, 0, 10, B, 5100, &y));
     assert_int_equal(1, y.retry_after_s);
     assert_int_equal(0, ask(&w, 0, 9, B, 5100, &y)); // for the same token it can be shared
-    gw_question_failed(x.question, ERR_INTROSPECTION, 5200, &waiters);
+    gw_question_failed(x.question, ERR_INTROSPECTION, GW_FAULT_SERVER, 5200, &waiters);
     gw_introspection_leave(&x);
     gw_introspection_leave(&y);
     assert_int_equal(ERR_INTROSPECTION, ask(&w, 0, 9, A, 10199, &x));
@@ -240,8 +240,8 @@ static void a_server_that_fails_in_a_row_is_left_alone_and_tried_again(void **st
     assert_int_equal(0, counted(&w, GW_METRIC_INTROSPECTION_OPEN));
     assert_int_equal(0, ask(&w, 0, 11, A, 10201, &x));
     assert_int_equal(0, ask(&w, 0, 12, A, 10201, &y));
-    gw_question_failed(x.question, ERR_INTROSPECTION, 10201, &waiters);
-    gw_question_failed(y.question, ERR_INTROSPECTION, 10201, &waiters);
+    gw_question_failed(x.question, ERR_INTROSPECTION, GW_FAULT_SERVER, 10201, &waiters);
+    gw_question_failed(y.question, ERR_INTROSPECTION, GW_FAULT_SERVER, 10201, &waiters);
     gw_introspection_leave(&x);
     gw_introspection_leave(&y);
     assert_int_equal(0, counted(&w, GW_METRIC_INTROSPECTION_OPEN)); // two in a row are not three
@@ -266,10 +266,40 @@ static void an_answer_between_failures_starts_the_count_anew(void **state)
     // Want of memory is not the server's fault.
     for (uint32_t i = 100; i < 110; i++) {
         assert_int_equal(0, ask(&w, 0, i, A, 0, &x));
-        gw_question_failed(x.question, ERR_NOMEM, 0, &waiters);
+        gw_question_failed(x.question, ERR_NOMEM, GW_FAULT_OURS, 0, &waiters);
         gw_introspection_leave(&x);
     }
     assert_int_equal(0, counted(&w, GW_METRIC_INTROSPECTION_OPEN));
+    gw_introspection_free(w.in);
+}
+
+static void a_token_that_its_server_chokes_on_opens_no_breaker_and_keeps_none_open(void **state)
+{
+    (void)state;
+    struct world w = world();
+    struct gw_introspection_wait x = { 0 }, *waiters;
+    begin(&w);
+    for (uint32_t i = 0; i < 20; i++) {
+        assert_int_equal(0, ask(&w, 0, i, A, 0, &x));
+        gw_question_failed(x.question, ERR_INTROSPECTION, GW_FAULT_TOKEN, 0, &waiters);
+        assert_int_equal(ERR_INTROSPECTION, x.error);
+        gw_introspection_leave(&x);
+    }
+    assert_int_equal(20, counted(&w, GW_METRIC_INTROSPECTION_FAILED));
+    assert_int_equal(0, counted(&w, GW_METRIC_INTROSPECTION_OPEN));
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(ERR_INTROSPECTION, fail_one(&w, 100 + i, 100, &x));
+        gw_introspection_leave(&x);
+    }
+    assert_int_equal(1, counted(&w, GW_METRIC_INTROSPECTION_OPEN));
+    // As the probe: the server spoke, so others may ask.
+    assert_int_equal(0, ask(&w, 0, 9, A, 5100, &x));
+    gw_question_failed(x.question, ERR_INTROSPECTION, GW_FAULT_TOKEN, 5100, &waiters);
+    gw_introspection_leave(&x);
+    assert_int_equal(0, counted(&w, GW_METRIC_INTROSPECTION_OPEN));
+    assert_int_equal(0, ask(&w, 0, 10, B, 5100, &x));
+    gw_question_answered(x.question, ERR_TOKEN_INACTIVE, NULL, 5100, &waiters);
+    gw_introspection_leave(&x);
     gw_introspection_free(w.in);
 }
 
@@ -298,6 +328,7 @@ int main(void)
         cmocka_unit_test(one_workload_cannot_take_all_questions_or_all_places),
         cmocka_unit_test(a_server_that_fails_in_a_row_is_left_alone_and_tried_again),
         cmocka_unit_test(an_answer_between_failures_starts_the_count_anew),
+        cmocka_unit_test(a_token_that_its_server_chokes_on_opens_no_breaker_and_keeps_none_open),
         cmocka_unit_test(a_configuration_that_goes_takes_its_open_breakers_out_of_the_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
