@@ -38,6 +38,12 @@ void pki_token_cache_free(struct pki_token_cache *c)
     free(c);
 }
 
+// Also when it is from further ahead than any can be: the clock was set back, and how old it is nobody knows.
+static bool is_answer_over(const struct pki_token *t, int64_t now_s)
+{
+    return now_s >= t->recheck_s || now_s + t->issuer->introspection.cache_s < t->recheck_s;
+}
+
 struct pki_token *pki_token_cache_get(struct pki_token_cache *c, const uint8_t sha256[static 32], uint64_t generation,
                                       int64_t now_s)
 {
@@ -46,7 +52,7 @@ struct pki_token *pki_token_cache_get(struct pki_token_cache *c, const uint8_t s
         return NULL;
     // The generation first: an older snapshot's issuer may be gone, and nothing of the token may be followed to it.
     if (e->generation != generation || now_s >= e->token->exp + e->token->issuer->skew_s ||
-        (e->token->introspected && now_s >= e->token->recheck_s)) {
+        (e->token->introspected && is_answer_over(e->token, now_s))) {
         pki_lru_drop(&c->lru, &e->item);
         return NULL;
     }

@@ -73,6 +73,32 @@ static void expired_token_is_dropped(void **state)
     pki_token_cache_free(c);
 }
 
+static bool answer_holds_at(struct pki_token_cache *c, const struct pki_token *t, int64_t now_s)
+{
+    pki_token_cache_put(c, (struct pki_token *)(uintptr_t)t, SPAN("w"), 1);
+    struct pki_token *got = pki_token_cache_get(c, t->sha256, 1, now_s);
+    pki_token_unref(got);
+    return got != NULL;
+}
+
+static void an_issuers_answer_holds_for_its_time_and_no_longer_when_the_clock_is_set_back(void **state)
+{
+    (void)state;
+    static const struct pki_issuer asked = { .skew_s = 5, .introspection = { .enabled = true, .cache_s = 30 } };
+    struct pki_token_cache *c = pki_token_cache_new(100, 1 << 20, 0);
+    struct pki_token *t = token(1, 1000);
+    t->issuer = &asked;
+    t->introspected = true;
+    t->recheck_s = T + 30;
+    assert_true(answer_holds_at(c, t, T));
+    assert_true(answer_holds_at(c, t, T + 29));
+    assert_false(answer_holds_at(c, t, T + 30));
+    assert_false(answer_holds_at(c, t, T - 1));
+    assert_false(answer_holds_at(c, t, T - 3600));
+    pki_token_unref(t);
+    pki_token_cache_free(c);
+}
+
 static void token_in_use_outlives_its_entry(void **state)
 {
     (void)state;
@@ -171,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(token_is_remembered_under_its_generation_only),
         cmocka_unit_test(expired_token_is_dropped),
+        cmocka_unit_test(an_issuers_answer_holds_for_its_time_and_no_longer_when_the_clock_is_set_back),
         cmocka_unit_test(token_in_use_outlives_its_entry),
         cmocka_unit_test(one_workload_cannot_push_out_the_others),
         cmocka_unit_test(one_workload_cannot_push_out_the_others_with_large_tokens),
