@@ -121,7 +121,10 @@ static int by_api_key(struct gw_oauth *o, struct span text)
     struct gw_client *c = &o->client;
     c->key = result.token;
     c->method = GW_CLIENT_API_KEY;
-    c->id = span_is_none(c->key->workload) ? c->key->client_id : c->key->workload;
+    // The record of this visit is written when the key's token is gone.
+    c->id = arena_dup(o->v->arena, span_is_none(c->key->workload) ? c->key->client_id : c->key->workload);
+    if (span_is_none(c->id))
+        return refuse(o, ERR_NOMEM, NULL);
     struct span said = o->form.v[GW_FORM_CLIENT_ID], detail = SPAN_NONE;
     if (!span_is_none(said) && !span_eq(said, c->id) && !span_eq(said, c->key->client_id))
         return refuse(o, ERR_OAUTH_CLIENT, "client_id is not the API key's owner");
@@ -136,7 +139,7 @@ static struct span declared_workload(const struct gw_client *c)
 {
     struct pki_spiffe id;
     if (c->key)
-        return c->key->workload;
+        return span_is_none(c->key->workload) ? SPAN_NONE : c->id;
     if (c->config && !span_is_none(c->config->workload.v))
         return c->config->workload.v;
     return pki_spiffe_parse_workload(c->id, &id, NULL) == 0 ? c->id : SPAN_NONE;

@@ -356,6 +356,26 @@ static void an_api_key_authenticates_its_owner_up_to_its_scopes(void **state)
     refused(b, 401, "invalid_client");
 }
 
+// The record is written when the endpoint is done, and the key's token is gone by then.
+static void a_record_outlives_the_api_key_that_it_names(void **state)
+{
+    struct token_bench *b = *state;
+    char key[PKI_API_KEY_MAX + 1];
+    token_bench_api_key(b, BENCH_RAG, "vectors:read", key);
+    assert_int_equal(token_bench_post(b, gw_token_visit, ASK "&client_secret=", key, NULL), 200);
+    assert_true(span_eq(b->v.record.client_id, SPAN(BENCH_RAG)));
+    assert_true(span_eq(b->v.record.subject, SPAN(BENCH_RAG)));
+    // Without an owner it is the key's id.
+    b->certificate = NULL;
+    token_bench_api_key(b, NULL, "vectors:read", key);
+    token_bench_prove(b, b->proof_key, NULL);
+    assert_int_equal(token_bench_post(b, gw_token_visit, ASK "&client_secret=", key, NULL), 200);
+    struct pki_api_key parts;
+    assert_int_equal(pki_api_key_parse(span_str(key), &parts), 0);
+    assert_true(span_eq(b->v.record.client_id, parts.id));
+    assert_true(span_eq(b->v.record.subject, parts.id));
+}
+
 static void a_token_ends_with_the_api_key_that_asked_for_it(void **state)
 {
     struct token_bench *b = *state;
@@ -476,6 +496,7 @@ int main(void)
         TEST(an_assertion_of_another_key_or_type_is_refused),
         TEST(a_nonce_that_is_missing_does_not_use_the_assertion_up),
         TEST(an_api_key_authenticates_its_owner_up_to_its_scopes),
+        TEST(a_record_outlives_the_api_key_that_it_names),
         TEST(a_token_ends_with_the_api_key_that_asked_for_it),
         TEST(an_api_key_under_another_certificate_or_none_is_refused),
         TEST(an_api_key_of_nobody_is_a_client_that_is_no_workload),
