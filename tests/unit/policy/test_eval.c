@@ -2,6 +2,8 @@
 // Expressions: what they yield, and how they fail. Each is the condition of a permit.
 #include "tests/unit/policy/support.h"
 
+#include "gateway/base/buf.h"
+
 static const char entities[] =
     "[{\"uid\":{\"type\":\"User\",\"id\":\"ann\"},\"attrs\":{\"level\":5,\"team\":{\"__entity\":{\"type\":\"Team\","
     "\"id\":\"red\"}},"
@@ -261,6 +263,73 @@ static void constants_that_fail_fail_when_reached_and_not_before(void **state)
     ROWS(rows);
 }
 
+static void tags_are_apart_from_attributes(void **state)
+{
+    static const char tagged[] =
+        "[{\"uid\":{\"type\":\"User\",\"id\":\"ann\"},\"attrs\":{\"a\":1,\"k\":\"b\"},\"tags\":{\"b\":2,\"a\":[3],\"\":"
+        "4},"
+        "\"parents\":[]},{\"uid\":{\"type\":\"User\",\"id\":\"bob\"},\"attrs\":{},\"parents\":[]}]";
+    static const struct row rows[] = {
+        { "principal.getTag(\"b\") == 2 && principal.getTag(\"a\") == [3] && principal.a == 1", "allow" },
+        { "principal.hasTag(\"b\") && !principal.hasTag(\"k\") && !(principal has b)", "allow" },
+        { "principal.getTag(principal.k) == 2 && principal.hasTag(\"\")", "allow" },
+        { "principal.getTag(if principal.hasTag(\"x\") then \"x\" else \"b\") == 2", "allow" },
+        { "User::\"bob\".hasTag(\"b\") || User::\"eve\".hasTag(\"b\") || context.e.hasTag(\"b\")", "deny" },
+        { "principal.getTag(\"k\") == 1", "User::\"ann\" has no such tag" },
+        { "User::\"eve\".getTag(\"k\") == 1", "the entity User::\"eve\" does not exist" },
+        { "principal.hasTag(1)", "expected string, got long" },
+        { "context.hasTag(\"a\")", "expected entity, got record" },
+        { "context.getTag(\"a\") == 1", "expected entity, got record" },
+        // The request's come before those of the file.
+        { "resource.getTag(\"r\") == 1 && principal.getTag(\"b\") == 2", "allow" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture f;
+        char text[512];
+
+        snprintf(text, sizeof text, "permit(principal, action, resource) when { %s };", rows[i].expr);
+        fixture_init(&f, text, tagged);
+        ask(&f, "ann", "read", "d1");
+        pol_request_tag(&f.r, f.r.resource, SPAN("r"), pol_long(1));
+        pol_request_context(&f.r, SPAN("e"), pol_request_ref(&f.r, SPAN("User"), SPAN("new")));
+        pol_decide(&f.r, POL_MODE_CEDAR, 0, &f.a);
+        if (f.a.n_failures)
+            assert_non_null(strstr(f.a.failures[0].text.p, rows[i].expected));
+        else
+            assert_string_equal(f.a.allow ? "allow" : "deny", rows[i].expected);
+        fixture_fini(&f);
+    }
+}
+
+static void a_tag_of_the_request_hides_the_files(void **state)
+{
+    static const char tagged[] =
+        "[{\"uid\":{\"type\":\"User\",\"id\":\"ann\"},\"attrs\":{},\"tags\":{\"t\":1,\"u\":2}}]";
+    struct fixture f;
+    struct buf b;
+
+    (void)state;
+    fixture_init(
+        &f,
+        "permit(principal, action, resource) when { principal.getTag(\"t\") == 9 && principal.getTag(\"u\") == 2 "
+        "};",
+        tagged);
+    ask(&f, "ann", "read", "d1");
+    pol_request_tag(&f.r, f.r.principal, SPAN("t"), pol_long(9));
+    assert_int_equal(pol_decide(&f.r, POL_MODE_GATEWAY, 0, &f.a), 0);
+    buf_init(&b, 0);
+    assert_true(pol_request_to_json(&f.r, &b));
+    assert_non_null(memmem(buf_span(&b).p, buf_len(&b), "\"tags\":{\"t\":9,\"u\":2}", 20));
+    // The audit form says it all without the file.
+    fixture_again(&f);
+    assert_true(pol_request_from_json(&f.r, SPAN("audit"), buf_span(&b), false, &f.diags));
+    assert_int_equal(pol_decide(&f.r, POL_MODE_GATEWAY, 0, &f.a), 0);
+    buf_fini(&b);
+    fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +342,8 @@ int main(void)
         cmocka_unit_test(sets),
         cmocka_unit_test(like_matches_wildcards_only_where_they_are_unescaped),
         cmocka_unit_test(constants_that_fail_fail_when_reached_and_not_before),
+        cmocka_unit_test(tags_are_apart_from_attributes),
+        cmocka_unit_test(a_tag_of_the_request_hides_the_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
