@@ -2,6 +2,7 @@
 // Any bytes as an entities text, and as a request: loads or complains, and what loads can be asked.
 #include <stdlib.h>
 
+#include "gateway/base/err.h"
 #include "policy/decide.h"
 #include "policy/request_json.h"
 
@@ -10,6 +11,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char policies[] =
     "permit(principal in B::\"b\", action in Action::\"g\", resource is A) when { principal has x.y && principal.x == "
     "context };"
+    "permit(principal, action, resource) when { resource.getTag(\"t\") == principal.getTag(context.k) || "
+    "context.ip.isInRange("
+    "ip(\"10.0.0.0/8\")) };"
+    "permit(principal, action, resource) when { context.t.offset(context.d) < principal.t || "
+    "context.c.lessThan(context.d) };"
     "forbid(principal, action, resource) when { context.s.contains(resource.a) || A::\"a\" in [B::\"b\", principal] };";
 
 static void expect(bool ok)
@@ -21,7 +27,7 @@ static void expect(bool ok)
 static void ask(const struct pol_set *set, struct span text)
 {
     struct pol_request r;
-    struct pol_answer a;
+    struct pol_answer a, b;
     struct arena arena;
     struct diags d;
     struct buf json;
@@ -40,7 +46,13 @@ static void ask(const struct pol_set *set, struct span text)
     }
     pol_decide(&r, POL_MODE_GATEWAY, 100000, &a);
     expect(a.allow == (a.err == 0));
-    pol_request_to_json(&r, &json);
+    // What the audit form says can be read, and says the same again.
+    if (!r.err && pol_request_to_json(&r, &json)) {
+        pol_request_init(&r, set, &arena);
+        expect(pol_request_from_json(&r, SPAN("audit"), buf_span(&json), false, &d));
+        pol_decide(&r, POL_MODE_GATEWAY, 100000, &b);
+        expect(a.err == ERR_POLICY_BUDGET || a.err == b.err);
+    }
     buf_fini(&json);
     diags_fini(&d);
     arena_fini(&arena);

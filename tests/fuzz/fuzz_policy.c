@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Any bytes as a policy text: loads or complains; what loads decides within its budget, and decides the same from its audit record.
+// Templates that call themselves t are linked.
 #include <stdlib.h>
 
 #include "policy/decide.h"
@@ -8,7 +9,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char entities[] =
-    "[{\"uid\":{\"type\":\"A\",\"id\":\"a\"},\"attrs\":{\"a\":1,\"b\":[\"x\",\"y\"],\"c\":{\"d\":true},\"e\":{\"__"
+    "[{\"uid\":{\"type\":\"A\",\"id\":\"a\"},\"tags\":{\"t\":{\"__extn\":{\"fn\":\"decimal\",\"arg\":\"1.5\"}},\"u\":["
+    "1]},"
+    "\"attrs\":{\"a\":1,\"b\":[\"x\",\"y\"],\"c\":{\"d\":true},\"e\":{\"__"
     "entity\":{\"type\":\"B\",\"id\":\"b\"}}},"
     "\"parents\":[{\"type\":\"B\",\"id\":\"b\"}]},{\"uid\":{\"type\":\"B\",\"id\":\"b\"},\"attrs\":{\"a\":\"z\"},"
     "\"parents\":[{\"type\":\"C\",\"id\":\"c\"}]},"
@@ -35,6 +38,11 @@ static void decide(const struct pol_set *set, const struct pol_set *bare, struct
     pol_request_resource(&r, SPAN("R"), SPAN("r"));
     pol_request_attr(&r, r.resource, SPAN("a"), pol_long(-1));
     pol_request_parent(&r, r.resource, SPAN("B"), SPAN("b"));
+    pol_request_tag(&r, r.resource, SPAN("t"), pol_datetime(-1));
+    pol_request_context(&r, SPAN("ip"), pol_request_ip(&r, SPAN("fe80::1/64")));
+    pol_request_context(&r, SPAN("now"), pol_datetime(INT64_MAX));
+    pol_request_context(&r, SPAN("age"), pol_duration(INT64_MIN));
+    pol_request_context(&r, SPAN("dec"), pol_decimal(-5));
     pol_request_context(&r, SPAN("a"), pol_string(SPAN("hello")));
     pol_request_context(&r, SPAN("b"), pol_request_ref(&r, SPAN("B"), SPAN("b")));
     pol_decide(&r, POL_MODE_CEDAR, 100000, &a);
@@ -54,11 +62,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct pol_source p = { SPAN("fuzz"), span_of(data, size) }, e = { SPAN("entities"), SPAN("") };
     struct pol_options options = { .strict_annotations = size && data[0] == '@', .hash_key = size };
+    const struct pol_link link = { .template_id = SPAN("t"),
+                                   .id = SPAN("l"),
+                                   .principal = { SPAN("A"), SPAN("a") },
+                                   .resource = { SPAN_NONE, SPAN_NONE } };
     struct pol_set *set, *bare;
     struct diags d;
 
     e.text = span_str(entities);
     diags_init(&d);
+    options.links = &link;
+    options.n_links = size && memmem(data, size, "\"t\"", 3) && memmem(data, size, "?principal", 10);
     set = pol_set_new(&p, 1, &e, 1, &options, &d);
     expect((set != NULL) == (d.errors == 0));
     bare = set ? pol_set_new(&p, 1, NULL, 0, &options, &d) : NULL;
