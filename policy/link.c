@@ -92,21 +92,23 @@ static bool find_templates(struct linker *k)
     return k->used != NULL ? true : no_memory(k);
 }
 
-void pol_links_apply(struct pol_set *s, const struct pol_link *links, size_t n, struct diags *diags)
+void pol_links_apply(struct pol_set *s, const struct pol_options *options, struct diags *diags)
 {
+    const bool must_be_linked = options->linked_templates;
     struct linker k = { .set = s, .diags = diags };
     bool ok;
 
     pol_uids_init(&k.ids, &s->arena, s->uids.key);
     ok = find_templates(&k);
-    for (size_t i = 0; ok && i < n; i++)
-        ok = link_one(&k, &links[i]);
+    for (size_t i = 0; ok && i < options->n_links; i++)
+        ok = link_one(&k, &options->links[i]);
     for (uint32_t i = 0; ok && i < s->templates.n; i++) {
         const struct pol_policy_info *t = &s->templates.at[i].info;
 
         if (!k.used[i])
-            diag_warning(diags, t->file, t->line, t->column, "no link uses the template '%.*s', so it has no effect",
-                         SPAN_FMT(span_sub(t->id, 0, 160)));
+            (must_be_linked ? diag_error : diag_warning)(diags, t->file, t->line, t->column,
+                                                         "no link uses the template '%.*s', so it has no effect",
+                                                         SPAN_FMT(span_sub(t->id, 0, 160)));
     }
     free(k.used);
     pol_uids_fini(&k.ids);

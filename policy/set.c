@@ -261,7 +261,7 @@ static bool load(struct loader *l, const struct pol_source *policies, size_t n_p
             return false;
     l->n_static = l->set->policies.n;
     if (l->diags->errors == before)
-        pol_links_apply(l->set, l->options->links, l->options->n_links, l->diags);
+        pol_links_apply(l->set, l->options, l->diags);
     if (l->diags->errors == before)
         ids_differ(l);
     pol_entities_read(l->set, entities, n_entities, before, l->diags);

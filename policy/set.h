@@ -46,6 +46,8 @@ struct pol_options {
     // that are not enforced, and names nobody knows, are errors (checklist rule 37). Off: any annotation, as Cedar has
     // it.
     bool strict_annotations;
+    // A template that no link uses is an error; off, as Cedar has it, it has no effect, which is a warning.
+    bool linked_templates;
     // Actions in scopes must be defined by an entities text: a misspelt one would match nothing, and a forbid of it permit.
     bool declared_actions;
     // Policies are always called policy0, policy1, ... in order of appearance, whatever @id says (Cedar's test format).

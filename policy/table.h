@@ -175,9 +175,8 @@ bool pol_compile(struct pol_set *s, const struct pol_ast_policy *ast, struct spa
 bool pol_compile_value(struct pol_set *s, const struct pol_node *n, struct span file, uint32_t *from, uint32_t *to,
                        struct diags *diags);
 
-// link.c: appends a policy for each link; needs the templates. Errors go to diags, and so do templates without a link,
-// as warnings.
-void pol_links_apply(struct pol_set *s, const struct pol_link *links, size_t n, struct diags *diags);
+// link.c: appends a policy for each link; needs the templates. Errors go to diags, and so do templates without a link.
+void pol_links_apply(struct pol_set *s, const struct pol_options *options, struct diags *diags);
 
 // entities.c: reads the entities texts into uids and facts. Errors go to diags; with any beyond `errors_before` the set
 // stays unusable.

@@ -167,7 +167,7 @@ struct pol_set *gw_policy_files_load_part(const struct gw_config *c, const struc
                                           struct diags *diags)
 {
     struct texts policies = { 0 }, entities = { 0 };
-    struct pol_options options = { .strict_annotations = true, .declared_actions = true };
+    struct pol_options options = { .strict_annotations = true, .declared_actions = true, .linked_templates = true };
     struct pol_set *set = NULL;
     size_t errors = diags->errors;
     arena_init(&policies.arena, POL_TEXTS_MAX);

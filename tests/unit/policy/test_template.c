@@ -151,6 +151,15 @@ static void a_template_without_links_has_no_effect_and_is_told(void **state)
     fixture_fini(&f);
 }
 
+static void a_forbid_template_that_nobody_linked_does_not_load_in_the_gateway(void **state)
+{
+    static const struct pol_options gateway = { .strict_annotations = true, .linked_templates = true };
+
+    (void)state;
+    assert_refused("@id(\"t\") forbid(principal == ?principal, action, resource);", NULL, &gateway,
+                   "p.cedar:1:10: error: no link uses the template 't', so it has no effect");
+}
+
 static void links_must_fit_their_template(void **state)
 {
     (void)state;
@@ -284,6 +293,7 @@ int main(void)
         cmocka_unit_test(slots_stand_in_every_form_of_scope),
         cmocka_unit_test(errors_and_forbids_name_the_link),
         cmocka_unit_test(a_template_without_links_has_no_effect_and_is_told),
+        cmocka_unit_test(a_forbid_template_that_nobody_linked_does_not_load_in_the_gateway),
         cmocka_unit_test(links_must_fit_their_template),
         cmocka_unit_test(ids_of_links_templates_and_policies_differ),
         cmocka_unit_test(links_are_read_in_both_of_cedars_forms),
