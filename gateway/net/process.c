@@ -653,6 +653,7 @@ int gw_process_run(const struct gw_process_options *options)
     p->log.sink = log_to_stderr;
     atomic_store(&p->log.level, LOG_INFO);
     harden();
+    setenv("UV_THREADPOOL_SIZE", GW_LOOKUP_THREADS, 0); // an operator's own counts
     if (gw_tls_process_init() != 0) {
         free(p);
         return 1;

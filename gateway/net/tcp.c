@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -17,16 +18,17 @@ struct tcp {
     uv_write_t write;
     uv_connect_t connect;
     uv_shutdown_t shutdown;
-    uv_getaddrinfo_t *lookup; // of its own, since a cancelled one ends after the handle is gone
+    struct gw_lookup_wait lookup;
     gw_on_connected on_connected;
-    struct addrinfo *found, *address; // what a name resolved to, and the one that is tried
+    struct gw_addresses *found; // what a name resolved to …
+    struct addrinfo *address;   // … and the one that is tried
     bool writing, shutting, shut;
     struct buf flight, waiting; // with the kernel's queue; behind it
 };
 
 int gw_tcp_loop_init(struct gw_tcp_loop *l, uv_loop_t *uv)
 {
-    *l = (struct gw_tcp_loop){ .uv = uv, .read_buffer = malloc(GW_TCP_READ) };
+    *l = (struct gw_tcp_loop){ .uv = uv, .read_buffer = malloc(GW_TCP_READ), .lookups = { .uv = uv } };
     uv->data = l;
     return l->read_buffer ? 0 : -ENOMEM;
 }
@@ -184,7 +186,7 @@ static void on_closed(uv_handle_t *h)
     struct gw_socket *s = t->s;
     buf_fini(&t->flight);
     buf_fini(&t->waiting);
-    uv_freeaddrinfo(t->found);
+    gw_addresses_unref(t->found);
     free(h);
     free(t);
     s->impl = NULL;
@@ -195,11 +197,7 @@ static void tcp_close(struct gw_socket *s)
 {
     struct tcp *t = s->impl;
     s->reading = false;
-    if (t->lookup) {
-        t->lookup->data = NULL;
-        uv_cancel((uv_req_t *)t->lookup);
-        t->lookup = NULL;
-    }
+    gw_lookup_leave(&t->lookup);
     uv_close((uv_handle_t *)t->handle, on_closed);
 }
 
@@ -308,20 +306,18 @@ static bool try_next(struct tcp *t)
     return false;
 }
 
-static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
+static void on_found(struct gw_lookup_wait *w, int status, struct gw_addresses *found)
 {
-    struct tcp *t = req->data;
-    free(req);
-    if (!t) {
-        uv_freeaddrinfo(res);
-        return;
-    }
-    t->lookup = NULL;
-    t->found = t->address = res;
+    struct tcp *t = (struct tcp *)((char *)w - offsetof(struct tcp, lookup));
+    t->found = found;
+    t->address = found ? found->first : NULL;
     if (status == 0)
-        status = res ? connect_to(t, res->ai_addr) : UV_EAI_NODATA;
-    if (status != 0 && !try_next(t))
-        t->on_connected(t->s, uv_strerror(status));
+        status = connect_to(t, t->address->ai_addr);
+    if (status == 0 || try_next(t))
+        return;
+    if (t->loop->on_wake)
+        t->loop->on_wake(t->loop);
+    t->on_connected(t->s, uv_strerror(status));
 }
 
 static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port, gw_on_connected on_connected)
@@ -337,18 +333,8 @@ static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port,
         uv_ip6_addr(host, port, (struct sockaddr_in6 *)&addr) == 0) {
         rc = connect_to(t, (const struct sockaddr *)&addr);
     } else {
-        char service[8];
-        snprintf(service, sizeof service, "%u", (unsigned)port);
-        struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
-        t->lookup = calloc(1, sizeof *t->lookup);
-        if (!t->lookup) {
-            rc = UV_ENOMEM;
-        } else {
-            t->lookup->data = t;
-            rc = uv_getaddrinfo(l->uv, t->lookup, on_resolved, host, service, &hints);
-            if (rc != 0)
-                free(t->lookup);
-        }
+        t->lookup.on_found = on_found;
+        rc = gw_lookup_begin(&l->lookups, host, port, &t->lookup);
     }
     if (rc != 0) {
         uv_close((uv_handle_t *)t->handle, on_discarded);

@@ -6,6 +6,7 @@
 
 #include <uv.h>
 
+#include "gateway/net/lookup.h"
 #include "gateway/net/socket.h"
 
 #define GW_TCP_READ 65536
@@ -13,7 +14,8 @@
 // What a thread's sockets share; `uv->data` points to it.
 struct gw_tcp_loop {
     uv_loop_t *uv;
-    char *read_buffer;                      // GW_TCP_READ bytes
+    char *read_buffer; // GW_TCP_READ bytes
+    struct gw_lookups lookups;
     void (*on_wake)(struct gw_tcp_loop *l); // before each batch of bytes: the owner reads the clock here
 };
 
