@@ -5,6 +5,8 @@
 #include "policy/eval.h"
 #include "policy/facts.h"
 
+enum { STACK_FEW = 16 }; // values; a deeper machine's are in the arena
+
 // Policy indexes as they are found; in the arena.
 struct found {
     uint32_t *at, n, cap;
@@ -209,6 +211,7 @@ static int ready(struct pol_request *r)
 int pol_decide(struct pol_request *r, enum pol_mode mode, uint32_t budget, struct pol_answer *a)
 {
     uint32_t steps = budget ? budget : POL_STEPS_DEFAULT;
+    struct pol_value few[STACK_FEW];
     struct decision d = {
         .request = r,
         .set = r->set,
@@ -219,7 +222,9 @@ int pol_decide(struct pol_request *r, enum pol_mode mode, uint32_t budget, struc
     *a = (struct pol_answer){ .err = ERR_POLICY_NO_PERMIT };
     if (ready(r) != 0)
         return a->err = r->err;
-    d.eval.stack = arena_array(r->arena, (size_t)r->set->code.stack_most + 1, sizeof *d.eval.stack);
+    d.eval.stack = few;
+    if (r->set->code.stack_most >= STACK_FEW)
+        d.eval.stack = arena_array(r->arena, (size_t)r->set->code.stack_most + 1, sizeof *d.eval.stack);
     if (!d.eval.stack)
         pol_request_fail(r, ERR_NOMEM, "out of memory for the decision");
     if (!r->err)

@@ -68,18 +68,10 @@ static enum pol_outcome find(struct pol_eval *e, const struct pol_insn *i, const
     return e->request->err ? POL_MEMORY : POL_DONE;
 }
 
-static enum pol_outcome get(struct pol_eval *e, const struct pol_insn *i, struct pol_value *top)
+static enum pol_outcome missing(struct pol_eval *e, const struct pol_insn *i, const struct pol_value *top)
 {
-    const struct pol_value *v;
-    enum pol_outcome o = find(e, i, top, &v);
     struct span name = span_sub(name_of(e, i), 0, 96);
 
-    if (o != POL_DONE)
-        return o;
-    if (v) {
-        *top = *v;
-        return POL_DONE;
-    }
     if (top->kind == POL_RECORD)
         return failed(e, i, "the record has no attribute '%.*s'", SPAN_FMT(name));
     if (!pol_facts_exists(e->request, top->entity))
@@ -87,6 +79,19 @@ static enum pol_outcome get(struct pol_eval *e, const struct pol_insn *i, struct
                       SPAN_FMT(id_of(e, top->entity)));
     return failed(e, i, "%.*s::\"%.*s\" has no attribute '%.*s'", SPAN_FMT(type_of(e, top->entity)),
                   SPAN_FMT(id_of(e, top->entity)), SPAN_FMT(name));
+}
+
+static enum pol_outcome get(struct pol_eval *e, const struct pol_insn *i, struct pol_value *top)
+{
+    const struct pol_value *v;
+    enum pol_outcome o = find(e, i, top, &v);
+
+    if (o != POL_DONE)
+        return o;
+    if (!v)
+        return missing(e, i, top);
+    *top = *v;
+    return POL_DONE;
 }
 
 static enum pol_outcome has(struct pol_eval *e, const struct pol_insn *i, struct pol_value *top)
@@ -356,11 +361,12 @@ static enum pol_outcome put(struct pol_eval *e, const struct pol_insn *i, struct
 
 static struct pol_value variable(const struct pol_request *r, uint32_t which)
 {
-    const struct pol_entity *entities[] = { r->principal, r->action, r->resource };
+    const struct pol_entity *e;
 
     if (which == VAR_CONTEXT)
         return r->context ? pol_record_value(r->context) : (struct pol_value){ .kind = POL_RECORD };
-    return (struct pol_value){ .kind = POL_ENTITY, .entity = pol_facts_number(entities[which]) };
+    e = which == VAR_PRINCIPAL ? r->principal : which == VAR_ACTION ? r->action : r->resource;
+    return (struct pol_value){ .kind = POL_ENTITY, .entity = e->number };
 }
 
 // Steps that keep the value and go on, or replace it by false and jump.

@@ -28,16 +28,10 @@ uint32_t pol_facts_type(const struct pol_set *s, const struct pol_request *r, ui
     return is_local(s, entity) ? local(s, r, entity)->type_number : s->uids.uids.at[entity].type;
 }
 
-struct pol_entity *pol_facts_declared(const struct pol_request *r, uint32_t entity)
+struct pol_entity *pol_facts_declared_many(const struct pol_request *r, uint32_t entity)
 {
     uint32_t at = pol_number_hash(entity), i;
 
-    if (r->n_entities <= 8) {
-        for (i = 0; i < r->n_entities; i++)
-            if (r->entities[i]->number == entity)
-                return r->entities[i];
-        return NULL;
-    }
     while ((i = pol_slots_get(&r->entity_slots, &at)) != POL_ID_NONE)
         if (r->entities[i]->number == entity)
             return r->entities[i];
@@ -69,41 +63,29 @@ static void touch(struct pol_request *r, uint32_t entity)
 const struct pol_value *pol_facts_attr(struct pol_request *r, uint32_t entity, struct span name)
 {
     const struct pol_entity *e = pol_facts_declared(r, entity);
-    const struct pol_value *v = NULL;
-    struct pol_value record = { .kind = POL_RECORD };
+    const struct pol_value *v = e ? pol_fields_get(e->attrs.fields, e->attrs.n, name) : NULL;
+    const struct pol_facts *f;
 
-    if (e) {
-        record = (struct pol_value){ .kind = POL_RECORD, .n = e->attrs.n, .fields = e->attrs.fields };
-        v = pol_record_get(&record, name);
-    }
     if (v || is_local(r->set, entity))
         return v;
-    if (!e && r->set->facts[entity].exists)
+    f = &r->set->facts[entity];
+    if (!e && f->exists)
         touch(r, entity);
-    record = (struct pol_value){ .kind = POL_RECORD,
-                                 .n = r->set->facts[entity].n_attrs,
-                                 .fields = r->set->facts[entity].attrs };
-    return pol_record_get(&record, name);
+    return pol_fields_get(f->attrs, f->n_attrs, name);
 }
 
 const struct pol_value *pol_facts_tag(struct pol_request *r, uint32_t entity, struct span name)
 {
     const struct pol_entity *e = pol_facts_declared(r, entity);
-    const struct pol_value *v = NULL;
-    struct pol_value record = { .kind = POL_RECORD };
+    const struct pol_value *v = e ? pol_fields_get(e->tags.fields, e->tags.n, name) : NULL;
+    const struct pol_facts *f;
 
-    if (e) {
-        record = (struct pol_value){ .kind = POL_RECORD, .n = e->tags.n, .fields = e->tags.fields };
-        v = pol_record_get(&record, name);
-    }
     if (v || is_local(r->set, entity))
         return v;
-    if (!e && r->set->facts[entity].exists)
+    f = &r->set->facts[entity];
+    if (!e && f->exists)
         touch(r, entity);
-    record = (struct pol_value){ .kind = POL_RECORD,
-                                 .n = r->set->facts[entity].n_tags,
-                                 .fields = r->set->facts[entity].tags };
-    return pol_record_get(&record, name);
+    return pol_fields_get(f->tags, f->n_tags, name);
 }
 
 bool pol_facts_in(struct pol_request *r, uint32_t entity, uint32_t other)
@@ -135,7 +117,7 @@ bool pol_facts_in(struct pol_request *r, uint32_t entity, uint32_t other)
 
 // ------------------------------------------------------------------------------------------------------- ancestors
 
-enum { CLOSURE_MOST = 1 << 20 };
+enum { CLOSURE_MOST = 1 << 20, PLAIN_MOST = 256 };
 
 struct closure {
     struct pol_request *r;
@@ -178,10 +160,71 @@ static bool reach_known(struct closure *c, uint32_t id)
     return true;
 }
 
+// Whether another declared entity with parents of its own is among these.
+static bool goes_on(const struct pol_request *r, const struct pol_entity *e, const uint32_t *ids, uint32_t n)
+{
+    for (uint32_t i = 0; i < r->n_entities; i++)
+        if (r->entities[i]->n_parents && r->entities[i] != e && pol_ids_have(ids, n, r->first_numbers[i]))
+            return true;
+    return false;
+}
+
+// The parents that the request gives, theirs, and those of the set, in no order. NULL when there is no room.
+static uint32_t *gather(struct pol_request *r, const struct pol_entity *e, const uint32_t *known, uint32_t n_known,
+                        uint32_t *n)
+{
+    const struct pol_facts *facts = r->set->facts;
+    uint64_t most = n_known;
+    uint32_t *ids;
+
+    for (uint32_t i = 0; i < e->n_parents; i++)
+        most += 1 + (is_local(r->set, e->parents[i]) ? 0 : (uint64_t)facts[e->parents[i]].n_ancestors);
+    ids = most <= PLAIN_MOST ? arena_array(r->arena, most, sizeof *ids) : NULL;
+    for (*n = 0; ids && *n < n_known; ++*n)
+        ids[*n] = known[*n];
+    for (uint32_t i = 0; ids && i < e->n_parents; i++) {
+        uint32_t p = e->parents[i];
+
+        ids[(*n)++] = p;
+        for (uint32_t k = 0; !is_local(r->set, p) && k < facts[p].n_ancestors; k++)
+            ids[(*n)++] = facts[p].ancestors[k];
+    }
+    return ids;
+}
+
+// The usual case: none of an entity's ancestors got parents from the request, so those are all. False, and nothing
+// changed, when it is another case.
+static bool close_plain(struct pol_request *r, struct pol_entity *e)
+{
+    const uint32_t *ancestors = NULL;
+    uint32_t *ids, n = 0;
+
+    if (r->n_entities > POL_FACTS_FEW)
+        return false;
+    if (!is_local(r->set, e->number)) {
+        ancestors = r->set->facts[e->number].ancestors;
+        n = r->set->facts[e->number].n_ancestors;
+    }
+    if (e->n_parents) {
+        ids = gather(r, e, ancestors, n, &n);
+        if (!ids)
+            return false;
+        n = pol_ids_sort(ids, n);
+        ancestors = ids;
+    }
+    if (goes_on(r, e, ancestors, n) || pol_ids_have(ancestors, n, e->number))
+        return false;
+    e->ancestors = ancestors;
+    e->n_ancestors = n;
+    return true;
+}
+
 static bool close_one(struct pol_request *r, struct pol_entity *e, uint32_t round)
 {
     struct closure c = { .r = r, .pending = e, .round = round };
 
+    if (close_plain(r, e))
+        return true;
     if (!e->n_parents && !r->extends_set) {
         if (!is_local(r->set, e->number)) {
             e->ancestors = r->set->facts[e->number].ancestors;

@@ -58,8 +58,18 @@ struct span pol_facts_id(const struct pol_set *s, const struct pol_request *r, u
 // The number of the entity's type, POL_ID_NONE when no policy can ask for it.
 uint32_t pol_facts_type(const struct pol_set *s, const struct pol_request *r, uint32_t entity);
 
-// The declared entity of this number, or NULL.
-struct pol_entity *pol_facts_declared(const struct pol_request *r, uint32_t entity);
+// The declared entity of this number, or NULL. Few are found by looking at each.
+#define POL_FACTS_FEW 8u
+struct pol_entity *pol_facts_declared_many(const struct pol_request *r, uint32_t entity);
+static inline struct pol_entity *pol_facts_declared(const struct pol_request *r, uint32_t entity)
+{
+    if (r->n_entities > POL_FACTS_FEW)
+        return pol_facts_declared_many(r, entity);
+    for (uint32_t i = 0; i < r->n_entities; i++)
+        if (r->first_numbers[i] == entity)
+            return r->entities[i];
+    return NULL;
+}
 bool pol_facts_exists(const struct pol_request *r, uint32_t entity);
 // The request's attribute, else the file's, else NULL.
 const struct pol_value *pol_facts_attr(struct pol_request *r, uint32_t entity, struct span name);

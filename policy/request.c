@@ -153,9 +153,10 @@ struct pol_entity *pol_request_entity(struct pol_request *r, struct span type, s
     e->number = n;
     if (!pol_request_room(r, (void **)&r->entities, r->n_entities, &r->cap_entities, sizeof(struct pol_entity *)))
         return NULL;
+    if (r->n_entities < POL_FACTS_FEW)
+        r->first_numbers[r->n_entities] = e->number;
     r->entities[r->n_entities++] = e;
-    // Few are found by looking at each; see pol_facts_declared.
-    if (r->n_entities <= 8)
+    if (r->n_entities <= POL_FACTS_FEW)
         return e;
     if (!pol_slots_make(r, &r->entity_slots, r->n_entities, &fresh))
         return NULL;

@@ -38,6 +38,7 @@ struct pol_request {
     // The rest is the implementation's.
     struct pol_entity **entities; // declared, in order
     uint32_t n_entities, cap_entities;
+    uint32_t first_numbers[8]; // of the first entities: most requests declare no more
     struct pol_slots entity_slots;
     struct pol_local *locals;
     uint32_t n_locals, cap_locals;

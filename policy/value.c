@@ -83,22 +83,34 @@ int pol_value_cmp(const struct pol_value *a, const struct pol_value *b, uint32_t
     }
 }
 
-const struct pol_value *pol_record_get(const struct pol_value *record, struct span name)
+const struct pol_value *pol_fields_get(const struct pol_field *fields, uint32_t n, struct span name)
 {
-    uint32_t lo = 0, hi = record->n;
+    uint32_t lo = 0, hi = n;
 
+    // Of few, most are told apart by their length.
+    if (n <= 8) {
+        for (uint32_t i = 0; i < n; i++)
+            if (span_eq(fields[i].name, name))
+                return &fields[i].value;
+        return NULL;
+    }
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        int c = pol_name_cmp(record->fields[mid].name, name);
+        int c = pol_name_cmp(fields[mid].name, name);
 
         if (c == 0)
-            return &record->fields[mid].value;
+            return &fields[mid].value;
         if (c < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
     return NULL;
+}
+
+const struct pol_value *pol_record_get(const struct pol_value *record, struct span name)
+{
+    return pol_fields_get(record->fields, record->n, name);
 }
 
 bool pol_set_has(const struct pol_value *set, const struct pol_value *v, uint32_t *steps)

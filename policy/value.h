@@ -96,7 +96,8 @@ const char *pol_kind_name(uint8_t kind);
 int pol_value_cmp(const struct pol_value *a, const struct pol_value *b, uint32_t *steps);
 // The order of record fields: shorter names first, then bytes.
 int pol_name_cmp(struct span a, struct span b);
-// The field's value, or NULL.
+// The field's value, or NULL. `fields` as a record has them.
+const struct pol_value *pol_fields_get(const struct pol_field *fields, uint32_t n, struct span name);
 const struct pol_value *pol_record_get(const struct pol_value *record, struct span name);
 // Whether the (sorted) set has the element.
 bool pol_set_has(const struct pol_value *set, const struct pol_value *v, uint32_t *steps);
