@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Any bytes as an entities text, and as a request: loads or complains, and what loads can be asked.
+// Any bytes as an entities text, as a request, and as links of templates: loads or complains, and what loads can be asked.
 #include <stdlib.h>
 
 #include "gateway/base/err.h"
 #include "policy/decide.h"
+#include "policy/links_json.h"
 #include "policy/request_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -58,6 +59,20 @@ static void ask(const struct pol_set *set, struct span text)
     arena_fini(&arena);
 }
 
+static void read_links(const struct pol_source *source)
+{
+    const struct pol_link *links;
+    struct arena arena;
+    struct diags d;
+    size_t n;
+
+    arena_init(&arena, 64u << 20);
+    diags_init(&d);
+    expect(pol_links_read(source, &arena, &links, &n, &d) == (d.errors == 0));
+    diags_fini(&d);
+    arena_fini(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct pol_source p = { SPAN("policies"), SPAN("") }, e = { SPAN("fuzz"), span_of(data, size) };
@@ -73,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         set = pol_set_new(&p, 1, NULL, 0, &options, &d);
     expect(set != NULL);
     ask(set, e.text);
+    read_links(&e);
     pol_set_free(set);
     diags_fini(&d);
     return 0;

@@ -72,8 +72,29 @@ static int teardown(void **state)
     return 0;
 }
 
+// What the request in the making has besides: a contract and the time, a region.
+struct extras {
+    int64_t until_ms, now;
+    const char *region;
+};
+
+static void add_extras(struct fixture *f, const struct extras *x)
+{
+    struct pol_record *rec = pol_record_new(&f->r);
+
+    if (x->until_ms)
+        pol_request_attr(&f->r, f->r.principal, SPAN("until"), pol_datetime(x->until_ms));
+    pol_record_put(&f->r, rec, SPAN("now"), pol_long(x->now));
+    pol_request_context(&f->r, SPAN("time"), pol_record_value(rec));
+    if (x->region) {
+        pol_request_tag(&f->r, f->r.principal, SPAN("region"), pol_string(span_str(x->region)));
+        pol_request_attr(&f->r, f->r.resource, SPAN("region"), pol_string(SPAN("eu")));
+    }
+}
+
 // A search or a write by the documented workload, with a token of a role, bound or not.
-static bool allowed(struct fixture *f, const char *action, const char *role, const char *bound, const char *by)
+static bool allowed_with(struct fixture *f, const char *action, const char *role, const char *bound, const char *by,
+                         const struct extras *extras)
 {
     struct pol_entity *e;
     struct pol_record *rec;
@@ -91,12 +112,19 @@ static bool allowed(struct fixture *f, const char *action, const char *role, con
     rec = pol_record_new(&f->r);
     pol_record_put(&f->r, rec, SPAN("bound_to"), pol_string(span_str(bound)));
     pol_request_context(&f->r, SPAN("token"), pol_record_value(rec));
+    if (extras)
+        add_extras(f, extras);
     pol_decide(&f->r, POL_MODE_GATEWAY, 0, &f->a);
     for (size_t i = 0; i < f->a.n_determining; i++)
         if (span_eq(pol_answer_id(&f->r, &f->a, i), span_str(by)))
             return f->a.allow;
     assert_string_equal(by, "");
     return f->a.allow;
+}
+
+static bool allowed(struct fixture *f, const char *action, const char *role, const char *bound, const char *by)
+{
+    return allowed_with(f, action, role, bound, by, NULL);
 }
 
 static void examples_decide_as_the_page_says(void **state)
@@ -112,10 +140,24 @@ static void examples_decide_as_the_page_says(void **state)
     assert_int_equal(f->a.err, ERR_POLICY_NO_PERMIT);
 }
 
+static void contracts_end_and_regions_stay_apart(void **state)
+{
+    static const struct extras before = { .until_ms = 1798675200000, .now = 1798675199 },
+                               after = { .until_ms = 1798675200000, .now = 1798675200 },
+                               here = { .now = 1, .region = "eu" }, there = { .now = 1, .region = "us" };
+    struct fixture *f = &((struct docs *)*state)->f;
+
+    assert_true(allowed_with(f, "search", "corp/reader", "dpop", "acme-readers", &before));
+    assert_false(allowed_with(f, "search", "corp/reader", "dpop", "contract-ended", &after));
+    assert_true(allowed_with(f, "search", "corp/reader", "dpop", "acme-readers", &here));
+    assert_false(allowed_with(f, "search", "corp/reader", "dpop", "same-region", &there));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(examples_decide_as_the_page_says),
+        cmocka_unit_test(contracts_end_and_regions_stay_apart),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
