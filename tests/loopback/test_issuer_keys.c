@@ -3,6 +3,7 @@
 // played by the test, over the same connections as the shard.
 #include "tests/support/exchange.h"
 
+#include "gateway/base/file.h"
 #include "gateway/net/flow.h"
 #include "gateway/net/issuer_keys.h"
 #include "gateway/net/sweep.h"
@@ -258,6 +259,132 @@ static void a_client_that_leaves_while_it_waits_leaves_nothing(void **state)
     world_fini(&w);
 }
 
+// What the process does with a configuration that is in order, in its order.
+static void reload(struct world *w, const char *url)
+{
+    struct gw_core *c = &w->rig.core;
+    struct diags diags;
+    struct buf text;
+    char path[128];
+    diags_init(&diags);
+    buf_init(&text, 0);
+    snprintf(path, sizeof path, "%s/gateway.yaml", w->rig.dir);
+    assert_int_equal(file_read(path, 1 << 20, &text), 0);
+    char *at = memmem(buf_span(&text).p, buf_len(&text), "/keys\n", 6);
+    assert_non_null(at);
+    memcpy(at, url, 5);
+    assert_int_equal(file_write(path, buf_span(&text), 0600), 0);
+    buf_fini(&text);
+    struct gw_snapshot *next = gw_snapshot_load(path, c->view->snapshot->generation + 1, gw_core_now_s(c), &diags);
+    assert_non_null(next);
+    struct gw_revocations *r =
+        gw_revocations_load(next->config, c->revocations, c->revocations->generation + 1, gw_core_now_s(c), &diags);
+    assert_non_null(r);
+    assert_true(gw_issuer_keys_give(w->keys, next->config, r));
+    assert_true(gw_issuer_keys_adopt(w->keys, next));
+    gw_core_adopt_revocations(c, r);
+    assert_int_equal(gw_core_adopt(c, next), 0);
+    gw_sweep(c);
+    gw_flow_keys_came(c);
+    diags_fini(&diags);
+}
+
+static void requests_behind_one_that_waits_are_answered_after_it_and_each_once(void **state)
+{
+    struct world w;
+    struct rig_client c;
+    (void)state;
+    world_init(&w);
+    rig_sleep(&w.rig, 100);
+    publish(&w, 0, 1);
+    rig_client_init(&c, &w.rig, "rag");
+    ask_signed_by(&w, &c, 1);
+    ask_signed_by(&w, &c, 0);
+    ask_signed_by(&w, &c, 1);
+    assert_string_equal(rig_received(&c), "");
+    ring(&w);
+    publish(&w, 1, 2);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(count(rig_received(&c), "HTTP/1.1 200 "), i);
+        rig_shard_say(&w.rig, 2, OK_ANSWER);
+    }
+    assert_int_equal(count(rig_received(&c), "HTTP/1.1 200 "), 3);
+    assert_int_equal(rig_audit_lines(&w.rig, "\"decision\":\"allow\""), 3);
+    assert_int_equal(w.rung, 1);
+    rig_client_fini(&c);
+    world_fini(&w);
+}
+
+static void a_configuration_that_comes_while_one_waits_decides_nothing_twice(void **state)
+{
+    struct world w;
+    struct rig_client a, b;
+    (void)state;
+    world_init(&w);
+    rig_sleep(&w.rig, 100);
+    publish(&w, 0, 1);
+    rig_client_init(&a, &w.rig, "rag");
+    ask_signed_by(&w, &a, 1);
+    ring(&w);
+    reload(&w, "/keys"); // the same: the fetch goes on
+    assert_string_equal(rig_received(&a), "");
+    publish(&w, 1, 2);
+    rig_shard_say(&w.rig, 2, OK_ANSWER);
+    assert_int_equal(count(rig_received(&a), "HTTP/1.1 200 "), 1);
+    // Another URL: the fetch ends, its bell is gone, and so are the keys, until there are others.
+    rig_client_init(&b, &w.rig, "rag");
+    rig_sleep(&w.rig, 11000);
+    pki_key_free(w.signers[1]);
+    w.signers[1] = pki_key_generate(PKI_KEY_P256, 0);
+    ask_signed_by(&w, &b, 1);
+    assert_int_equal(w.rung, 2);
+    ring(&w);
+    assert_string_equal(rig_received(&b), "");
+    reload(&w, "/else");
+    ask_signed_by(&w, &a, 0);
+    assert_int_equal(count(rig_received(&a), "HTTP/1.1 503 "), 1);
+    rig_sleep(&w.rig, 4000);
+    assert_int_equal(count(rig_received(&b), "HTTP/1.1 503 "), 1);
+    assert_int_equal(count(rig_received(&b), "HTTP/1.1 "), 1);
+    assert_null(w.rig.core.keyless);
+    rig_client_fini(&a);
+    rig_client_fini(&b);
+    world_fini(&w);
+}
+
+static void an_end_while_some_wait_leaves_nothing(void **state)
+{
+    struct world w;
+    struct rig_client c[3];
+    (void)state;
+    world_init(&w);
+    rig_sleep(&w.rig, 100);
+    publish(&w, 0, 1);
+    for (size_t i = 0; i < 3; i++) {
+        rig_client_init(&c[i], &w.rig, "rag");
+        ask_signed_by(&w, &c[i], 1);
+    }
+    ring(&w);
+    // A drain leaves them their answer, a stop does not.
+    w.rig.core.draining = true;
+    for (struct gw_client *k = w.rig.core.clients; k; k = k->next)
+        gw_client_drain(k);
+    rig_run(&w.rig);
+    assert_non_null(w.rig.core.keyless);
+    gw_client_cut(w.rig.core.clients->next);
+    rig_run(&w.rig);
+    publish(&w, 1, 1);
+    size_t refused = 0;
+    for (size_t i = 0; i < 3; i++)
+        refused += count(rig_received(&c[i]), "HTTP/1.1 401 ");
+    assert_int_equal(refused, 2);
+    assert_null(w.rig.core.keyless);
+    assert_int_equal(rig_audit_lines(&w.rig, "CLIENT_GONE"), 1);
+    for (size_t i = 0; i < 3; i++)
+        rig_client_fini(&c[i]);
+    world_fini(&w);
+}
+
 static void an_answer_of_a_mebibyte_is_cut_off(void **state)
 {
     struct world w;
@@ -292,6 +419,9 @@ int main(void)
         cmocka_unit_test(a_refetch_without_the_key_refuses_and_the_next_is_refused_at_once),
         cmocka_unit_test(nobody_waits_longer_than_a_few_seconds),
         cmocka_unit_test(a_client_that_leaves_while_it_waits_leaves_nothing),
+        cmocka_unit_test(requests_behind_one_that_waits_are_answered_after_it_and_each_once),
+        cmocka_unit_test(a_configuration_that_comes_while_one_waits_decides_nothing_twice),
+        cmocka_unit_test(an_end_while_some_wait_leaves_nothing),
         cmocka_unit_test(an_answer_of_a_mebibyte_is_cut_off),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
