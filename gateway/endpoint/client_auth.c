@@ -152,6 +152,12 @@ static int settle_workload(struct gw_oauth *o)
     // Also with a secret or an assertion: who holds another workload's certificate is not this one.
     if (id && !span_is_none(declared) && !span_eq(declared, id->spiffe_id))
         return refuse(o, ERR_OAUTH_CLIENT, "the certificate is another workload's than the client's");
+    // A key of nobody's is whose certificate it comes with, and that must do for him by itself.
+    size_t index;
+    const struct gw_config_client *holder =
+        id && span_is_none(declared) ? gw_client_find(gw_oauth_config(o), id->spiffe_id, &index) : NULL;
+    if (holder && !span_is_none(holder->jwks.v) && !is_registered_by_name(holder))
+        return refuse(o, ERR_OAUTH_CLIENT, "the certificate's workload is registered for private_key_jwt");
     o->client.workload = span_is_none(declared) && id ? id->spiffe_id : declared;
     return 0;
 }

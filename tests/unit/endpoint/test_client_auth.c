@@ -419,6 +419,18 @@ static void an_api_key_of_nobody_is_a_client_that_is_no_workload(void **state)
     assert_true(token_bench_claims(token_bench_text(b, "access_token"), "workload", NULL));
 }
 
+static void an_api_key_of_nobody_is_no_way_around_the_signature_of_a_client(void **state)
+{
+    struct token_bench *b = *state;
+    char key[PKI_API_KEY_MAX + 1];
+    token_bench_api_key(b, NULL, "vectors:read", key);
+    assert_int_equal(token_bench_post(b, gw_token_visit, ASK "&client_secret=", key, NULL), 200);
+    assert_true(token_bench_claims(token_bench_text(b, "access_token"), "workload", "\"" BENCH_RAG "\""));
+    b->clients[0].id.v = SPAN(BENCH_RAG);
+    token_bench_post(b, gw_token_visit, ASK "&client_secret=", key, NULL);
+    refused(b, 401, "invalid_client");
+}
+
 // ---- all
 
 static void more_than_one_way_is_refused(void **state)
@@ -500,6 +512,7 @@ int main(void)
         TEST(a_token_ends_with_the_api_key_that_asked_for_it),
         TEST(an_api_key_under_another_certificate_or_none_is_refused),
         TEST(an_api_key_of_nobody_is_a_client_that_is_no_workload),
+        TEST(an_api_key_of_nobody_is_no_way_around_the_signature_of_a_client),
         TEST(more_than_one_way_is_refused),
         TEST(the_challenge_is_of_the_scheme_that_was_tried),
         TEST(a_revoked_client_is_refused_by_whatever_it_authenticates),
