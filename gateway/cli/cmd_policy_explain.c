@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// sallyport policy explain: why a request is allowed or denied, and what the nearest permit lacked; of a request as `authorize` takes it,
+// or of one in an audit log.
+#include "gateway/base/err.h"
+#include "gateway/cli/argument.h"
+#include "gateway/cli/policy_files.h"
+#include "policy/explain.h"
+#include "policy/print.h"
+
+#define NEAREST 3
+
+// One request, answered and accounted for.
+struct told {
+    const struct pol_request *r;
+    struct pol_answer answer;
+    const struct pol_account *accounts;
+    size_t n;
+    uint32_t nearest[NEAREST];
+    size_t n_nearest;
+};
+
+static const struct span became_names[] = {
+    [POL_HELD] = SPAN("held"),
+    [POL_FALSE] = SPAN("false"),
+    [POL_ERRED] = SPAN("error"),
+    [POL_ELSEWHERE] = SPAN("elsewhere"),
+};
+
+// ---------------------------------------------------------------------------------------------------------------- text
+
+static void text_question(FILE *out, const struct pol_request *r)
+{
+    struct buf b;
+
+    buf_init(&b, 0);
+    pol_print_question(&b, r);
+    gw_cli_print(out, buf_span(&b));
+    buf_fini(&b);
+}
+
+static void text_because(struct gw_cli *cli, const struct pol_because *b)
+{
+    FILE *out = cli->out;
+    bool error = !span_is_none(b->failed);
+
+    fputs("    ", out);
+    if (b->line)
+        fprintf(out, "%u:%u  ", b->line, b->column);
+    gw_cli_print(out, b->expr);
+    fprintf(out, "  %s%s", gw_cli_style(cli, error ? GW_STYLE_WARN : GW_STYLE_BOLD),
+            error   ? "error: "
+            : b->is ? "is true"
+                    : "is false");
+    if (error)
+        gw_cli_print(out, b->failed);
+    fprintf(out, "%s\n", gw_cli_style(cli, GW_STYLE_PLAIN));
+    for (size_t i = 0; i < b->n_saw; i++) {
+        // The whole said once is enough.
+        if (span_eq(b->saw[i].expr, b->expr))
+            continue;
+        fprintf(out, "      %s", gw_cli_style(cli, GW_STYLE_DIM));
+        gw_cli_print(out, b->saw[i].expr);
+        fputs(" = ", out);
+        gw_cli_print(out, b->saw[i].value);
+        fprintf(out, "%s\n", gw_cli_style(cli, GW_STYLE_PLAIN));
+    }
+}
+
+static void text_policy(struct gw_cli *cli, const struct told *t, uint32_t i)
+{
+    static const char *const words[] = {
+        [POL_HELD] = "holds",
+        [POL_FALSE] = "a condition does not hold",
+        [POL_ERRED] = "a condition could not be evaluated",
+        [POL_ELSEWHERE] = "is about something else",
+    };
+    const struct pol_policy_info *p = pol_set_policy(t->r->set, i);
+    const struct pol_account *a = &t->accounts[i];
+    FILE *out = cli->out;
+
+    fprintf(out, "  %s%s%s ", gw_cli_style(cli, GW_STYLE_BOLD), p->effect == POL_PERMIT ? "permit" : "forbid",
+            gw_cli_style(cli, GW_STYLE_PLAIN));
+    gw_cli_print(out, p->id);
+    fputs(" (", out);
+    gw_cli_print(out, p->file);
+    fprintf(out, ":%u): %s%s\n", p->line, words[a->became],
+            a->n_because == 0 && a->became == POL_HELD ? ", it has no condition" : "");
+    for (size_t k = 0; k < a->n_because; k++)
+        text_because(cli, &a->because[k]);
+}
+
+static bool is_nearest(const struct told *t, uint32_t i)
+{
+    for (size_t k = 0; k < t->n_nearest; k++)
+        if (t->nearest[k] == i)
+            return true;
+    return false;
+}
+
+static void text_head(struct gw_cli *cli, const struct told *t)
+{
+    FILE *out = cli->out;
+
+    fprintf(out, "%s%s%s  %.*s\n", gw_cli_style(cli, t->answer.allow ? GW_STYLE_GOOD : GW_STYLE_BAD),
+            t->answer.allow ? "allow" : "deny", gw_cli_style(cli, GW_STYLE_PLAIN),
+            SPAN_FMT(gw_policy_reason(t->answer.err)));
+    fputs("  ", out);
+    text_question(out, t->r);
+    fputc('\n', out);
+}
+
+static void text_told(struct gw_cli *cli, const struct told *t)
+{
+    bool all = gw_cli_has(cli, "all"), head = false;
+    size_t elsewhere = 0;
+    FILE *out = cli->out;
+
+    text_head(cli, t);
+    if (t->n_nearest)
+        fprintf(out, "\nnearest to permitting:\n");
+    for (size_t i = 0; i < t->n_nearest; i++)
+        text_policy(cli, t, t->nearest[i]);
+    for (uint32_t i = 0; i < t->n; i++) {
+        if (is_nearest(t, i))
+            continue;
+        elsewhere += t->accounts[i].became == POL_ELSEWHERE;
+        if (t->accounts[i].became == POL_ELSEWHERE && !all)
+            continue;
+        if (!head)
+            fprintf(out, "\n%s:\n", all ? "policies" : "candidates");
+        head = true;
+        text_policy(cli, t, i);
+    }
+    if (!all && elsewhere)
+        fprintf(out, "\n%zu polic%s about something else (--all shows them)\n", elsewhere,
+                elsewhere == 1 ? "y is" : "ies are");
+}
+
+// ---------------------------------------------------------------------------------------------------------------- JSON
+
+static void string(struct json_writer *w, struct span name, struct span value)
+{
+    json_w_key(w, name);
+    json_w_string(w, value);
+}
+
+static void json_because(struct json_writer *w, const struct pol_because *b)
+{
+    json_w_object(w);
+    string(w, SPAN("expr"), b->expr);
+    if (span_is_none(b->failed)) {
+        json_w_key(w, SPAN("is"));
+        json_w_bool(w, b->is);
+    } else {
+        string(w, SPAN("error"), b->failed);
+    }
+    if (b->line) {
+        json_w_key(w, SPAN("line"));
+        json_w_uint(w, b->line);
+        json_w_key(w, SPAN("column"));
+        json_w_uint(w, b->column);
+    }
+    json_w_key(w, SPAN("saw"));
+    json_w_array(w);
+    for (size_t i = 0; i < b->n_saw; i++) {
+        json_w_object(w);
+        string(w, SPAN("expr"), b->saw[i].expr);
+        string(w, SPAN("value"), b->saw[i].value);
+        json_w_end(w);
+    }
+    json_w_end(w);
+    json_w_end(w);
+}
+
+static void json_told(struct gw_cli *cli, struct json_writer *w, const struct told *t)
+{
+    bool all = gw_cli_has(cli, "all");
+
+    json_w_object(w);
+    gw_policy_json_answer(w, t->r, &t->answer);
+    json_w_key(w, SPAN("nearest"));
+    json_w_array(w);
+    for (size_t i = 0; i < t->n_nearest; i++)
+        json_w_string(w, pol_set_policy(t->r->set, t->nearest[i])->id);
+    json_w_end(w);
+    json_w_key(w, SPAN("policies"));
+    json_w_array(w);
+    for (uint32_t i = 0; i < t->n; i++) {
+        const struct pol_account *a = &t->accounts[i];
+        const struct pol_policy_info *p = pol_set_policy(t->r->set, i);
+
+        if (a->became == POL_ELSEWHERE && !all && !is_nearest(t, i))
+            continue;
+        json_w_object(w);
+        string(w, SPAN("policy"), p->id);
+        string(w, SPAN("effect"), p->effect == POL_PERMIT ? SPAN("permit") : SPAN("forbid"));
+        string(w, SPAN("file"), p->file);
+        json_w_key(w, SPAN("line"));
+        json_w_uint(w, p->line);
+        string(w, SPAN("became"), became_names[a->became]);
+        json_w_key(w, SPAN("because"));
+        json_w_array(w);
+        for (size_t k = 0; k < a->n_because; k++)
+            json_because(w, &a->because[k]);
+        json_w_end(w);
+        json_w_end(w);
+    }
+    json_w_end(w);
+    json_w_end(w);
+}
+
+// ------------------------------------------------------------------------------------------------------------- running
+
+// GW_EXIT_OK or GW_EXIT_NO as decided.
+static int explain_one(struct gw_cli *cli, const struct gw_policy_input *in, struct pol_set *set,
+                       const struct gw_policy_questions *q, size_t i, struct json_writer *w)
+{
+    struct told t = { .n = pol_set_count(set) };
+    struct pol_request r;
+
+    if (!gw_policy_ask(cli, q, i, set, &cli->arena, &r))
+        return GW_EXIT_USAGE;
+    pol_decide(&r, in->mode, 0, &t.answer);
+    if (r.err)
+        return gw_cli_usage(cli, "the request cannot be decided: %s", r.why);
+    if (!pol_explain(set, in->policies, in->n_policies, &in->options, &r, &t.accounts))
+        return gw_cli_usage(cli, "out of memory");
+    t.r = &r;
+    // Where a forbid decides, it is the forbid that matters.
+    if (t.answer.err == ERR_POLICY_NO_PERMIT)
+        t.n_nearest = pol_nearest(set, t.accounts, t.nearest, NEAREST);
+    if (w) {
+        json_told(cli, w, &t);
+    } else {
+        if (i > 0)
+            fputc('\n', cli->out);
+        text_told(cli, &t);
+    }
+    return t.answer.allow ? GW_EXIT_OK : GW_EXIT_NO;
+}
+
+static int explain_all(struct gw_cli *cli, const struct gw_policy_input *in, struct pol_set *set,
+                       const struct gw_policy_questions *q)
+{
+    int rc = GW_EXIT_OK;
+    struct buf b;
+
+    buf_init(&b, 0);
+    struct json_writer w = json_writer(&b);
+    if (q->list)
+        json_w_array(&w);
+    for (size_t i = 0; i < q->n && rc != GW_EXIT_USAGE; i++) {
+        int one = explain_one(cli, in, set, q, i, cli->json ? &w : NULL);
+        rc = one == GW_EXIT_OK ? rc : one;
+    }
+    if (q->list)
+        json_w_end(&w);
+    if (b.failed)
+        rc = gw_cli_usage(cli, "out of memory");
+    if (cli->json && rc != GW_EXIT_USAGE)
+        fprintf(cli->out, "%.*s\n", SPAN_FMT(buf_span(&b)));
+    buf_fini(&b);
+    return rc;
+}
+
+// The record of --request-id.
+struct wanted {
+    struct gw_cli *cli;
+    const struct gw_policy_input *in;
+    struct pol_set *set;
+    struct span id, file;
+    bool found;
+    int rc;
+};
+
+static bool on_record(void *ctx, json record, json inputs, size_t line)
+{
+    struct wanted *s = ctx;
+    struct gw_policy_questions q = { .name = arena_printf(&s->cli->arena, "%.*s:%zu", SPAN_FMT(s->file), line) };
+
+    if (!span_eq(json_string(json_get(record, SPAN("request_id"))), s->id))
+        return true;
+    s->found = true;
+    if (!s->cli->json) {
+        fputs("recorded ", s->cli->out);
+        gw_cli_print(s->cli->out, json_string(json_get(record, SPAN("time"))));
+        fputs(": ", s->cli->out);
+        gw_cli_print(s->cli->out, json_string(json_get(record, SPAN("decision"))));
+        struct span error = json_string(json_get(record, SPAN("error")));
+        if (!span_is_none(error)) {
+            fputs(", ", s->cli->out);
+            gw_cli_print(s->cli->out, error);
+        }
+        fputs("\n\n", s->cli->out);
+    }
+    s->rc = gw_policy_questions_of(s->cli, inputs, &q) ? explain_all(s->cli, s->in, s->set, &q) : GW_EXIT_USAGE;
+    return false;
+}
+
+static int from_audit(struct gw_cli *cli, const struct gw_policy_input *in, struct pol_set *set, const char *path)
+{
+    const char *id = gw_cli_get(cli, "request-id");
+    struct wanted s = { .cli = cli, .in = in, .set = set, .file = span_str(path), .id = span_str(id) };
+
+    if (!gw_policy_audit(cli, path, on_record, &s) && !s.found)
+        return GW_EXIT_USAGE;
+    return s.found ? s.rc : gw_cli_usage(cli, "%s: no record of request %s that policies were asked about", path, id);
+}
+
+static int run(struct gw_cli *cli)
+{
+    const char *audit = gw_cli_get(cli, "audit");
+    struct gw_policy_questions q = { .doc = NULL };
+    struct gw_policy_input in;
+    int rc = GW_EXIT_USAGE;
+
+    if (!audit != !gw_cli_has(cli, "request-id"))
+        return gw_cli_usage(cli, "--audit and --request-id belong together");
+    if (!gw_policy_input_init(&in, cli) || !gw_policy_input_options(&in) || (audit && !gw_policy_input_gateway(&in)) ||
+        (!audit && !gw_policy_questions(cli, &q)))
+        return GW_EXIT_USAGE;
+    struct pol_set *set = gw_policy_input_compile(&in);
+    if (set)
+        rc = audit ? from_audit(cli, &in, set, audit) : explain_all(cli, &in, set, &q);
+    pol_set_free(set);
+    json_free(q.doc);
+    return rc;
+}
+
+static const struct gw_cli_option options[] = {
+    GW_POLICY_OPTIONS,
+    GW_POLICY_REQUEST_OPTIONS,
+    { .name = "audit", .value = "FILE", .help = "take the request from this audit log; implies --gateway" },
+    { .name = "request-id", .value = "ID", .help = "which of its records" },
+    { .name = "all", .help = "also the policies whose scope does not fit" },
+    GW_CLI_OPTION_JSON,
+    { .name = NULL },
+};
+
+const struct gw_cli_command gw_cmd_policy_explain = {
+    .name = "explain",
+    .summary = "say why a request is allowed or denied, and what the nearest permit lacked",
+    .about = "Each policy whose scope fits is shown with what its condition came to, and the values that it saw; on a "
+             "denial\n"
+             "first the permits that came nearest. The policies are those of now: of an audit record only the facts "
+             "are used.\n"
+             "Exit status: 0 allow, 1 deny, 2 bad input.\n"
+             "\n"
+             "  sallyport policy explain --config gateway.yaml --audit audit.jsonl --request-id 01J9ZK3V",
+    .options = options,
+    .run = run,
+};
