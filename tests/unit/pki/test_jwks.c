@@ -67,7 +67,7 @@ static void faults_are_errors_with_a_place(void **state)
     refused("{\"keys\":[{" EC ",\"alg\":null}]}", "not a signature algorithm");
     refused("{\"keys\":[{" RSA "}]}", "more than one allowed algorithm");
     refused("{\"keys\":[{\"kty\":\"RSA\",\"e\":\"Aw\",\"n\":\"AQAB\",\"alg\":\"RS256\"}]}",
-            "RSA key of 2,048 to 4,096 bits");
+            "RSA key of 2,048 to 8,192 bits");
 }
 
 static void symmetric_and_private_keys_are_refused(void **state)
