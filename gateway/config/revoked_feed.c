@@ -30,6 +30,7 @@ struct gw_revoked_feed {
     uint64_t random;
     int64_t latest_iat_s; // of any batch that was taken
     int64_t heard_ms;     // monotonic: when what is in force was signed
+    int64_t dropped_s;    // the latest moment by which a build dropped what had expired
     bool heard, changed;
     struct gw_revoked_feed_facts facts;
 };
@@ -73,8 +74,18 @@ unsigned gw_revoked_feed_patience_s(const struct gw_revoked_feed *f)
     return s < 1 ? 1 : s > WAIT_MOST_S ? WAIT_MOST_S : (unsigned)s;
 }
 
+// By a clock that was ahead, entries were dropped that have not expired: no change will ever bring them back.
+static void mind_the_clock(struct gw_revoked_feed *f, int64_t now_s)
+{
+    if (now_s >= f->dropped_s - f->options.skew_s)
+        return;
+    f->dropped_s = now_s;
+    f->reset = true;
+}
+
 struct pki_feed_ask gw_revoked_feed_ask(struct gw_revoked_feed *f, struct clock_now now)
 {
+    mind_the_clock(f, now.wall_ms / 1000);
     struct pki_feed_ask ask = { .reset = f->reset, .after = f->at };
     if (f->reset && f->coming && f->place > 0) {
         ask.place = f->place;
@@ -197,8 +208,10 @@ int gw_revoked_feed_take(struct gw_revoked_feed *f, struct span answer, struct p
     struct pki_feed_batch b;
     struct arena arena;
     int64_t now_s = now.wall_ms / 1000, oldest_s = now_s - f->options.max_stale_ms / 1000 - f->options.skew_s;
+    // After both clocks were ahead and were set right, the latest is in the future: it must not refuse everything until then.
+    int64_t latest_s = f->latest_iat_s < now_s ? f->latest_iat_s : now_s;
     rules.skew_s = f->options.skew_s;
-    rules.oldest_s = f->latest_iat_s - rules.skew_s > oldest_s ? f->latest_iat_s - rules.skew_s : oldest_s;
+    rules.oldest_s = latest_s - rules.skew_s > oldest_s ? latest_s - rules.skew_s : oldest_s;
     rules.nonce = f->asked.nonce;
     arena_init(&arena, 0);
     int rc = pki_feed_read(answer, &rules, now_s, &arena, &b);
@@ -206,7 +219,7 @@ int gw_revoked_feed_take(struct gw_revoked_feed *f, struct span answer, struct p
         rc = b.reset ? take_part(f, &b, now) : take_changes(f, &b, now);
     if (rc == 0) {
         f->failed = 0;
-        f->latest_iat_s = b.iat_s > f->latest_iat_s ? b.iat_s : f->latest_iat_s;
+        f->latest_iat_s = b.iat_s > latest_s ? b.iat_s : latest_s;
         f->facts.batches++;
         f->facts.head = b.head;
         f->due_ms = b.n == 0 && !b.reset && f->asked_ms + IDLE_MS > now.mono_ms ? f->asked_ms + IDLE_MS : now.mono_ms;
@@ -234,8 +247,10 @@ bool gw_revoked_feed_changed(const struct gw_revoked_feed *f)
 struct pki_revoked *gw_revoked_feed_build(struct gw_revoked_feed *f, int64_t now_s)
 {
     struct pki_revoked *set = f->ledger ? gw_revoked_ledger_copy(f->ledger, now_s) : NULL;
-    if (set)
-        f->changed = false;
+    if (!set)
+        return NULL;
+    f->changed = false;
+    f->dropped_s = now_s > f->dropped_s ? now_s : f->dropped_s;
     return set;
 }
 

@@ -408,6 +408,44 @@ static void a_batch_from_the_future_is_no_fresher_than_now(void **state)
     bench_fini(&b);
 }
 
+// Two clocks that were ahead by an hour and are set right, not at once: no batch may be refused for being older than one from that hour.
+static void a_clock_that_was_set_right_does_not_deafen(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    b.now.wall_ms += 3600000;
+    assert_int_equal(0, poll(&b));
+    b.now.wall_ms -= 3600000;
+    pass(&b, 4000);
+    add(&b, "a");
+    assert_int_equal(0, poll(&b));
+    assert_true(refuses(&b, "a"));
+    assert_int_equal(MONO_MS + 34000, gw_revoked_feed_fresh_until_ms(b.feed));
+    bench_fini(&b);
+}
+
+static void what_a_clock_ahead_dropped_comes_back_when_it_is_set_right(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    struct pki_revoked_entry e = jti("leaked");
+    e.expires_s = START_MS / 1000 + 600;
+    assert_int_equal(0, pki_revoked_store_add(b.store, &e, 1, START_MS / 1000));
+    assert_int_equal(0, poll(&b));
+    assert_true(refuses(&b, "leaked"));
+    b.now.wall_ms += 3600000; // only here, and for a moment
+    assert_false(refuses(&b, "leaked"));
+    b.now.wall_ms -= 3600000;
+    pass(&b, 1000);
+    assert_int_equal(0, poll(&b));
+    assert_true(refuses(&b, "leaked"));
+    assert_int_equal(0, poll(&b));
+    assert_false(b.asked.reset); // once is enough
+    bench_fini(&b);
+}
+
 static void an_empty_batch_keeps_it_fresh_and_silence_does_not(void **state)
 {
     (void)state;
@@ -478,6 +516,8 @@ int main(void)
         cmocka_unit_test(an_old_batch_played_again_neither_rewinds_nor_refreshes),
         cmocka_unit_test(an_authority_whose_clock_goes_back_does_not_look_fresh),
         cmocka_unit_test(a_batch_from_the_future_is_no_fresher_than_now),
+        cmocka_unit_test(a_clock_that_was_set_right_does_not_deafen),
+        cmocka_unit_test(what_a_clock_ahead_dropped_comes_back_when_it_is_set_right),
         cmocka_unit_test(an_empty_batch_keeps_it_fresh_and_silence_does_not),
         cmocka_unit_test(failures_are_answered_with_longer_pauses_that_differ),
         cmocka_unit_test(an_authority_that_does_not_wait_is_not_asked_in_a_rush),
