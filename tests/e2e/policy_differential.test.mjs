@@ -36,15 +36,22 @@ async function ask(question) {
 
 // ---- how each is asked
 
-const uidText = ({ type, id }) => ({ type, id })
+// Facts come from the file, from the request, or one half from either: `where` says it by entity.
+const half = (list, odd) => list.filter((_, i) => i % 2 === (odd ? 1 : 0))
+function part(e, odd) {
+  const of = record => Object.fromEntries(half(Object.entries(record), odd))
+  return { uid: e.uid, attrs: of(e.attrs), ...(e.tags && { tags: of(e.tags) }), parents: half(e.parents, odd) }
+}
+const key = ({ uid }) => `${uid.type} ${uid.id}`
 
 function ofOurs(c) {
-  const inFile = e => !c.inRequest.has(`${e.uid.type} ${e.uid.id}`)
+  const ofWhere = (wanted, odd) => c.entities.flatMap(e => c.where.get(key(e)) === wanted ? [e] : c.where.get(key(e)) === 'both' ? [part(e, odd)] : [])
+  const entities = ofWhere('request', true)
   return {
     policies: c.policies.map(p => policyText(p)).join('\n'),
-    links: c.links.map(l => ({ templateId: l.template, newId: l.id, values: Object.fromEntries(Object.entries(l.values).map(([k, v]) => [`?${k}`, uidText(v)])) })),
-    entities: c.entities.filter(inFile),
-    requests: c.requests.map(r => ({ ...r, entities: c.entities.filter(e => !inFile(e)) })),
+    links: c.links.map(l => ({ templateId: l.template, newId: l.id, values: Object.fromEntries(Object.entries(l.values).map(([k, v]) => [`?${k}`, v])) })),
+    entities: ofWhere('file', false),
+    requests: c.requests.map(r => ({ ...r, entities })),
   }
 }
 
@@ -117,10 +124,9 @@ async function world(number) {
     return theirs
   })
   const links = policies.filter(p => p.slots.length).flatMap(p => Array.from({ length: m.r.between(0, 2) }, (_, i) => m.link(p, `${p.id}.${i}`)))
-  // Facts come from the file, from the request, or some from either.
-  const share = m.r.pick([0, 50, 100])
-  const inRequest = new Set(entities.filter(() => m.r.chance(share)).map(e => `${e.uid.type} ${e.uid.id}`))
-  return { m, policies, links, entities, inRequest, requests: Array.from({ length: REQUESTS }, () => m.request()) }
+  const places = m.r.pick([['file'], ['request'], ['both'], ['file', 'file', 'file', 'request', 'both'], ['file', 'file', 'both'], ['file', 'request', 'both']])
+  const where = new Map(entities.map(e => [key(e), m.r.pick(places)]))
+  return { policies, links, entities, where, requests: Array.from({ length: REQUESTS }, () => m.request()) }
 }
 
 function parses(source, template) {
