@@ -8,7 +8,9 @@ struct clock_now clock_read(void)
     struct timespec wall, mono;
 
     clock_gettime(CLOCK_REALTIME, &wall);
-    clock_gettime(CLOCK_MONOTONIC, &mono);
+    // The monotonic clock that goes on while the machine is suspended: what was fresh before is not fresh for the time it slept.
+    if (clock_gettime(CLOCK_BOOTTIME, &mono) != 0)
+        clock_gettime(CLOCK_MONOTONIC, &mono);
     return (struct clock_now){
         .wall_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000,
         .mono_ms = (int64_t)mono.tv_sec * 1000 + mono.tv_nsec / 1000000,

@@ -8,7 +8,7 @@
 
 struct clock_now {
     int64_t wall_ms; // since 1970-01-01T00:00:00Z: for exp, iat, certificates, audit
-    int64_t mono_ms; // monotonic: for timeouts and latencies
+    int64_t mono_ms; // monotonic, also through a suspend: for timeouts, and for how long something counts
 };
 
 // For the edges only: net/, main, commands.
