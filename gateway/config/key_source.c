@@ -44,7 +44,7 @@ struct gw_key_source {
     struct buf text, etag;    // of the last good set
     uint8_t (*published)[32]; // of a later one that could not be used; NULL: all of `keys` are
     size_t published_n;
-    int64_t read_s;
+    int64_t read_s, read_mono_ms; // by both clocks
     uint64_t version;
 
     int64_t due_ms;
@@ -211,6 +211,17 @@ void gw_key_source_ask(struct gw_key_source *s, struct gw_key_question *q)
 
 // ---------------------------------------------------------------------------------------------------------- take
 
+// The view tells age by the wall clock. When that was set back, keys would look as much younger and outlive max_stale in an outage. They are never
+// made younger: that takes an answer.
+static void look_at_clocks(struct gw_key_source *s, struct clock_now now)
+{
+    int64_t read_s = (now.wall_ms - (now.mono_ms - s->read_mono_ms)) / 1000;
+    if (!s->keys || read_s >= s->read_s - 1)
+        return;
+    s->read_s = read_s;
+    s->version++;
+}
+
 __attribute__((format(printf, 4, 5))) static enum gw_key_step failed(struct gw_key_source *s,
                                                                      const struct gw_key_answer *a,
                                                                      struct clock_now now, const char *fmt, ...)
@@ -228,6 +239,7 @@ __attribute__((format(printf, 4, 5))) static enum gw_key_step failed(struct gw_k
     s->found_it = false; // perhaps the keys moved
     s->failures++;
     s->due_ms = now.mono_ms + after_failure(s, a);
+    look_at_clocks(s, now);
     return GW_KEYS_FAILED;
 }
 
@@ -238,6 +250,7 @@ static enum gw_key_step succeeded(struct gw_key_source *s, const struct gw_key_a
     s->failures = 0;
     s->fault[0] = '\0';
     s->read_s = now.wall_ms / 1000;
+    s->read_mono_ms = now.mono_ms;
     s->due_ms = now.mono_ms + after_success(s, a);
     s->version++;
     free(s->published);

@@ -242,6 +242,36 @@ static void failures_are_tried_again_ever_less_often(void **state)
     world_fini(&w);
 }
 
+static void a_clock_that_is_set_back_makes_no_key_younger(void **state)
+{
+    struct world w;
+    (void)state;
+    world_init(&w, GW_DISCOVERY_NONE);
+    assert_int_equal(take(&w, 200, set_of(&w, 0, 1, "")), GW_KEYS_NEW);
+    int64_t read_s = gw_key_source_read_s(w.s);
+    uint64_t version = gw_key_source_version(w.s);
+    assert_int_equal(read_s, w.now.wall_ms / 1000);
+    // Both go on as they should.
+    w.now.wall_ms += 10 * MINUTE;
+    w.now.mono_ms += 10 * MINUTE;
+    assert_int_equal(take(&w, 500, SPAN("")), GW_KEYS_FAILED);
+    assert_int_equal(gw_key_source_read_s(w.s), read_s);
+    assert_int_equal(gw_key_source_version(w.s), version);
+    // In the outage, an hour back: ten minutes and a bit is what they are old.
+    w.now.wall_ms -= 60 * MINUTE;
+    w.now.mono_ms += 1000;
+    assert_int_equal(take(&w, 500, SPAN("")), GW_KEYS_FAILED);
+    assert_int_equal(w.now.wall_ms / 1000 - gw_key_source_read_s(w.s), 601);
+    assert_int_equal(gw_key_source_version(w.s), version + 1);
+    // Ahead: they look older than they are, until an answer comes.
+    read_s = gw_key_source_read_s(w.s);
+    w.now.wall_ms += 120 * MINUTE;
+    assert_int_equal(take(&w, 500, SPAN("")), GW_KEYS_FAILED);
+    assert_int_equal(gw_key_source_read_s(w.s), read_s);
+    assert_int_equal(gw_key_source_version(w.s), version + 1);
+    world_fini(&w);
+}
+
 static size_t rung;
 static void on_rung(void *ctx)
 {
@@ -513,6 +543,7 @@ int main(void)
         cmocka_unit_test(refresh_keeps_ahead_of_max_stale),
         cmocka_unit_test(jitter_spreads_gateways_that_began_together),
         cmocka_unit_test(failures_are_tried_again_ever_less_often),
+        cmocka_unit_test(a_clock_that_is_set_back_makes_no_key_younger),
         cmocka_unit_test(an_unknown_kid_asks_once_however_many_requests),
         cmocka_unit_test(what_did_not_change_is_read_again),
         cmocka_unit_test(nothing_unmodified_is_believed_before_something_was_read),
