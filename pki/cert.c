@@ -115,8 +115,10 @@ static bool parse_rsa_key(struct parse *p, struct span bits)
         return fail(p, ERR_CERT_WEAK, "the RSA key is longer than 8,192 bits");
     unsigned bit_count = (unsigned)n.n * 8 - lead;
     bool small_exponent = e.n == 1 || (e.n == 2); // below 65,537
-    if (bit_count < 2048 || bit_count > 8192 || small_exponent || e.n > 4 || !((unsigned char)e.p[e.n - 1] & 1))
-        return fail(p, ERR_CERT_WEAK, "the RSA key is not of 2,048 to 8,192 bits with an odd exponent from 65,537");
+    if (bit_count < 2048 || bit_count > 8192)
+        return fail(p, ERR_CERT_WEAK, "the RSA key is not of 2,048 to 8,192 bits");
+    if (small_exponent || e.n > 4 || !((unsigned char)e.p[e.n - 1] & 1))
+        return fail(p, ERR_CERT_WEAK, "the RSA key's exponent is not an odd number from 65,537 to 4,294,967,295");
     p->c->key_type = PKI_SPKI_RSA;
     p->c->key = bits;
     p->c->rsa_bits = bit_count;

@@ -69,12 +69,22 @@ static bool agrees(const struct pki_cert *c, const DecodedCert *d)
            same_dn(d->issuerRaw, d->issuerRawLen, c->issuer) && same_serial(c, d) && same_key(c, d);
 }
 
-int pki_cert_agree(const struct pki_cert *c)
+static int agree_as(const struct pki_cert *c, int type)
 {
     DecodedCert d;
     InitDecodedCert(&d, (const byte *)c->der.p, (word32)c->der.n, NULL);
-    int r = ParseCert(&d, CERT_TYPE, NO_VERIFY, NULL);
+    int r = ParseCert(&d, type, NO_VERIFY, NULL);
     int e = r == MEMORY_E ? ERR_NOMEM : r != 0 || !agrees(c, &d) ? ERR_CERT_MALFORMED : 0;
     FreeDecodedCert(&d);
     return e;
+}
+
+int pki_cert_agree(const struct pki_cert *c)
+{
+    return agree_as(c, CERT_TYPE);
+}
+
+int pki_cert_agree_anchor(const struct pki_cert *c)
+{
+    return agree_as(c, CA_TYPE);
 }

@@ -9,5 +9,8 @@
 
 // 0, ERR_CERT_MALFORMED (wolfSSL refuses it, or reads it otherwise), ERR_NOMEM.
 int pki_cert_agree(const struct pki_cert *c);
+// The same for a CA of a bundle. A root may have the serial number 0, which RFC 5280 §4.1.2.2 wants tolerated and some public roots have: nothing is
+// ever signed, found or revoked by the number of a root.
+int pki_cert_agree_anchor(const struct pki_cert *c);
 
 #endif

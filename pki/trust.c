@@ -72,7 +72,25 @@ struct adding {
     struct bundle *b;
     struct span file;
     struct diags *diags;
+    // Of a bundle for servers: how many certificates there were, how many could not be used, and the first of those.
+    size_t seen, skipped, first;
+    const char *why;
 };
+
+// 0 where one that cannot be used is passed over.
+static int refuse_ca(struct adding *a, size_t number, const char *why, int e)
+{
+    if (a->b->domain.n > 0 || e == ERR_NOMEM) {
+        diag_error(a->diags, a->file, 0, 0, "certificate %zu cannot be used as a CA of \"%.*s\": %s", number,
+                   SPAN_FMT(a->b->domain), why);
+        return e;
+    }
+    if (a->skipped++ == 0) {
+        a->first = number;
+        a->why = why;
+    }
+    return 0;
+}
 
 static int add_ca(void *ctx, struct span der, size_t number)
 {
@@ -80,6 +98,7 @@ static int add_ca(void *ctx, struct span der, size_t number)
     struct bundle *b = a->b;
     struct pki_cert ca;
     const char *why = NULL;
+    a->seen++;
     if (b->n == b->cap) {
         size_t more = b->cap ? b->cap * 2 : 4;
         struct pki_cert *grown = reallocarray(b->cas, more, sizeof *grown);
@@ -94,18 +113,32 @@ static int add_ca(void *ctx, struct span der, size_t number)
     int e = pki_cert_parse(copy, &a->t->arena, &ca, &why);
     if (!e)
         e = pki_cert_ca_profile(&ca, b->domain.n > 0, &why);
-    if (!e && (e = pki_cert_agree(&ca)) != 0)
+    if (!e && (e = pki_cert_agree_anchor(&ca)) != 0)
         why = "the TLS library reads it otherwise, or not at all";
-    if (e) {
-        diag_error(a->diags, a->file, 0, 0, "certificate %zu cannot be used as a CA of \"%.*s\": %s", number,
-                   SPAN_FMT(b->domain), why);
-        return e;
-    }
+    if (e)
+        return refuse_ca(a, number, why, e);
     for (size_t i = 0; i < b->n; i++)
         if (memcmp(b->cas[i].sha256, ca.sha256, sizeof ca.sha256) == 0)
             return 0;
     b->cas[b->n++] = ca;
     return 0;
+}
+
+// What a bundle for servers says of the certificates that were passed over.
+static int tell_skipped(const struct adding *a)
+{
+    if (a->skipped == 0)
+        return 0;
+    if (a->skipped < a->seen) {
+        diag_warning(a->diags, a->file, 0, 0,
+                     "%zu of %zu certificates were skipped, and what they signed is not trusted; the first: certificate "
+                     "%zu: %s",
+                     a->skipped, a->seen, a->first, a->why);
+        return 0;
+    }
+    diag_error(a->diags, a->file, 0, 0, "none of its certificates can be used as a CA of servers; certificate %zu: %s",
+               a->first, a->why);
+    return ERR_CERT_UNTRUSTED;
 }
 
 static int check_domain(struct span domain, struct span file, struct diags *diags)
@@ -126,7 +159,10 @@ static int add(struct pki_trust *t, struct span domain, struct span text, struct
     if (e)
         return e;
     a.b = bundle_of(t, domain);
-    return a.b ? each(text, file, diags, add_ca, &a) : nomem(file, diags);
+    if (!a.b)
+        return nomem(file, diags);
+    e = each(text, file, diags, add_ca, &a);
+    return e ? e : tell_skipped(&a);
 }
 
 int pki_trust_add_pem(struct pki_trust *t, struct span domain, struct span pem, struct span file, struct diags *diags)

@@ -71,7 +71,9 @@ int pki_revocation_demand(struct pki_revocation *r, struct span domain, bool req
 // For readiness: a domain whose demands its CRLs do not meet at `now_s` (none where one is required, or the newest too old). SPAN_NONE: none.
 struct span pki_revocation_stale(const struct pki_revocation *r, int64_t now_s);
 
-// CAs added under this name (not a trust domain) vouch for servers known by DNS name: pki_trust_verify_server.
+// CAs added under this name (not a trust domain) vouch for servers known by DNS name: pki_trust_verify_server. Such a file may be the
+// system's, with roots of every age: one that cannot be used is passed over, and only a file with none that can is refused. One warning
+// says how many. Of a trust domain every certificate must be usable, since every one is somebody's workloads.
 #define PKI_TRUST_SERVERS SPAN("")
 
 enum pki_purpose { PKI_PURPOSE_CLIENT, PKI_PURPOSE_SERVER }; // which extended key usage a leaf that has any must have

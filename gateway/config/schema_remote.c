@@ -6,7 +6,8 @@ static const struct gw_field tls_fields[] = {
     { .key = NAME("ca"),
       .type = GW_FIELD_PATH,
       AT(gw_config_remote_tls, ca),
-      .doc = "file with the CA certificates that vouch for the server, PEM" },
+      .doc = "file with the CA certificates that vouch for the server, PEM; the system's will do: without `spiffe_id`, "
+             "what cannot be used of it is skipped with a warning" },
     { .key = NAME("spiffe_id"),
       .type = GW_FIELD_TEXT,
       AT(gw_config_remote_tls, spiffe_id),

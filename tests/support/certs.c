@@ -51,8 +51,8 @@ void certs_fini(struct certs *c)
     require(system(command) == 0, command, c->dir); // NOLINT
 }
 
-void certs_make_with_key(struct certs *c, const char *name, const char *key_of, const char *issuer, const char *subject,
-                         const char *extensions, int days)
+static void make(struct certs *c, const char *name, const char *issuer, const char *subject, const char *extensions,
+                 int days, const char *more)
 {
     char config[4096], by[256] = "";
     snprintf(config, sizeof config, "[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\n[ext]\n%s",
@@ -60,17 +60,29 @@ void certs_make_with_key(struct certs *c, const char *name, const char *key_of, 
     put(c, name, ".cnf", config);
     if (issuer)
         snprintf(by, sizeof by, "-CA %s.pem -CAkey %s.key", issuer, issuer);
-    run(c,
-        "cp -n %s.key %s.key 2>/dev/null; openssl req -x509 -new -key %s.key -config %s.cnf -subj '%s' -days %d %s "
-        "-out %s.pem",
-        key_of, name, name, name, subject, days ? days : 1, by, name);
+    run(c, "openssl req -x509 -new -key %s.key -config %s.cnf -subj '%s' -days %d %s %s -out %s.pem", name, name,
+        subject, days ? days : 1, by, more, name);
+}
+
+void certs_make_with_key(struct certs *c, const char *name, const char *key_of, const char *issuer, const char *subject,
+                         const char *extensions, int days)
+{
+    run(c, "cp -n %s.key %s.key 2>/dev/null || true", key_of, name);
+    make(c, name, issuer, subject, extensions, days, "");
+}
+
+void certs_make_as(struct certs *c, const char *name, const char *issuer, const char *subject, const char *extensions,
+                   const char *key, const char *more)
+{
+    run(c, "openssl genpkey -algorithm %s -out %s.key", key, name);
+    make(c, name, issuer, subject, extensions, 0, more);
 }
 
 void certs_make(struct certs *c, const char *name, const char *issuer, const char *subject, const char *extensions,
                 int days)
 {
     run(c, "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out %s.key", name);
-    certs_make_with_key(c, name, name, issuer, subject, extensions, days);
+    make(c, name, issuer, subject, extensions, days, "");
 }
 
 void certs_ca(struct certs *c, const char *name)

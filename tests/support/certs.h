@@ -29,6 +29,9 @@ void certs_make(struct certs *c, const char *name, const char *issuer, const cha
 // The same with the key that another one has already.
 void certs_make_with_key(struct certs *c, const char *name, const char *key_of, const char *issuer, const char *subject,
                          const char *extensions, int days);
+// The same with a key of another kind (`key`: what follows -algorithm) and `more` options of openssl req.
+void certs_make_as(struct certs *c, const char *name, const char *issuer, const char *subject, const char *extensions,
+                   const char *key, const char *more);
 // The usual pair: a self-signed CA, and a workload of it.
 void certs_ca(struct certs *c, const char *name);
 void certs_workload(struct certs *c, const char *name, const char *issuer, const char *spiffe_id);
