@@ -77,7 +77,7 @@ static void wait_for(struct gw_flow *f)
     case GW_WAIT_INTROSPECTION:
         gw_introspect(f); // likewise
         break;
-    default: assert(!"a wait that nobody ends");
+    default: assert(0 && "a wait that nobody ends");
     }
 }
 

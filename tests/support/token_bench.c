@@ -90,12 +90,12 @@ static void make_config(struct token_bench *b)
     *c = (struct gw_config_authority){
         .present = true,
         .issuer = text(BENCH_ISSUER),
-        .audiences = { b->audiences, 2 },
+        .audiences = { .v = b->audiences, .n = 2 },
         .lifetime = 300000,
         .refresh_lifetime = 86400000,
         .clients = b->clients,
         .clients_n = 3,
-        .followers = { b->followers, 1 },
+        .followers = { .v = b->followers, .n = 1 },
         .signing = { .publish = 120000 },
     };
     b->client_keys[0] = jwks_of(b, b->client);
