@@ -128,6 +128,8 @@ static bool search_file(struct decision *d, unsigned dim, uint32_t entity)
 {
     const struct pol_file *f = &d->set->files[dim];
 
+    if (!pol_file_has(f, entity))
+        return true;
     for (uint32_t i = f->start[entity]; i < f->start[entity + 1]; i++)
         if (!consider(d, f->items[i], dim == DIM_ACTION ? entity : POL_ID_NONE))
             return false;

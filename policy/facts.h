@@ -33,7 +33,11 @@ struct pol_entity {
 // Records the first error of a request.
 void pol_request_fail(struct pol_request *r, int err, const char *why);
 // Room for one more of n elements in an arena array; false (and r->err) when there is none.
-bool pol_request_room(struct pol_request *r, void **at, uint32_t n, uint32_t *cap, size_t size);
+bool pol_request_grow(struct pol_request *r, void **at, uint32_t n, uint32_t *cap, size_t size);
+static inline bool pol_request_room(struct pol_request *r, void **at, uint32_t n, uint32_t *cap, size_t size)
+{
+    return n < *cap || pol_request_grow(r, at, n, cap, size);
+}
 // Sets r->context; the record is the request's.
 bool pol_request_context_is(struct pol_request *r, struct pol_value record);
 

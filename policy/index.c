@@ -62,7 +62,8 @@ static bool fill(struct pol_set *s, const uint8_t *dims)
         struct pol_file *f = &s->files[d];
 
         f->start = arena_array(&s->arena, (size_t)n + 2, sizeof *f->start);
-        if (!f->start)
+        f->some = arena_array(&s->arena, (size_t)n / 64 + 1, sizeof *f->some);
+        if (!f->start || !f->some)
             return false;
         // Counted two places up: after the sums start[e + 1] is where e begins, and moves to where e ends while
         // filling.
@@ -72,10 +73,12 @@ static bool fill(struct pol_set *s, const uint8_t *dims)
                 uint32_t k = dims[i] == d ? places(&s->policies.at[i], d, &ids) : 0;
 
                 while (k-- > 0) {
-                    if (pass == 0)
+                    if (pass == 0) {
                         f->start[ids[k] + 2]++;
-                    else
+                        f->some[ids[k] / 64] |= (uint64_t)1 << (ids[k] % 64);
+                    } else {
                         f->items[f->start[ids[k] + 1]++] = i;
+                    }
                 }
             }
             if (pass == 1)

@@ -20,13 +20,11 @@ void pol_request_init(struct pol_request *r, const struct pol_set *set, struct a
 
 // ------------------------------------------------------------------------------------------------- arrays and slots
 
-bool pol_request_room(struct pol_request *r, void **at, uint32_t n, uint32_t *cap, size_t size)
+bool pol_request_grow(struct pol_request *r, void **at, uint32_t n, uint32_t *cap, size_t size)
 {
     uint32_t want = *cap ? *cap * 2 : 8;
     void *p;
 
-    if (n < *cap)
-        return true;
     p = arena_array(r->arena, want, size);
     if (!p) {
         pol_request_fail(r, ERR_NOMEM, "out of memory for the request");
@@ -78,16 +76,26 @@ void pol_slots_put(struct pol_slots *s, uint32_t hash, uint32_t index)
 
 // ---------------------------------------------------------------------------------------------------------- entities
 
+enum { LOCALS_FEW = 8 }; // are found by looking at each
+
+static bool local_is(const struct pol_local *l, struct span type, struct span id, uint32_t hash)
+{
+    return l->hash == hash && span_eq(l->id, id) && span_eq(l->type, type);
+}
+
 static uint32_t local_find(const struct pol_request *r, struct span type, struct span id, uint32_t hash)
 {
     uint32_t at = hash, i;
 
-    while ((i = pol_slots_get(&r->local_slots, &at)) != POL_ID_NONE) {
-        const struct pol_local *l = &r->locals[i];
-
-        if (l->hash == hash && span_eq(l->id, id) && span_eq(l->type, type))
-            return i;
+    if (r->n_locals <= LOCALS_FEW) {
+        for (i = 0; i < r->n_locals; i++)
+            if (local_is(&r->locals[i], type, id, hash))
+                return i;
+        return POL_ID_NONE;
     }
+    while ((i = pol_slots_get(&r->local_slots, &at)) != POL_ID_NONE)
+        if (local_is(&r->locals[i], type, id, hash))
+            return i;
     return POL_ID_NONE;
 }
 
@@ -111,12 +119,15 @@ static uint32_t number(struct pol_request *r, struct span type, struct span id)
         pol_request_fail(r, ERR_NOMEM, "the request names too many entities");
         return POL_ID_NONE;
     }
-    if (!pol_request_room(r, (void **)&r->locals, r->n_locals, &r->cap_locals, sizeof *r->locals) ||
-        !pol_slots_make(r, &r->local_slots, r->n_locals + 1, &fresh))
+    if (!pol_request_room(r, (void **)&r->locals, r->n_locals, &r->cap_locals, sizeof *r->locals))
         return POL_ID_NONE;
     r->locals[r->n_locals++] = (struct pol_local){
         .type = type, .id = id, .hash = hash, .type_number = pol_uids_find_type(&r->set->uids, type)
     };
+    if (r->n_locals <= LOCALS_FEW)
+        return base + r->n_locals - 1;
+    if (!pol_slots_make(r, &r->local_slots, r->n_locals, &fresh))
+        return POL_ID_NONE;
     for (n = fresh ? 0 : r->n_locals - 1; n < r->n_locals; n++)
         pol_slots_put(&r->local_slots, r->locals[n].hash, n);
     return base + r->n_locals - 1;
@@ -216,6 +227,7 @@ struct pol_value pol_request_ref(struct pol_request *r, struct span type, struct
 static void put(struct pol_request *r, struct pol_record *rec, struct span name, struct pol_value v)
 {
     uint32_t at = rec->n;
+    int order = 0;
 
     if (span_is_none(name) || v.kind == POL_NONE) {
         pol_request_fail(r, ERR_INTERNAL, "an attribute without name or value");
@@ -227,13 +239,14 @@ static void put(struct pol_request *r, struct pol_record *rec, struct span name,
     }
     if (!pol_request_room(r, (void **)&rec->fields, rec->n, &rec->cap, sizeof *rec->fields))
         return;
-    while (at > 0 && pol_name_cmp(rec->fields[at - 1].name, name) > 0)
+    while (at > 0 && (order = pol_name_cmp(rec->fields[at - 1].name, name)) > 0)
         at--;
-    if (at > 0 && pol_name_cmp(rec->fields[at - 1].name, name) == 0) {
+    if (at > 0 && order == 0) {
         pol_request_fail(r, ERR_INTERNAL, "an attribute given twice");
         return;
     }
-    memmove(&rec->fields[at + 1], &rec->fields[at], (rec->n - at) * sizeof *rec->fields);
+    if (at < rec->n)
+        memmove(&rec->fields[at + 1], &rec->fields[at], (rec->n - at) * sizeof *rec->fields);
     rec->fields[at] = (struct pol_field){ name, v };
     rec->n++;
 }

@@ -114,10 +114,16 @@ struct pol_facts {
 
 enum pol_dimension { DIM_PRINCIPAL, DIM_ACTION, DIM_RESOURCE, DIMS };
 
-// Policies by the entity they are filed under: of entity e, items[start[e]] .. items[start[e + 1]].
+// Policies by the entity they are filed under: of entity e, items[start[e]] .. items[start[e + 1]]. Most of a request's
+// entities have none, which `some`, a bit an entity, says from memory that is always at hand.
 struct pol_file {
     uint32_t *start, *items;
+    uint64_t *some;
 };
+static inline bool pol_file_has(const struct pol_file *f, uint32_t entity)
+{
+    return f->some[entity / 64] >> (entity % 64) & 1;
+}
 
 struct pol_set {
     struct arena arena;

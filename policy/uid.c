@@ -8,12 +8,28 @@ static uint64_t fold(uint64_t a, uint64_t b)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-static uint64_t load(const char *p, size_t n)
+static uint64_t load8(const char *p)
 {
-    uint64_t v = 0;
+    uint64_t v;
 
-    memcpy(&v, p, n);
+    memcpy(&v, p, 8);
     return v;
+}
+
+static uint64_t load4(const char *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, 4);
+    return v;
+}
+
+// Less than eight bytes as one number; those of one length differ when the bytes do.
+static uint64_t load_few(const char *p, size_t n)
+{
+    if (n >= 4)
+        return load4(p) << 32 | load4(p + n - 4);
+    return n == 0 ? 0 : (uint64_t)(uint8_t)p[0] << 16 | (uint64_t)(uint8_t)p[n / 2] << 8 | (uint8_t)p[n - 1];
 }
 
 // Multiply and fold, eight bytes at a time. The table's keys come from the operator, a request only looks up; a
@@ -24,9 +40,9 @@ uint64_t pol_hash(uint64_t key, struct span s)
     size_t i = 0;
 
     for (; i + 8 <= s.n; i += 8)
-        h = fold(h ^ load(s.p + i, 8), 0xd6e8feb86659fd93u ^ key);
+        h = fold(h ^ load8(s.p + i), 0xd6e8feb86659fd93u ^ key);
     if (i < s.n)
-        h = fold(h ^ load(s.p + i, s.n - i), 0xa0761d6478bd642fu ^ key);
+        h = fold(h ^ load_few(s.p + i, s.n - i), 0xa0761d6478bd642fu ^ key);
     return fold(h ^ s.n, 0xe7037ed1a0b428dbu);
 }
 

@@ -30,11 +30,6 @@ static int cmp_bytes(const char *a, size_t an, const char *b, size_t bn)
     return an && a != b ? memcmp(a, b, an) : 0;
 }
 
-int pol_name_cmp(struct span a, struct span b)
-{
-    return cmp_bytes(a.p, a.n, b.p, b.n);
-}
-
 static int cmp_ips(const struct pol_value *a, const struct pol_value *b)
 {
     if (a->n != b->n)

@@ -95,7 +95,12 @@ const char *pol_kind_name(uint8_t kind);
 // done and reaches 0 when it ran out; the answer is then meaningless.
 int pol_value_cmp(const struct pol_value *a, const struct pol_value *b, uint32_t *steps);
 // The order of record fields: shorter names first, then bytes.
-int pol_name_cmp(struct span a, struct span b);
+static inline int pol_name_cmp(struct span a, struct span b)
+{
+    if (a.n != b.n)
+        return a.n < b.n ? -1 : 1;
+    return a.n ? memcmp(a.p, b.p, a.n) : 0;
+}
 // The field's value, or NULL. `fields` as a record has them.
 const struct pol_value *pol_fields_get(const struct pol_field *fields, uint32_t n, struct span name);
 const struct pol_value *pol_record_get(const struct pol_value *record, struct span name);
