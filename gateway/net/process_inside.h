@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the files of the process share, in the order of its life: process_generations.c (what is in force: read, read again, handed out),
+// process_start.c (listeners, stores, loops), process.c (the main thread: signals, timers, what operators see) and process_end.c. Not for
+// other files.
+#ifndef SALLYPORT_NET_PROCESS_INSIDE_H
+#define SALLYPORT_NET_PROCESS_INSIDE_H
+
+#include "gateway/config/key_registry.h"
+#include "gateway/config/revoked_source.h"
+#include "gateway/net/authority.h"
+#include "gateway/net/control.h"
+#include "gateway/net/follower.h"
+#include "gateway/net/issuer_keys.h"
+#include "gateway/net/loop.h"
+#include "gateway/net/operations.h"
+#include "gateway/net/readiness.h"
+
+#define GW_PROCESS_ISSUER_ROWS 64 // of metrics
+
+struct gw_process {
+    const char *path;
+    struct log log;
+    struct gw_shared shared;
+    struct pki_nonce_keys nonces;
+    struct gw_name_news names;
+    struct gw_snapshot *snapshot;
+    struct gw_revocations *revocations;
+    struct gw_revoked_source *revoked;
+    bool revoked_due; // its sets, or fetched keys, are newer than those in `revocations`
+    struct gw_issuer_keys *issuer_keys;
+    struct gw_follower *follower;
+    struct gw_metrics_issuer issuer_rows[GW_PROCESS_ISSUER_ROWS];
+    struct gw_key_registry keys;
+    struct gw_loop *loops;
+    struct gw_authority_server *authority; // NULL: not a role of this process
+    struct gw_metrics **metrics;           // of the loops and of the authority
+    size_t n_metrics;
+    size_t n_loops, n_made; // configured; set up so far
+    uv_loop_t uv;
+    struct gw_control control;
+    uv_signal_t signals[4];
+    uv_timer_t watch, revoked_watch, deadline;
+    uv_async_t drained, rung;
+    struct gw_operations_listener operations;
+    uint64_t look;        // fingerprint of the files that were read
+    int64_t refreshed_ms; // when the revocations were last read
+    uint64_t reloads_ok, reloads_failed;
+    int64_t start_s, open_ms;
+    bool draining, controls; // `controls`: the control loop is there
+    char not_ready[GW_READINESS_TEXT];
+};
+
+// ---- process.c
+
+void gw_process_print(struct gw_process *p, const struct diags *diags);
+// The log as the configuration in force wants it.
+void gw_process_set_log(struct gw_process *p);
+
+// ---- process_generations.c: everything here happens on the main thread
+
+// The first generation. False: the reasons are in the log.
+bool gw_process_load(struct gw_process *p);
+// Takes up what the files say now, or says why not; `why` is what made it look.
+void gw_process_reload(struct gw_process *p, const char *why);
+// A fingerprint of the files that the configuration in force was read from.
+uint64_t gw_process_look(const struct gw_process *p);
+// From now on files, registries and fetched keys are watched.
+void gw_process_watch(struct gw_process *p);
+// When API keys were last used, and how much of their quotas; `now`: whatever has not been written, at once.
+void gw_process_write_back(struct gw_process *p, bool now);
+
+// ---- process_start.c
+
+void gw_process_harden(void);
+// A listening socket. False: the log says why not.
+bool gw_process_bind(struct gw_process *p, const struct gw_config_text *address, bool reuse_port, int *fd);
+// Listeners, what the loops share, the loops and the authority. False: the log says why, and gw_process_finish takes down what there is.
+bool gw_process_start(struct gw_process *p);
+
+// ---- process_end.c
+
+// Makes the handles that the end is told by.
+void gw_process_await_end(struct gw_process *p);
+// A loop, or the authority, has nothing left to do. From any thread.
+void gw_process_on_drained(void *ctx);
+// No new connections; what is under way may end. A second time: ends at once.
+void gw_process_drain(struct gw_process *p);
+// Takes everything down, also of a process that could not be started whole.
+void gw_process_finish(struct gw_process *p);
+
+#endif

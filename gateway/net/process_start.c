@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// How the process comes up: hardened, bound, with what the loops share, and the loops and the authority running.
+#include "gateway/net/process_inside.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define PEERS 65536
+#define NONCE_BUCKETS 4 // nonces roll this often within their life
+
+void gw_process_harden(void)
+{
+    // Keys and tokens are in memory: no core dump, no ptrace by others.
+    prctl(PR_SET_DUMPABLE, 0);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a file at its limit is an error of write(2), and handled there
+}
+
+// Whether somebody else listens there already: SO_REUSEPORT alone would let two gateways share the port without a word.
+bool gw_process_bind(struct gw_process *p, const struct gw_config_text *address, bool reuse_port, int *fd)
+{
+    const char *what = "";
+    struct diags diags;
+    diags_init(&diags);
+    int rc = gw_tcp_bind(address->v, reuse_port, fd, &what);
+    if (rc != 0) {
+        gw_config_error(p->snapshot->config, address->at, &diags, "%.*s %s; choose another or stop what listens there",
+                        SPAN_FMT(address->v), what);
+        gw_process_print(p, &diags);
+    }
+    diags_fini(&diags);
+    return rc == 0;
+}
+
+static bool bind_listeners(struct gw_process *p, int *fds)
+{
+    const struct gw_config_texts *addresses = &p->snapshot->config->listener.addresses;
+    for (size_t a = 0; a < addresses->n; a++) {
+        int probe;
+        if (!gw_process_bind(p, &addresses->v[a], false, &probe))
+            return false;
+        close(probe);
+        for (size_t i = 0; i < p->n_loops; i++)
+            if (!gw_process_bind(p, &addresses->v[a], true, &fds[i * addresses->n + a]))
+                return false;
+    }
+    const struct gw_config_texts *own = &p->snapshot->config->authority.addresses;
+    for (size_t a = 0; a < own->n; a++)
+        if (!gw_process_bind(p, &own->v[a], false, &fds[p->n_loops * addresses->n + a]))
+            return false;
+    return true;
+}
+
+static bool make_shared(struct gw_process *p)
+{
+    const struct gw_config *c = p->snapshot->config;
+    pki_nonce_keys_init(&p->nonces, c->dpop.nonce_lifetime / NONCE_BUCKETS, c->dpop.nonce_lifetime);
+    struct pki_replay_options replay = {
+        .entries = (size_t)c->dpop.replay.capacity,
+        .share_percent = c->dpop.replay.share_percent,
+        .not_before_ms = p->open_ms,
+    };
+    p->shared = (struct gw_shared){
+        .log = &p->log,
+        .replay = pki_replay_new(&replay),
+        .nonces = &p->nonces,
+        .demands = pki_nonce_demands_new(),
+        .tickets =
+            gw_tls_ticket_keys_new((c->listener.present ? c->listener.tls : c->authority.tls).tickets.lifetime / 1000),
+        .peers = gw_tls_peers_new(PEERS),
+        .names = &p->names,
+    };
+    if (!p->shared.replay || !p->shared.demands || !p->shared.tickets || !p->shared.peers) {
+        log_error(&p->log, "out of memory; lower dpop.replay.capacity");
+        return false;
+    }
+    struct gw_audit_options audit = {
+        .file = c->audit.file.v.p,
+        .sync = c->audit.sync_request ? GW_AUDIT_SYNC_REQUEST : GW_AUDIT_SYNC_BATCH,
+        .on_full = c->audit.drop_when_full ? GW_AUDIT_DROP : GW_AUDIT_REFUSE,
+        .queue = (size_t)c->audit.queue,
+        .interval_ms = c->audit.interval,
+        .producers = (unsigned)p->n_loops + c->authority.present,
+        .log = &p->log,
+    };
+    int rc = gw_audit_open(&audit, &p->shared.audit);
+    if (rc != 0) {
+        struct diags diags;
+        diags_init(&diags);
+        gw_config_error(c, c->audit.file.at, &diags, "%.*s: %s", SPAN_FMT(c->audit.file.v), strerror(-rc));
+        gw_process_print(p, &diags);
+        diags_fini(&diags);
+    }
+    return rc == 0;
+}
+
+// Proofs from before the start are refused, since nobody knows which were used (checklist 16), and a proof tells its time in whole
+// seconds only. So the gateway opens on a full second: whoever meets it open can make a proof that counts.
+static void await_full_second(struct gw_process *p)
+{
+    p->open_ms = (clock_read().wall_ms / 1000 + 1) * 1000;
+    for (int64_t left; (left = p->open_ms - clock_read().wall_ms) > 0;)
+        uv_sleep((unsigned)left);
+    p->start_s = p->open_ms / 1000;
+}
+
+static bool start_authority(struct gw_process *p, const int *fds)
+{
+    struct diags diags;
+    if (!p->snapshot->config->authority.present)
+        return true;
+    diags_init(&diags);
+    p->authority = calloc(1, sizeof *p->authority);
+    bool ok = p->authority &&
+              gw_authority_server_init(p->authority, &p->shared, (unsigned)p->n_loops, fds,
+                                       p->snapshot->config->authority.addresses.n, gw_snapshot_ref(p->snapshot),
+                                       gw_revocations_ref(p->revocations), &diags) == 0;
+    if (ok) {
+        p->authority->on_drained = gw_process_on_drained;
+        p->authority->ctx = p;
+        p->metrics[p->n_metrics++] = &p->authority->metrics;
+        ok = gw_authority_server_start(p->authority) == 0;
+    }
+    gw_process_print(p, &diags);
+    diags_fini(&diags);
+    if (!ok)
+        log_error(&p->log, "the authority could not be set up");
+    return ok;
+}
+
+bool gw_process_start(struct gw_process *p)
+{
+    size_t n_addresses = p->snapshot->config->listener.addresses.n;
+    size_t n_own = p->snapshot->config->authority.addresses.n;
+    int *fds = calloc(p->n_loops * n_addresses + n_own + 1, sizeof *fds);
+    p->loops = calloc(p->n_loops + 1, sizeof *p->loops);
+    p->metrics = calloc(p->n_loops + 1, sizeof *p->metrics);
+    bool ok = fds && p->loops && p->metrics && bind_listeners(p, fds);
+    if (ok)
+        await_full_second(p);
+    ok = ok && make_shared(p);
+    for (size_t i = 0; ok && i < p->n_loops; i++) {
+        p->metrics[p->n_metrics++] = &p->loops[i].metrics;
+        ok = gw_loop_init(&p->loops[i], &p->shared, (unsigned)i, p->n_loops, &fds[i * n_addresses], n_addresses,
+                          gw_snapshot_ref(p->snapshot), gw_revocations_ref(p->revocations)) == 0;
+        p->n_made += ok;
+        p->loops[i].on_drained = gw_process_on_drained;
+        p->loops[i].ctx = p;
+        if (!ok)
+            log_error(&p->log, "event loop %zu could not be set up", i);
+    }
+    for (size_t i = 0; ok && i < p->n_loops; i++)
+        ok = gw_loop_start(&p->loops[i]) == 0;
+    ok = ok && start_authority(p, fds + p->n_loops * n_addresses);
+    free(fds);
+    return ok;
+}
