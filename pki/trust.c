@@ -130,10 +130,11 @@ static int tell_skipped(const struct adding *a)
     if (a->skipped == 0)
         return 0;
     if (a->skipped < a->seen) {
-        diag_warning(a->diags, a->file, 0, 0,
-                     "%zu of %zu certificates were skipped, and what they signed is not trusted; the first: certificate "
-                     "%zu: %s",
-                     a->skipped, a->seen, a->first, a->why);
+        diag_warning(
+            a->diags, a->file, 0, 0,
+            "%zu of %zu certificates were skipped, and what they signed is not trusted; the first: certificate "
+            "%zu: %s",
+            a->skipped, a->seen, a->first, a->why);
         return 0;
     }
     diag_error(a->diags, a->file, 0, 0, "none of its certificates can be used as a CA of servers; certificate %zu: %s",
