@@ -81,7 +81,7 @@ export class Client {
   async handshake(options = {}) {
     try {
       const raw = await this.open(options)
-      raw.send('GET / HTTP/1.1\r\nHost: nobody\r\n\r\n')
+      raw.send('GET / HTTP/1.1\r\nHost: nobody\r\nConnection: close\r\n\r\n')
       await raw.closed
       return raw.received.length > 0 ? 'open' : raw.error?.code ?? 'closed'
     } catch (error) {
