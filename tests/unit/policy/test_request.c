@@ -61,6 +61,45 @@ static void parents_given_by_the_request_reach_through_the_file(void **state)
     fixture_fini(&f);
 }
 
+// Few entities and many are kept in different ways.
+static void ancestors_do_not_depend_on_how_many_entities_are_declared(void **state)
+{
+    static const char *const ids[] = { "e0", "e1",  "e2",  "e3",  "e4",  "e5",  "e6",  "e7",  "e8",
+                                       "e9", "e10", "e11", "e12", "e13", "e14", "e15", "e16", "e17" };
+    struct fixture f;
+
+    (void)state;
+    fixture_init(
+        &f,
+        "permit(principal in Top::\"t\", action, resource in Shelf::\"s\") when { !(resource in Top::\"t\") && "
+        "User::\"bob\" in Role::\"staff\" && !(User::\"bob\" in Top::\"t\") && principal.level == 1 };",
+        file);
+    for (unsigned n = 0; n <= sizeof ids / sizeof *ids; n++) {
+        for (unsigned wrong = 0; wrong < 3; wrong++) {
+            struct pol_entity *e;
+
+            fixture_again(&f);
+            for (unsigned i = 0; i < n; i++) {
+                e = pol_request_entity(&f.r, SPAN("Other"), span_str(ids[i]));
+                pol_request_parent(&f.r, e, SPAN("Heap"), span_str(ids[(i + 7) % 18]));
+            }
+            ask(&f, "ann", "read", "d");
+            pol_request_parent(&f.r, f.r.resource, SPAN("Shelf"), SPAN("s"));
+            // ann → g (file) → new (request) → t (request); wrong: not, or in a circle.
+            e = pol_request_entity(&f.r, SPAN("Group"), SPAN("g"));
+            pol_request_parent(&f.r, e, SPAN("Group"), SPAN("new"));
+            e = pol_request_entity(&f.r, SPAN("Group"), SPAN("new"));
+            if (wrong != 1)
+                pol_request_parent(&f.r, e, SPAN("Top"), SPAN("t"));
+            if (wrong == 2)
+                pol_request_parent(&f.r, e, SPAN("User"), SPAN("ann"));
+            assert_int_equal(holds(&f), wrong == 0);
+            assert_int_equal(f.a.err, wrong == 0 ? 0 : wrong == 1 ? ERR_POLICY_NO_PERMIT : ERR_INTERNAL);
+        }
+    }
+    fixture_fini(&f);
+}
+
 static void verified_attribute_beats_the_file(void **state)
 {
     struct pol_entity *p;
@@ -296,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(roles_of_a_token_have_the_ancestors_that_the_file_gives_them),
         cmocka_unit_test(parents_given_by_the_request_reach_through_the_file),
+        cmocka_unit_test(ancestors_do_not_depend_on_how_many_entities_are_declared),
         cmocka_unit_test(verified_attribute_beats_the_file),
         cmocka_unit_test(context_nests_records_and_sets),
         cmocka_unit_test(principal_and_resource_may_be_the_same_entity),
