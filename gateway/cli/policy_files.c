@@ -109,6 +109,22 @@ bool gw_policy_input_entities(struct gw_policy_input *in, const char *path)
            keep(in->cli, &in->entities, &in->n_entities, &in->cap_entities, name, text);
 }
 
+static bool add_issuers(struct gw_policy_input *in, const struct gw_config *c)
+{
+    struct span *names = arena_array(&in->cli->arena, c->issuers_n + 1, sizeof *names);
+    size_t n = 0;
+
+    for (size_t i = 0; names && i < c->issuers_n; i++)
+        names[n++] = arena_dup(&in->cli->arena, c->issuers[i].name.v);
+    if (names && c->api_keys.present)
+        names[n++] = arena_dup(&in->cli->arena, c->api_keys.name.v);
+    if (!names || in->cli->arena.failed)
+        return gw_cli_usage(in->cli, "out of memory"), false;
+    in->issuers = names;
+    in->n_issuers = n;
+    return true;
+}
+
 static bool add_config(struct gw_policy_input *in, const char *path)
 {
     struct gw_config *c = NULL;
@@ -122,6 +138,7 @@ static bool add_config(struct gw_policy_input *in, const char *path)
         ok = add_pattern(in, c->policy.files.v[i].v.p);
     if (ok && !span_is_none(c->policy.entities.v))
         ok = gw_policy_input_entities(in, c->policy.entities.v.p);
+    ok = ok && add_issuers(in, c);
     gw_config_free(c);
     return ok && gw_policy_input_gateway(in);
 }

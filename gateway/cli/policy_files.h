@@ -17,6 +17,8 @@ struct gw_policy_input {
     size_t n_policies, n_entities, cap_policies, cap_entities;
     struct pol_options options;
     enum pol_mode mode;
+    const struct span *issuers; // of a configuration, those of API keys among them; NULL: none was read
+    size_t n_issuers;
 };
 
 // The options that gw_policy_input_options reads, for a command's table.
