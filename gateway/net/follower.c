@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/net/follower.h"
 
+#include "gateway/config/key_bell.h"
 #include "gateway/net/core.h"
 #include "pki/digest.h"
 
@@ -27,8 +28,10 @@ struct gw_follower {
     struct gw_deadline due;
     struct buf target; // of the fetch
     int64_t floor_ms;  // fresh until then whatever is heard: of a feed that came with a reload
-    bool dropped;      // the set is to go
-    bool adopted;      // once
+    int64_t built_ms;  // when the last set was built, and how long that took
+    int64_t cost_ms;
+    bool dropped; // the set is to go
+    bool adopted; // once
     bool ended;
     char fault[160]; // of the last answer; "": it was good
     bool said;       // it was logged
@@ -73,6 +76,17 @@ static void set_due(struct gw_follower *f)
 
 // -------------------------------------------------------------------------------------------------------- the answer
 
+static void ask(struct gw_follower *f);
+
+// The authority signs with a key that is newer than those we have, after one was lost perhaps: nobody may ever bring a token that it signed.
+static void ask_for_keys(struct gw_follower *f, const struct pki_issuer *issuer)
+{
+    const struct gw_revocations *r = *f->revocations;
+    for (size_t i = 0; r && i < r->n_bells; i++)
+        if (span_eq(r->bells[i].iss, issuer->iss))
+            gw_key_bell_ring(r->bells[i].bell, r->bells[i].answered, f->ground.now->mono_ms);
+}
+
 static void take(struct gw_follower *f, struct span answer)
 {
     const struct pki_issuer *issuer = f->line->snapshot->feed.issuer;
@@ -89,6 +103,8 @@ static void take(struct gw_follower *f, struct span answer)
     struct gw_revoked_feed_facts facts = gw_revoked_feed_facts(f->feed);
     if (rc != 0) {
         went_wrong(f, err_info(rc)->reason);
+        if (rc == ERR_TOKEN_KEY)
+            ask_for_keys(f, issuer);
         return;
     }
     went_well(f);
@@ -116,12 +132,15 @@ static void on_done(struct gw_fetch *fetch)
         went_wrong(f, span_str(text));
     }
     publish(f);
-    set_due(f);
+    // At once where there is more: a tick of the wheel between all parts of a large set would be most of the time it takes.
+    if (!f->ended && gw_revoked_feed_due_ms(f->feed) <= f->ground.now->mono_ms)
+        ask(f);
+    else
+        set_due(f);
 }
 
-static void on_due(struct gw_deadline *d)
+static void ask(struct gw_follower *f)
 {
-    struct gw_follower *f = (struct gw_follower *)((char *)d - offsetof(struct gw_follower, due));
     const struct gw_config_feed *config = f->line->snapshot->feed.config;
     struct pki_feed_ask ask = gw_revoked_feed_ask(f->feed, *f->ground.now);
     buf_clear(&f->target);
@@ -144,6 +163,11 @@ static void on_due(struct gw_deadline *d)
     f->fetch.on_done = on_done;
     f->fetch.owner = f;
     gw_fetch_start(&f->fetch);
+}
+
+static void on_due(struct gw_deadline *d)
+{
+    ask((struct gw_follower *)((char *)d - offsetof(struct gw_follower, due)));
 }
 
 // ------------------------------------------------------------------------------------------------------------ the line
@@ -241,9 +265,11 @@ static bool prepare(struct gw_follower *f, const struct gw_snapshot *s)
     struct gw_revoked_feed *feed = gw_revoked_feed_new(&options);
     if (!feed)
         return false;
-    // What is there now stays in force, and counts, until the new one was heard or max_stale is over.
+    // What is there now stays in force, and counts, until the new one was heard or max_stale is over. What was heard from another feed
+    // counts no longer than it did.
+    int64_t until_ms = f->feed ? fresh_until_ms(f) : INT64_MAX, most_ms = f->ground.now->mono_ms + options.max_stale_ms;
     if (f->adopted)
-        f->floor_ms = f->ground.now->mono_ms + options.max_stale_ms;
+        f->floor_ms = until_ms < most_ms ? until_ms : most_ms;
     gw_revoked_feed_free(f->feed);
     f->feed = feed;
     f->dropped = false;
@@ -275,15 +301,32 @@ void gw_follower_adopt(struct gw_follower *f, struct gw_snapshot *s)
     publish(f);
 }
 
+// While more is known to come: a large set after each batch would take the time in which all of them could be taken, and the more
+// there is to revoke the later would it be in force. Some time goes into sets all the same, since there may be more for ever.
+static bool better_later(const struct gw_follower *f)
+{
+    struct gw_revoked_feed_facts facts = gw_revoked_feed_facts(f->feed);
+    return facts.head > facts.sequence && clock_read().mono_ms < f->built_ms + 2 * f->cost_ms;
+}
+
+static struct pki_revoked *build(struct gw_follower *f)
+{
+    struct clock_now before = clock_read();
+    struct pki_revoked *set = gw_revoked_feed_build(f->feed, before.wall_ms / 1000);
+    f->built_ms = clock_read().mono_ms;
+    f->cost_ms = f->built_ms - before.mono_ms;
+    return set;
+}
+
 bool gw_follower_look(struct gw_follower *f, struct pki_revoked **set, struct gw_revoked_term **fresh)
 {
     struct pki_revoked *built = NULL;
     bool changed = f->feed && gw_revoked_feed_changed(f->feed);
-    if (!f->dropped && !changed)
+    if (!f->dropped && (!changed || better_later(f)))
         return false;
     struct gw_revoked_term *until = gw_revoked_term_new(fresh_until_ms(f));
     if (until && changed)
-        built = gw_revoked_feed_build(f->feed, f->ground.now->wall_ms / 1000);
+        built = build(f);
     if (!until || (changed && !built)) {
         gw_revoked_term_unref(until);
         return false; // out of memory: the next time
