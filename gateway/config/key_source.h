@@ -75,7 +75,8 @@ int gw_key_source_put(const struct gw_key_source *s, const struct gw_config_issu
 uint64_t gw_key_source_version(const struct gw_key_source *s);
 size_t gw_key_source_count(const struct gw_key_source *s);   // keys; 0: none yet
 int64_t gw_key_source_read_s(const struct gw_key_source *s); // when they were read last
-// Why the last round failed, for operators: nothing of it was written by anybody but us. SPAN_NONE: it did not fail.
+// Why the last round failed, for operators: our own words, and the URL, which metadata may have given (printable ASCII without quotes, cut short).
+// SPAN_NONE: it did not fail.
 struct span gw_key_source_fault(const struct gw_key_source *s);
 
 #endif
