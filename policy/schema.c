@@ -35,9 +35,9 @@ struct builder {
     struct diags *diags;
     struct arena scratch; // declarations
     struct pol_decl_namespace *namespaces;
-    struct pol_uids common_names; // as types
-    struct commons commons;       // by their number
-    struct sites types, actions;  // by theirs
+    struct pol_uids common_names;  // as types
+    struct commons commons;        // by their number
+    struct sites types, actions;   // by theirs
     bool plain_hidden[TYPE_PLAIN]; // somebody declared the name
     unsigned depth;
     bool memory;
@@ -190,16 +190,16 @@ static bool counted(struct builder *b)
 }
 
 // The readers prepend; what is first in the text is to be first here, so that a repetition is the later one.
-#define REVERSED(type, list)                 \
-    do {                                     \
-        type *done = NULL, *rest = (list);   \
-        while (rest) {                       \
-            type *after = rest->next;        \
-            rest->next = done;               \
-            done = rest;                     \
-            rest = after;                    \
-        }                                    \
-        (list) = done;                       \
+#define REVERSED(type, list)               \
+    do {                                   \
+        type *done = NULL, *rest = (list); \
+        while (rest) {                     \
+            type *after = rest->next;      \
+            rest->next = done;             \
+            done = rest;                   \
+            rest = after;                  \
+        }                                  \
+        (list) = done;                     \
     } while (0)
 
 static bool declare(struct builder *b)
@@ -230,7 +230,8 @@ static void shadowed(struct builder *b, const struct pol_uids *outside, struct s
              SPAN_FMT(span_sub(name, 0, 96)), SPAN_FMT(span_sub(basename_of(name), 0, 96)));
 }
 
-static void plain_shadowed(struct builder *b, struct span name, const struct pol_decl_namespace *ns, struct pol_place at)
+static void plain_shadowed(struct builder *b, struct span name, const struct pol_decl_namespace *ns,
+                           struct pol_place at)
 {
     enum pol_type_kind plain = plain_named(basename_of(name));
 
@@ -276,7 +277,8 @@ static void shadowing(struct builder *b)
 
         if (other != POL_ID_NONE && other != i && b->actions.at[i].action)
             fail(b, b->actions.at[i].ns, b->actions.at[i].place,
-                 "the action \"%.*s\" hides the one outside of namespaces; rename one", SPAN_FMT(span_sub(u->id, 0, 96)));
+                 "the action \"%.*s\" hides the one outside of namespaces; rename one",
+                 SPAN_FMT(span_sub(u->id, 0, 96)));
     }
     pol_uids_fini(&outside);
     if (!ok)

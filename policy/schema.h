@@ -37,14 +37,19 @@ bool pol_schema_has_action(const struct pol_schema *s, struct span type, struct 
 bool pol_schema_validate(const struct pol_schema *s, const struct pol_source *policies, size_t n,
                          const struct pol_options *options, struct diags *diags);
 
-// Entities texts: types, attributes, tags and parents as declared; actions as the schema has them. True without errors.
-bool pol_schema_validate_entities(const struct pol_schema *s, const struct pol_source *entities, size_t n,
+// Entities texts: types, attributes, tags and parents as declared; actions as the schema has them. Without `whole`,
+// attributes that the schema requires may be missing, since requests bring them. True without errors.
+bool pol_schema_validate_entities(const struct pol_schema *s, const struct pol_source *entities, size_t n, bool whole,
                                   struct diags *diags);
 
 // A request as it was built: principal, action and resource may meet, the context is what the action is declared with,
-// and entities that the request itself declares have the attributes that their types have. With `whole`, required attributes
-// must be there; without, the entities file may hold the rest. True without errors; errors are of `file`.
+// and the entities that the request itself declares fit their types. Without `whole`, attributes that the schema
+// requires may be missing of principal and resource, since the entities file has them. True without errors; these are
+// of `file` and start with the member's path (`context.token.bound_to: …`).
 bool pol_schema_validate_request(const struct pol_schema *s, struct pol_request *r, bool whole, struct span file,
                                  struct diags *diags);
+
+// The schema of the gateway's and the authority's own entities, actions and context: policy/schema/sallyport.cedarschema.
+extern const struct pol_source pol_schema_shipped;
 
 #endif

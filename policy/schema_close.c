@@ -74,9 +74,9 @@ static bool close_all(struct search *s, struct diags *diags)
 
 static bool closed(struct pol_schema *schema, bool actions, struct diags *diags)
 {
-    struct search s = {
-        .schema = schema, .actions = actions, .n = actions ? schema->names.uids.n : schema->names.types.n
-    };
+    struct search s = { .schema = schema,
+                        .actions = actions,
+                        .n = actions ? schema->names.uids.n : schema->names.types.n };
     bool ok = close_all(&s, diags);
 
     free(s.marked);

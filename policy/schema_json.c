@@ -4,17 +4,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "gateway/base/json.h"
+#include "policy/json_walk.h"
 #include "policy/schema_ast.h"
 #include "policy/type.h"
 #include "policy/uid.h"
-
-// A place in a text that is known to be valid JSON.
-struct cursor {
-    struct span text;
-    size_t at;
-    unsigned line, column;
-};
 
 struct reader {
     struct arena *arena;
@@ -23,104 +16,15 @@ struct reader {
     unsigned depth; // of types
 };
 
-struct node {
-    json v;
-    struct cursor at;
-};
-
-// --------------------------------------------------------------------------------------------------------- walking along
-
-static void advance(struct cursor *c)
-{
-    unsigned char b = (unsigned char)c->text.p[c->at++];
-
-    if (b == '\n') {
-        c->line++;
-        c->column = 1;
-    } else if ((b & 0xc0) != 0x80) {
-        c->column++;
-    }
-}
-
-// Up to the next byte that is none of these.
-static void skip_any(struct cursor *c, const char *of)
-{
-    while (c->at < c->text.n && c->text.p[c->at] && strchr(of, c->text.p[c->at]))
-        advance(c);
-}
-
-static void skip_string(struct cursor *c)
-{
-    advance(c);
-    while (c->at < c->text.n && c->text.p[c->at] != '"') {
-        if (c->text.p[c->at] == '\\')
-            advance(c);
-        if (c->at < c->text.n)
-            advance(c);
-    }
-    if (c->at < c->text.n)
-        advance(c);
-}
-
-static void skip_value(struct cursor *c)
-{
-    unsigned depth = 0;
-
-    while (c->at < c->text.n) {
-        char b = c->text.p[c->at];
-
-        if (b == '"') {
-            skip_string(c);
-            continue;
-        }
-        if (depth == 0 && (b == ',' || b == ']' || b == '}'))
-            return;
-        depth += b == '{' || b == '[';
-        depth -= b == '}' || b == ']';
-        advance(c);
-    }
-}
-
-// The children of an array or object, each with its place; names are at `name_at`.
-struct walk {
-    struct json_iter it;
-    struct cursor c;
-    struct cursor name_at;
-    bool object, started;
-};
-
-static struct walk walk(const struct node *n)
-{
-    return (struct walk){ .it = json_iter(n->v), .c = n->at, .object = json_type(n->v) == JSON_OBJECT };
-}
-
-static bool step(struct walk *w, struct span *name, struct node *child)
-{
-    if (!json_next(&w->it, name, &child->v))
-        return false;
-    if (w->started)
-        skip_value(&w->c);
-    else
-        advance(&w->c);
-    w->started = true;
-    skip_any(&w->c, " \t\r\n,");
-    w->name_at = w->c;
-    if (w->object) {
-        skip_string(&w->c);
-        skip_any(&w->c, " \t\r\n:");
-    }
-    child->at = w->c;
-    return true;
-}
-
 // -------------------------------------------------------------------------------------------------------------- helpers
 
-static struct pol_place place(const struct cursor *c)
+static struct pol_place place(const struct pol_cursor *c)
 {
     return (struct pol_place){ c->line, c->column };
 }
 
-__attribute__((format(printf, 3, 4))) static bool wrong(struct reader *r, const struct cursor *at, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static bool wrong(struct reader *r, const struct pol_cursor *at, const char *fmt,
+                                                        ...)
 {
     char text[320];
     va_list ap;
@@ -132,7 +36,7 @@ __attribute__((format(printf, 3, 4))) static bool wrong(struct reader *r, const 
     return false;
 }
 
-static void *alloc(struct reader *r, const struct cursor *at, size_t n)
+static void *alloc(struct reader *r, const struct pol_cursor *at, size_t n)
 {
     void *m = arena_alloc(r->arena, n);
 
@@ -141,12 +45,12 @@ static void *alloc(struct reader *r, const struct cursor *at, size_t n)
     return m;
 }
 
-static bool is(struct reader *r, const struct node *n, enum json_type type, const char *what)
+static bool is(struct reader *r, const struct pol_json_node *n, enum json_type type, const char *what)
 {
     return json_type(n->v) == type ? true : wrong(r, &n->at, "expected %s", what);
 }
 
-static bool unknown(struct reader *r, const struct cursor *at, struct span name, const struct span *known, size_t n)
+static bool unknown(struct reader *r, const struct pol_cursor *at, struct span name, const struct span *known, size_t n)
 {
     struct span near = diag_suggest(name, known, n);
 
@@ -164,7 +68,7 @@ static size_t which(struct span name, const struct span *known, size_t n)
     return i;
 }
 
-static bool text(struct reader *r, const struct node *n, struct span *out)
+static bool text(struct reader *r, const struct pol_json_node *n, struct span *out)
 {
     struct span s = json_string(n->v);
 
@@ -184,7 +88,7 @@ static bool valid_name(struct span s, bool cedar)
     return pol_name_valid(inner);
 }
 
-static bool name_text(struct reader *r, const struct node *n, bool cedar, struct span *out)
+static bool name_text(struct reader *r, const struct pol_json_node *n, bool cedar, struct span *out)
 {
     if (!text(r, n, out))
         return false;
@@ -192,21 +96,21 @@ static bool name_text(struct reader *r, const struct node *n, bool cedar, struct
                                    : wrong(r, &n->at, "'%.*s' is no name of a type", SPAN_FMT(span_sub(*out, 0, 96)));
 }
 
-static bool annotations(struct reader *r, const struct node *n)
+static bool annotations(struct reader *r, const struct pol_json_node *n)
 {
-    struct walk w = walk(n);
+    struct pol_json_walk w = pol_json_walk(n);
     struct span name;
-    struct node v;
+    struct pol_json_node v;
 
     if (!is(r, n, JSON_OBJECT, "an object of annotations"))
         return false;
-    while (step(&w, &name, &v))
+    while (pol_json_step(&w, &name, &v))
         if (json_type(v.v) != JSON_STRING && json_type(v.v) != JSON_NULL)
             return wrong(r, &v.at, "the value of an annotation is a string");
     return true;
 }
 
-static struct pol_decl_name *append(struct reader *r, const struct cursor *at, struct pol_decl_name ***tail)
+static struct pol_decl_name *append(struct reader *r, const struct pol_cursor *at, struct pol_decl_name ***tail)
 {
     struct pol_decl_name *n = alloc(r, at, sizeof *n);
 
@@ -219,18 +123,17 @@ static struct pol_decl_name *append(struct reader *r, const struct cursor *at, s
     return n;
 }
 
-static bool name_list(struct reader *r, const struct node *n, bool names, struct pol_decl_name **out)
+static bool name_list(struct reader *r, const struct pol_json_node *n, bool names, struct pol_decl_name **out)
 {
     struct pol_decl_name **tail = out, *one;
-    struct walk w = walk(n);
+    struct pol_json_walk w = pol_json_walk(n);
     struct span none;
-    struct node v;
+    struct pol_json_node v;
 
     if (!is(r, n, JSON_ARRAY, "a list"))
         return false;
-    while (step(&w, &none, &v))
-        if (!(one = append(r, &v.at, &tail)) ||
-            !(names ? name_text(r, &v, true, &one->name) : text(r, &v, &one->name)))
+    while (pol_json_step(&w, &none, &v))
+        if (!(one = append(r, &v.at, &tail)) || !(names ? name_text(r, &v, true, &one->name) : text(r, &v, &one->name)))
             return false;
     return true;
 }
@@ -253,18 +156,18 @@ static const struct span type_members[] = {
     SPAN("name"), SPAN("required"), SPAN("annotations"),
 };
 
-static struct pol_decl_type *type(struct reader *r, const struct node *n, bool *required, bool annotated);
+static struct pol_decl_type *type(struct reader *r, const struct pol_json_node *n, bool *required, bool annotated);
 
-static bool attributes(struct reader *r, const struct node *n, struct pol_decl_type *t)
+static bool attributes(struct reader *r, const struct pol_json_node *n, struct pol_decl_type *t)
 {
     struct pol_decl_field **tail = &t->fields;
-    struct walk w = walk(n);
+    struct pol_json_walk w = pol_json_walk(n);
     struct span name;
-    struct node v;
+    struct pol_json_node v;
 
     if (!is(r, n, JSON_OBJECT, "an object of attributes"))
         return false;
-    while (step(&w, &name, &v)) {
+    while (pol_json_step(&w, &name, &v)) {
         struct pol_decl_field *f = alloc(r, &v.at, sizeof *f);
         bool required = true;
 
@@ -294,7 +197,7 @@ static bool plain_type(struct span name, uint8_t *out)
     return false;
 }
 
-static bool extension_type(struct reader *r, const struct node *n, struct pol_decl_type *t)
+static bool extension_type(struct reader *r, const struct pol_json_node *n, struct pol_decl_type *t)
 {
     struct span names[] = { SPAN("decimal"), SPAN("ipaddr"), SPAN("datetime"), SPAN("duration") }, near;
 
@@ -309,13 +212,13 @@ static bool extension_type(struct reader *r, const struct node *n, struct pol_de
     }
     near = diag_suggest(t->name, names, 4);
     return wrong(r, &n->at, "there is no extension type '%.*s'; %s%.*s%s", SPAN_FMT(span_sub(t->name, 0, 64)),
-                 span_is_none(near) ? "known are decimal, ipaddr, datetime, duration" : "did you mean '", SPAN_FMT(near),
-                 span_is_none(near) ? "" : "'?");
+                 span_is_none(near) ? "known are decimal, ipaddr, datetime, duration" : "did you mean '",
+                 SPAN_FMT(near), span_is_none(near) ? "" : "'?");
 }
 
 // What the members besides "type" must be, and may be, by the type.
-static bool members_of(struct reader *r, const struct node *n, struct span type, const struct node *m, unsigned must,
-                       unsigned may)
+static bool members_of(struct reader *r, const struct pol_json_node *n, struct span type, const struct pol_json_node *m,
+                       unsigned must, unsigned may)
 {
     for (unsigned i = MEMBER_ELEMENT; i <= MEMBER_NAME; i++) {
         if (m[i].v && !((must | may) & 1u << i))
@@ -327,7 +230,7 @@ static bool members_of(struct reader *r, const struct node *n, struct span type,
     return true;
 }
 
-static bool by_name(struct reader *r, const struct node *n, struct span name, const struct node *m,
+static bool by_name(struct reader *r, const struct pol_json_node *n, struct span name, const struct pol_json_node *m,
                     struct pol_decl_type *t)
 {
     if (plain_type(name, &t->plain)) {
@@ -354,14 +257,15 @@ static bool by_name(struct reader *r, const struct node *n, struct span name, co
     return members_of(r, n, name, m, 0, 0) && name_text(r, &m[MEMBER_TYPE], true, &t->name);
 }
 
-static bool type_parts(struct reader *r, const struct node *n, bool *required, bool annotated, struct pol_decl_type *t)
+static bool type_parts(struct reader *r, const struct pol_json_node *n, bool *required, bool annotated,
+                       struct pol_decl_type *t)
 {
-    struct node m[TYPE_MEMBERS] = { 0 }, v;
-    struct walk w = walk(n);
+    struct pol_json_node m[TYPE_MEMBERS] = { 0 }, v;
+    struct pol_json_walk w = pol_json_walk(n);
     struct span name;
     bool additional;
 
-    while (step(&w, &name, &v)) {
+    while (pol_json_step(&w, &name, &v)) {
         size_t i = which(name, type_members, TYPE_MEMBERS);
 
         if (i == TYPE_MEMBERS || (i == MEMBER_REQUIRED && !required) || (i == MEMBER_ANNOTATIONS && !annotated))
@@ -378,7 +282,8 @@ static bool type_parts(struct reader *r, const struct node *n, bool *required, b
     if (m[MEMBER_ADDITIONAL].v && !json_bool(m[MEMBER_ADDITIONAL].v, &additional))
         return wrong(r, &m[MEMBER_ADDITIONAL].at, "expected true or false");
     if (m[MEMBER_ADDITIONAL].v && additional)
-        return wrong(r, &m[MEMBER_ADDITIONAL].at, "records with additional attributes cannot be validated; list them all");
+        return wrong(r, &m[MEMBER_ADDITIONAL].at,
+                     "records with additional attributes cannot be validated; list them all");
     if (!m[MEMBER_TYPE].v)
         return wrong(r, &n->at, "a type needs 'type'");
     if (!text(r, &m[MEMBER_TYPE], &t->name))
@@ -386,7 +291,7 @@ static bool type_parts(struct reader *r, const struct node *n, bool *required, b
     return by_name(r, n, t->name, m, t);
 }
 
-static struct pol_decl_type *type(struct reader *r, const struct node *n, bool *required, bool annotated)
+static struct pol_decl_type *type(struct reader *r, const struct pol_json_node *n, bool *required, bool annotated)
 {
     struct pol_decl_type *t = alloc(r, &n->at, sizeof *t);
     bool ok;
@@ -406,7 +311,7 @@ static struct pol_decl_type *type(struct reader *r, const struct node *n, bool *
 
 // --------------------------------------------------------------------------------------------------------- declarations
 
-static struct pol_decl_name *declared(struct reader *r, struct walk *w, struct span name)
+static struct pol_decl_name *declared(struct reader *r, struct pol_json_walk *w, struct span name)
 {
     struct pol_decl_name *list = NULL, **tail = &list, *n = append(r, &w->name_at, &tail);
 
@@ -415,7 +320,7 @@ static struct pol_decl_name *declared(struct reader *r, struct walk *w, struct s
     return n;
 }
 
-static bool identifier(struct reader *r, const struct walk *w, struct span name)
+static bool identifier(struct reader *r, const struct pol_json_walk *w, struct span name)
 {
     if (pol_name_valid(name) && !memchr(name.p, ':', name.n))
         return true;
@@ -423,20 +328,21 @@ static bool identifier(struct reader *r, const struct walk *w, struct span name)
                  SPAN_FMT(span_sub(name, 0, 96)));
 }
 
-static bool entity(struct reader *r, const struct node *n, struct pol_decl_name *names, struct pol_decl_namespace *ns)
+static bool entity(struct reader *r, const struct pol_json_node *n, struct pol_decl_name *names,
+                   struct pol_decl_namespace *ns)
 {
     static const struct span known[] = { SPAN("memberOfTypes"), SPAN("shape"), SPAN("tags"), SPAN("enum"),
                                          SPAN("annotations") };
     struct pol_decl_entity *e = alloc(r, &n->at, sizeof *e);
-    struct walk w = walk(n);
+    struct pol_json_walk w = pol_json_walk(n);
     struct span name;
     bool ok = true, others = false, choices = false;
-    struct node v;
+    struct pol_json_node v;
 
     if (!e || !is(r, n, JSON_OBJECT, "an entity type: an object"))
         return false;
     e->names = names;
-    while (ok && step(&w, &name, &v)) {
+    while (ok && pol_json_step(&w, &name, &v)) {
         size_t i = which(name, known, 5);
 
         others = others || i < 3;
@@ -460,25 +366,25 @@ static bool entity(struct reader *r, const struct node *n, struct pol_decl_name 
     return ok;
 }
 
-static bool action_parents(struct reader *r, const struct node *n, struct pol_decl_action *a)
+static bool action_parents(struct reader *r, const struct pol_json_node *n, struct pol_decl_action *a)
 {
     static const struct span known[] = { SPAN("id"), SPAN("type") };
     struct pol_decl_name **tail = &a->parents;
-    struct walk w = walk(n);
+    struct pol_json_walk w = pol_json_walk(n);
     struct span none, name;
-    struct node v, member;
+    struct pol_json_node v, member;
 
     if (json_type(n->v) == JSON_NULL)
         return true;
     if (!is(r, n, JSON_ARRAY, "a list of actions"))
         return false;
-    while (step(&w, &none, &v)) {
+    while (pol_json_step(&w, &none, &v)) {
         struct pol_decl_name *one = append(r, &v.at, &tail);
-        struct walk inner = walk(&v);
+        struct pol_json_walk inner = pol_json_walk(&v);
 
         if (!one || !is(r, &v, JSON_OBJECT, "an action: {\"id\": …}"))
             return false;
-        while (step(&inner, &name, &member)) {
+        while (pol_json_step(&inner, &name, &member)) {
             size_t i = which(name, known, 2);
 
             if (i == 1 && json_type(member.v) == JSON_NULL)
@@ -494,19 +400,19 @@ static bool action_parents(struct reader *r, const struct node *n, struct pol_de
     return true;
 }
 
-static bool applies(struct reader *r, const struct node *n, struct pol_decl_action *a)
+static bool applies(struct reader *r, const struct pol_json_node *n, struct pol_decl_action *a)
 {
     static const struct span known[] = { SPAN("principalTypes"), SPAN("resourceTypes"), SPAN("context") };
     bool ok = true, seen[4] = { false };
-    struct walk w = walk(n);
+    struct pol_json_walk w = pol_json_walk(n);
     struct span name;
-    struct node v;
+    struct pol_json_node v;
 
     if (json_type(n->v) == JSON_NULL)
         return true;
     if (!is(r, n, JSON_OBJECT, "an object"))
         return false;
-    while (ok && step(&w, &name, &v)) {
+    while (ok && pol_json_step(&w, &name, &v)) {
         size_t i = which(name, known, 3);
 
         seen[i] = true;
@@ -522,20 +428,20 @@ static bool applies(struct reader *r, const struct node *n, struct pol_decl_acti
     return ok;
 }
 
-static bool action(struct reader *r, const struct node *n, struct pol_decl_name *names, struct pol_decl_namespace *ns)
+static bool action(struct reader *r, const struct pol_json_node *n, struct pol_decl_name *names,
+                   struct pol_decl_namespace *ns)
 {
-    static const struct span known[] = { SPAN("appliesTo"), SPAN("memberOf"), SPAN("annotations"),
-                                         SPAN("attributes") };
+    static const struct span known[] = { SPAN("appliesTo"), SPAN("memberOf"), SPAN("annotations"), SPAN("attributes") };
     struct pol_decl_action *a = alloc(r, &n->at, sizeof *a);
-    struct walk w = walk(n);
+    struct pol_json_walk w = pol_json_walk(n);
     struct span name;
     bool ok = true;
-    struct node v;
+    struct pol_json_node v;
 
     if (!a || !is(r, n, JSON_OBJECT, "an action: an object"))
         return false;
     a->names = names;
-    while (ok && step(&w, &name, &v)) {
+    while (ok && pol_json_step(&w, &name, &v)) {
         switch (which(name, known, 4)) {
         case 0: ok = applies(r, &v, a); break;
         case 1: ok = action_parents(r, &v, a); break;
@@ -551,7 +457,8 @@ static bool action(struct reader *r, const struct node *n, struct pol_decl_name 
     return ok;
 }
 
-static bool common(struct reader *r, const struct node *n, struct pol_decl_name *name, struct pol_decl_namespace *ns)
+static bool common(struct reader *r, const struct pol_json_node *n, struct pol_decl_name *name,
+                   struct pol_decl_namespace *ns)
 {
     struct pol_decl_common *c = alloc(r, &n->at, sizeof *c);
 
@@ -566,18 +473,19 @@ static bool common(struct reader *r, const struct node *n, struct pol_decl_name 
 
 enum section { SECTION_ENTITIES, SECTION_ACTIONS, SECTION_COMMON, SECTION_ANNOTATIONS, SECTIONS };
 
-static bool declarations(struct reader *r, const struct node *n, enum section section, struct pol_decl_namespace *ns)
+static bool declarations(struct reader *r, const struct pol_json_node *n, enum section section,
+                         struct pol_decl_namespace *ns)
 {
-    struct walk w = walk(n);
+    struct pol_json_walk w = pol_json_walk(n);
     struct span name;
     bool ok = true;
-    struct node v;
+    struct pol_json_node v;
 
     if (section == SECTION_ANNOTATIONS)
         return annotations(r, n);
     if (!is(r, n, JSON_OBJECT, "an object"))
         return false;
-    while (step(&w, &name, &v)) {
+    while (pol_json_step(&w, &name, &v)) {
         struct pol_decl_name *d;
 
         if (section != SECTION_ACTIONS && !identifier(r, &w, name)) {
@@ -598,18 +506,18 @@ static bool declarations(struct reader *r, const struct node *n, enum section se
     return ok;
 }
 
-static bool one_namespace(struct reader *r, const struct node *n, struct pol_decl_namespace *ns)
+static bool one_namespace(struct reader *r, const struct pol_json_node *n, struct pol_decl_namespace *ns)
 {
     static const struct span known[] = { SPAN("entityTypes"), SPAN("actions"), SPAN("commonTypes"),
                                          SPAN("annotations") };
     bool ok = true, seen[SECTIONS + 1] = { false };
-    struct walk w = walk(n);
+    struct pol_json_walk w = pol_json_walk(n);
     struct span name;
-    struct node v;
+    struct pol_json_node v;
 
     if (!is(r, n, JSON_OBJECT, "a namespace: an object"))
         return false;
-    while (step(&w, &name, &v)) {
+    while (pol_json_step(&w, &name, &v)) {
         size_t i = which(name, known, SECTIONS);
 
         seen[i] = true;
@@ -623,16 +531,16 @@ static bool one_namespace(struct reader *r, const struct node *n, struct pol_dec
     return ok;
 }
 
-static bool document(struct reader *r, const struct node *root, struct pol_decl_namespace **list)
+static bool document(struct reader *r, const struct pol_json_node *root, struct pol_decl_namespace **list)
 {
-    struct walk w = walk(root);
+    struct pol_json_walk w = pol_json_walk(root);
     struct span name;
     bool ok = true;
-    struct node v;
+    struct pol_json_node v;
 
     if (!is(r, root, JSON_OBJECT, "an object of namespaces"))
         return false;
-    while (step(&w, &name, &v)) {
+    while (pol_json_step(&w, &name, &v)) {
         struct pol_decl_namespace *ns = alloc(r, &v.at, sizeof *ns);
 
         if (!ns || span_is_none(ns->name = arena_dup(r->arena, name)))
@@ -654,11 +562,11 @@ bool pol_schema_read_json(struct arena *a, struct span file, struct span in, str
                           struct diags *diags)
 {
     // A level of types is two of JSON; around them are namespaces, entity types, their names and the shape.
-    static const struct json_limits limits = {
-        .bytes = POL_SCHEMA_TEXT_MAX, .depth = 2 * POL_SCHEMA_DEPTH + 8, .nul_names = true
-    };
+    static const struct json_limits limits = { .bytes = POL_SCHEMA_TEXT_MAX,
+                                               .depth = 2 * POL_SCHEMA_DEPTH + 8,
+                                               .nul_names = true };
     struct reader r = { .arena = a, .diags = diags, .file = file };
-    struct node root = { .at = { .text = in, .line = 1, .column = 1 } };
+    struct pol_json_node root;
     struct json_error error;
     struct json_doc *doc = json_parse(in, &limits, &error);
     bool ok;
@@ -667,8 +575,7 @@ bool pol_schema_read_json(struct arena *a, struct span file, struct span in, str
         diag_error(diags, file, error.line, error.column, "not JSON: %s", error.what);
         return false;
     }
-    root.v = json_root(doc);
-    skip_any(&root.at, " \t\r\n");
+    root = pol_json_node(in, doc);
     ok = document(&r, &root, list);
     json_free(doc);
     return ok;

@@ -94,7 +94,8 @@ static bool ident(struct parser *p, bool cedar, struct span *out)
     if (p->token.kind != TOK_IDENT)
         return unexpected(p, "a name");
     if (pol_name_reserved(s) && !(cedar && span_eq(s, SPAN("__cedar"))))
-        return fail(p, here(p), "'%.*s' is reserved; choose another name, or put an attribute's into quotes", SPAN_FMT(s));
+        return fail(p, here(p), "'%.*s' is reserved; choose another name, or put an attribute's into quotes",
+                    SPAN_FMT(s));
     next(p);
     *out = s;
     return true;

@@ -6,7 +6,8 @@
 #include "policy/parse.h"
 #include "policy/table.h"
 
-struct template {
+struct template
+{
     const struct pol_ast_policy *ast;
     struct span file;
 };
@@ -45,8 +46,8 @@ static void type_known(struct validator *v, struct span type, struct pol_place a
                    SPAN_FMT(span_sub(type, 0, 96)));
     else
         diag_error(v->diags, v->file, at.line, at.column,
-                   "there is no entity type '%.*s' in the schema; did you mean '%.*s'?", SPAN_FMT(span_sub(type, 0, 96)),
-                   SPAN_FMT(span_sub(near, 0, 96)));
+                   "there is no entity type '%.*s' in the schema; did you mean '%.*s'?",
+                   SPAN_FMT(span_sub(type, 0, 96)), SPAN_FMT(span_sub(near, 0, 96)));
 }
 
 static void action_known(struct validator *v, struct span type, struct span id, struct pol_place at)
@@ -121,7 +122,8 @@ static bool type_named(const struct pol_schema_entity *e, struct span name)
 
 // Whether an entity of this type can fit. A type that the schema does not have fits nothing; with `lenient` anything,
 // since it was complained about.
-static bool fits(const struct validator *v, const struct pol_ast_scope *s, const struct pol_schema_entity *e, bool lenient)
+static bool fits(const struct validator *v, const struct pol_ast_scope *s, const struct pol_schema_entity *e,
+                 bool lenient)
 {
     uint32_t number = (uint32_t)(e - v->s->entities), outer;
 
@@ -149,8 +151,8 @@ static bool action_fits(const struct validator *v, const struct pol_ast_scope *s
         const struct pol_schema_action *o = named(v, u);
 
         unknown = unknown || !o;
-        fit = fit || (o && (o == a || (s->op == SCOPE_IN &&
-                                       pol_numbers_have(&a->ancestors, (uint32_t)(o - v->s->actions)))));
+        fit = fit ||
+              (o && (o == a || (s->op == SCOPE_IN && pol_numbers_have(&a->ancestors, (uint32_t)(o - v->s->actions)))));
     }
     return unknown ? lenient : fit;
 }
@@ -234,7 +236,8 @@ struct conditions {
     uint32_t n;
 };
 
-static bool lower(struct validator *v, struct pol_shapes *shapes, const struct pol_ast_policy *p, struct conditions *out)
+static bool lower(struct validator *v, struct pol_shapes *shapes, const struct pol_ast_policy *p,
+                  struct conditions *out)
 {
     const struct pol_node *wrong;
     uint32_t n = 0;
@@ -314,9 +317,7 @@ static void conditions(struct validator *v, const struct pol_ast_policy *p)
     arena_init(&scratch, 0);
     pol_shapes_init(&shapes, &tree);
     if (lower(v, &shapes, p, &list)) {
-        struct pol_check c = {
-            .s = v->s, .shapes = &shapes, .scratch = &scratch, .diags = v->diags, .file = v->file
-        };
+        struct pol_check c = { .s = v->s, .shapes = &shapes, .scratch = &scratch, .diags = v->diags, .file = v->file };
 
         for (uint32_t i = 0; i < v->s->names.uids.n; i++) {
             c.action = &v->s->actions[i];
@@ -345,8 +346,8 @@ static bool keep_template(struct validator *v, const struct pol_ast_policy *p)
             id = a->value;
     if (span_is_none(id))
         id = v->options->ids_by_position ? arena_printf(&v->arena, "policy%u", v->policies)
-             : v->several ? arena_printf(&v->arena, "%.*s#policy%u", SPAN_FMT(v->file), v->in_file)
-                          : arena_printf(&v->arena, "policy%u", v->in_file);
+             : v->several                ? arena_printf(&v->arena, "%.*s#policy%u", SPAN_FMT(v->file), v->in_file)
+                                         : arena_printf(&v->arena, "policy%u", v->in_file);
     number = span_is_none(id) ? POL_ID_NONE : pol_uids_add_type(&v->template_ids, id);
     if (number == POL_ID_NONE)
         return no_memory(v);

@@ -13,9 +13,8 @@ void pol_shapes_init(struct pol_shapes *s, struct arena *arena)
 
 static uint32_t hash(const struct pol_shape *l)
 {
-    uint64_t parts[4] = {
-        (uint64_t)l->kind << 8 | l->op, (uint64_t)l->a << 32 | l->b, (uint64_t)l->c, (uint64_t)l->number
-    };
+    uint64_t parts[4] = { (uint64_t)l->kind << 8 | l->op, (uint64_t)l->a << 32 | l->b, (uint64_t)l->c,
+                          (uint64_t)l->number };
     uint64_t h = pol_hash(0, span_of(parts, sizeof parts));
 
     return (uint32_t)(pol_hash(pol_hash(h, l->text), l->type) >> 32);
@@ -79,9 +78,14 @@ static uint32_t shape_of(const struct pol_core *c)
 // Gives the node its shape, once its parts have theirs.
 static struct pol_core *finish(struct pol_shapes *s, struct pol_core *c)
 {
-    struct pol_shape like = { .kind = c->kind,         .op = c->op,           .a = shape_of(c->a),
-                              .b = shape_of(c->b),     .c = shape_of(c->c),   .number = c->number,
-                              .text = c->text,         .type = c->type };
+    struct pol_shape like = { .kind = c->kind,
+                              .op = c->op,
+                              .a = shape_of(c->a),
+                              .b = shape_of(c->b),
+                              .c = shape_of(c->c),
+                              .number = c->number,
+                              .text = c->text,
+                              .type = c->type };
     uint32_t list = POL_SHAPE_NONE;
 
     for (const struct pol_core *item = c->first; item; item = item->next) {

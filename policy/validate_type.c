@@ -33,10 +33,10 @@ __attribute__((format(printf, 4, 5))) static void fault(struct pol_check *c, str
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    diag_error(c->diags, c->file, e->place.line, e->place.column, "%s (when %.*s asks for %.*s::\"%.*s\" on %.*s)", text,
-               SPAN_FMT(span_sub(c->principal->name, 0, 64)),
-               SPAN_FMT(span_sub(c->s->entities[c->action->type].name, 0, 64)), SPAN_FMT(span_sub(c->action->id, 0, 64)),
-               SPAN_FMT(span_sub(c->resource->name, 0, 64)));
+    diag_error(c->diags, c->file, e->place.line, e->place.column, "%s (when %.*s asks for %.*s::\"%.*s\" on %.*s)",
+               text, SPAN_FMT(span_sub(c->principal->name, 0, 64)),
+               SPAN_FMT(span_sub(c->s->entities[c->action->type].name, 0, 64)),
+               SPAN_FMT(span_sub(c->action->id, 0, 64)), SPAN_FMT(span_sub(c->resource->name, 0, 64)));
 }
 
 // --------------------------------------------------------------------------------------------------------------- answers
@@ -85,24 +85,26 @@ static enum pol_type_kind truth(bool b)
 
 static const char *wanted(unsigned takes)
 {
-    return takes == TAKES_BOOL                               ? "a Bool"
-           : takes == TAKES_FIELDS                           ? "an entity or a record"
-           : takes == TAKES(TYPE_ENTITY)                     ? "an entity"
-           : takes == (TAKES(TYPE_ENTITY) | TAKES_ENTITIES)  ? "an entity or a set of entities"
-           : takes == TAKES(TYPE_SET)                        ? "a set"
-           : takes == TAKES(TYPE_STRING)                     ? "a String"
-           : takes == TAKES(TYPE_LONG)                       ? "a Long"
-           : takes == TAKES(TYPE_DECIMAL)                    ? "a decimal"
-           : takes == TAKES(TYPE_IP)                         ? "an ipaddr"
-           : takes == TAKES(TYPE_DATETIME)                   ? "a datetime"
-                                                             : "a duration";
+    return takes == TAKES_BOOL                              ? "a Bool"
+           : takes == TAKES_FIELDS                          ? "an entity or a record"
+           : takes == TAKES(TYPE_ENTITY)                    ? "an entity"
+           : takes == (TAKES(TYPE_ENTITY) | TAKES_ENTITIES) ? "an entity or a set of entities"
+           : takes == TAKES(TYPE_SET)                       ? "a set"
+           : takes == TAKES(TYPE_STRING)                    ? "a String"
+           : takes == TAKES(TYPE_LONG)                      ? "a Long"
+           : takes == TAKES(TYPE_DECIMAL)                   ? "a decimal"
+           : takes == TAKES(TYPE_IP)                        ? "an ipaddr"
+           : takes == TAKES(TYPE_DATETIME)                  ? "a datetime"
+                                                            : "a duration";
 }
 
 // What is often meant instead.
 static const char *hint(const struct pol_core *op, unsigned takes, const struct pol_type_of *got)
 {
     if (op->kind == CORE_ARITHMETIC)
-        return got->kind == TYPE_STRING ? "; strings cannot be joined" : got->kind == TYPE_SET ? "; use contains()" : "";
+        return got->kind == TYPE_STRING ? "; strings cannot be joined"
+               : got->kind == TYPE_SET  ? "; use contains()"
+                                        : "";
     if (op->kind == CORE_HAS && got->kind == TYPE_SET)
         return "; use contains()";
     if (op->kind == CORE_HAS && got->kind == TYPE_STRING)
@@ -269,7 +271,8 @@ static struct pol_typed operand(struct pol_check *c, struct pol_core *e, const s
 
 // ------------------------------------------------------------------------------------------------------- && || ! if
 
-static struct pol_typed and(struct pol_check *c, struct pol_core *e, struct pol_typed a, const struct pol_known *known)
+static struct pol_typed and
+    (struct pol_check * c, struct pol_core *e, struct pol_typed a, const struct pol_known *known)
 {
     struct pol_typed l = expect_a(c, e, a, TAKES_BOOL), r;
 
@@ -288,7 +291,7 @@ static struct pol_typed and(struct pol_check *c, struct pol_core *e, struct pol_
     return after(l, after(r, knowing(TYPE_BOOL, both(c, l.known, r.known))));
 }
 
-static struct pol_typed or(struct pol_check *c, struct pol_core *e, struct pol_typed a, const struct pol_known *known)
+static struct pol_typed or (struct pol_check * c, struct pol_core *e, struct pol_typed a, const struct pol_known *known)
 {
     struct pol_typed l = expect_a(c, e, a, TAKES_BOOL), r;
 
@@ -306,15 +309,13 @@ static struct pol_typed or(struct pol_check *c, struct pol_core *e, struct pol_t
     return after(l, after(r, knowing(TYPE_BOOL, pol_known_common(c->scratch, l.known, r.known))));
 }
 
-static struct pol_typed not(struct pol_check *c, struct pol_core *e, struct pol_typed a)
+static struct pol_typed not(struct pol_check * c, struct pol_core *e, struct pol_typed a)
 {
     struct pol_typed t = expect_a(c, e, a, TAKES_BOOL);
 
     if (!t.type)
         return failure(pol_type_plain(TYPE_BOOL));
-    return after(t, plain(t.type->kind == TYPE_TRUE    ? TYPE_FALSE
-                          : t.type->kind == TYPE_FALSE ? TYPE_TRUE
-                                                       : TYPE_BOOL));
+    return after(t, plain(t.type->kind == TYPE_TRUE ? TYPE_FALSE : t.type->kind == TYPE_FALSE ? TYPE_TRUE : TYPE_BOOL));
 }
 
 static struct pol_typed conditional(struct pol_check *c, struct pol_core *e, struct pol_typed a,
@@ -334,8 +335,8 @@ static struct pol_typed conditional(struct pol_check *c, struct pol_core *e, str
     t = x.type && y.type ? join(c, e, x.type, y.type, "both branches of an 'if' must be of one type") : NULL;
     if (!t || !x.ok || !y.ok)
         return failure(t);
-    return after(test, (struct pol_typed){
-                           .type = t, .known = pol_known_common(c->scratch, x.known, y.known), .ok = true });
+    return after(test,
+                 (struct pol_typed){ .type = t, .known = pol_known_common(c->scratch, x.known, y.known), .ok = true });
 }
 
 // ------------------------------------------------------------------------------------------------------------- comparisons
@@ -344,9 +345,9 @@ static struct pol_typed conditional(struct pol_check *c, struct pol_core *e, str
 static const struct pol_core *as_literal(const struct pol_check *c, const struct pol_core *e, struct pol_core *space)
 {
     if (e->kind == CORE_VAR && e->op == VAR_ACTION) {
-        *space = (struct pol_core){
-            .kind = CORE_ENTITY, .type = c->s->entities[c->action->type].name, .text = c->action->id
-        };
+        *space = (struct pol_core){ .kind = CORE_ENTITY,
+                                    .type = c->s->entities[c->action->type].name,
+                                    .text = c->action->id };
         return space;
     }
     return e->kind <= CORE_ENTITY ? e : NULL;
@@ -540,7 +541,9 @@ static struct pol_typed tag(struct pol_check *c, struct pol_core *e, struct pol_
         return failure(NULL);
     type = entity_of(c, l.type)->tags;
     if (e->kind == CORE_HAS_TAG)
-        return after(l, after(r, knowing(!type ? TYPE_FALSE : sure ? TYPE_TRUE : TYPE_BOOL,
+        return after(l, after(r, knowing(!type  ? TYPE_FALSE
+                                         : sure ? TYPE_TRUE
+                                                : TYPE_BOOL,
                                          pol_known_one(c->scratch, key))));
     if (!sure) {
         fault(c, e, FAULT_OPTIONAL, "the tag may be absent; ask with hasTag() first");
@@ -602,8 +605,8 @@ static bool constructs(struct pol_check *c, struct pol_core *e)
     if (e->op > EXT_DURATION || !e->a)
         return true;
     if (e->a->kind > CORE_ENTITY) {
-        fault(c, e, FAULT_LITERAL, "%.*s() takes a string that stands here; with anything else it may fail when evaluated",
-              SPAN_FMT(name));
+        fault(c, e, FAULT_LITERAL,
+              "%.*s() takes a string that stands here; with anything else it may fail when evaluated", SPAN_FMT(name));
         return false;
     }
     if (e->a->kind != CORE_STRING || e->n)
@@ -645,11 +648,12 @@ static struct pol_typed call(struct pol_check *c, struct pol_core *e, struct pol
 // --------------------------------------------------------------------------------------------------------------- the whole
 
 // The type of a node whose first operand's is `a`.
-static struct pol_typed apply(struct pol_check *c, struct pol_core *e, struct pol_typed a, const struct pol_known *known)
+static struct pol_typed apply(struct pol_check *c, struct pol_core *e, struct pol_typed a,
+                              const struct pol_known *known)
 {
     switch (e->kind) {
     case CORE_AND: return and(c, e, a, known);
-    case CORE_OR: return or(c, e, a, known);
+    case CORE_OR: return or (c, e, a, known);
     case CORE_NOT: return not(c, e, a);
     case CORE_NEG: return after(a = expect_a(c, e, a, TAKES(TYPE_LONG)), plain(TYPE_LONG));
     case CORE_EQ: return equality(c, e, a, known);
