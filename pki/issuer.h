@@ -48,7 +48,9 @@ struct pki_issuer {
     struct span iss;            // exact
     unsigned algs;              // PKI_ALG_BIT mask; HS* count with a symmetric key, which then allows no others
     struct pki_names audiences; // one of these is in `aud`
-    struct span typ; // "at+jwt" (RFC 9068; then sub, client_id, jti are required as well), or another; SPAN_NONE: any
+    struct span
+        typ; // "at+jwt" (RFC 9068; then sub, client_id, jti are required as well), or another; "": there is none;
+             // SPAN_NONE: any
     enum pki_binding binding;
     int64_t max_lifetime_s;    // exp - iat; 0: no bound
     int64_t max_age_s;         // now - iat; 0: no bound

@@ -90,8 +90,9 @@ static int check_signature(struct verification *v)
     rc = hold(v, (issuer->algs & PKI_ALG_BIT(alg)) != 0, ERR_TOKEN_ALG, "21", "alg is on the issuer's allow list");
     if (rc != 0)
         return rc;
-    rc = hold(v, span_is_none(issuer->typ) || typ_is(v->header.typ, issuer->typ), ERR_TOKEN_TYP, "24",
-              "typ is the one its issuer uses");
+    bool typed = span_is_none(issuer->typ) ||
+                 (issuer->typ.n == 0 ? span_is_none(v->header.typ) : typ_is(v->header.typ, issuer->typ));
+    rc = hold(v, typed, ERR_TOKEN_TYP, "24", "typ is the one its issuer uses");
     if (rc != 0)
         return rc;
     if (issuer->fetched) {

@@ -195,6 +195,12 @@ static void issuers(struct checker *k)
                   "binding: none lets anyone who sees a token use it; say 'unbound_bearer: allow' if that is meant");
         if (s->binding && s->binding != GW_BINDING_NONE && s->unbound_bearer)
             ERROR(k, s->at, "unbound_bearer: allow goes with binding: none only; remove one of the two");
+        if (span_eq(s->typ.v, SPAN("none")) && (s->uses & GW_ISSUER_REQUESTS))
+            ERROR(k, s->typ.at,
+                  "typ: none cannot tell an access token from another JWT of '%.*s'; write the typ of its access "
+                  "tokens, or "
+                  "'uses: [exchange]'",
+                  SPAN_FMT(s->name.v));
         if (s->workload_match == GW_WORKLOAD_UNCHECKED)
             WARNING(k, s->at, "workload_match: unchecked lets any workload use a token of '%.*s'", SPAN_FMT(s->name.v));
         else if (s->asserts.trust_domains.n == 0 && s->workload_match)

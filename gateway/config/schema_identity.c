@@ -239,7 +239,8 @@ static const struct gw_field issuer_fields[] = {
       .type = GW_FIELD_TEXT,
       AT(gw_config_issuer, typ),
       .fallback = "at+jwt",
-      .doc = "the token's typ header" },
+      .doc =
+          "the token's typ header; none: it has none, as a Kubernetes service account's (only with uses: [exchange])" },
     { .key = NAME("binding"),
       .type = GW_FIELD_CHOICE,
       AT(gw_config_issuer, binding),

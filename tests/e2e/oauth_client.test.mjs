@@ -2,6 +2,7 @@
 // The token service as a client library meets it that we did not write: npm's `oauth4webapi`, unmodified, with DPoP and with mutual TLS, from
 // the metadata to a search through the gateway. One process is authority and gateway.
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import https from 'node:https'
 import { after, before, test } from 'node:test'
@@ -9,7 +10,7 @@ import * as jose from 'jose'
 import * as oauth from 'oauth4webapi'
 import { Client } from './lib/client.mjs'
 import { port, temporary, until } from './lib/files.mjs'
-import { SCOPES, World } from './lib/gateway.mjs'
+import { NONE, SCOPES, World } from './lib/gateway.mjs'
 import { dumpLogs } from './lib/program.mjs'
 import { boundToKey, Issuer, newProofKey } from './lib/token.mjs'
 import { Upstream } from './lib/upstream.mjs'
@@ -17,7 +18,8 @@ import { Upstream } from './lib/upstream.mjs'
 const ISSUE = `
 @id("readers")
 permit (principal == Workload::"spiffe://example.org/retrieval", action in [Action::"token:issue", Action::"token:exchange"], resource == Audience::"sallyport")
-when { context.scopes.containsAll([]) && ["vectors.rw", "vectors.read", "offline_access"].containsAll(context.scopes) };
+when { ["vectors.rw", "vectors.read", "offline_access"].containsAll(context.scopes) }
+unless { context has subject_issuer && context.subject_issuer == "https://kubernetes.default.svc.cluster.local" && context.subject != "system:serviceaccount:rag:api" };
 
 @id("service")
 permit (principal == Workload::"spiffe://example.org/batch", action == Action::"token:issue", resource == Audience::"sallyport")
@@ -28,7 +30,7 @@ const QUERY = JSON.stringify({ vector: [0.1, 0.2], limit: 3 })
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 
-let w, shard, as, retrieval, thief, batchKeys, people, issuer
+let w, shard, as, retrieval, thief, batchKeys, people, cluster, issuer
 
 before(async () => {
   const folder = temporary('oauth-client')
@@ -36,6 +38,7 @@ before(async () => {
   issuer = `https://localhost:${authorityPort}`
   shard = await Upstream.start()
   people = await Issuer.make(`${folder}/people.json`, { iss: 'https://people.example', audience: issuer })
+  cluster = await Issuer.make(`${folder}/cluster.json`, { iss: 'https://kubernetes.default.svc.cluster.local', audience: issuer, alg: 'RS256' })
   batchKeys = await jose.generateKeyPair('ES256', { extractable: true })
   const batch = { ...await jose.exportJWK(batchKeys.publicKey), kid: 'batch', alg: 'ES256', use: 'sig' }
   fs.writeFileSync(`${folder}/batch.json`, JSON.stringify({ keys: [batch] }))
@@ -52,6 +55,9 @@ before(async () => {
   }, {
     name: 'people', issuer: people.iss, jwks: people.jwks, uses: ['exchange'], audiences: [issuer], binding: 'none', unbound_bearer: 'allow',
     workload_match: 'unchecked', scopes: SCOPES
+  }, {
+    name: 'cluster', issuer: cluster.iss, jwks: cluster.jwks, algorithms: ['RS256'], uses: ['exchange'], audiences: [issuer], typ: 'none', binding: 'none', unbound_bearer: 'allow',
+    workload_match: 'unchecked', scopes: NONE
   })
   Object.assign(w.config, {
     revocations: { store: `${folder}/revocations.db` },
@@ -194,6 +200,21 @@ test('a token is exchanged on behalf of its subject, narrower, and says who acts
   assert.equal(claims.sub, 'user-17')
   assert.equal(claims.client_id, retrieval.id)
   await assert.rejects(exchange(retrieval, { subject_token: person, subject_token_type: ACCESS_TOKEN, scope: 'vectors.rw' }, { DPoP }), refusal('invalid_scope'))
+})
+
+test('a service account of Kubernetes exchanges its projected token, which has neither typ nor scope, where a policy names it', async () => {
+  const DPoP = oauth.DPoP(clientOf(retrieval), await newProofKey())
+  const now = Math.floor(Date.now() / 1000)
+  const projected = subject => new jose.SignJWT({
+    'kubernetes.io': { namespace: 'rag', pod: { name: 'api-0', uid: randomUUID() }, serviceaccount: { name: 'api', uid: randomUUID() } }, nbf: now
+  }).setProtectedHeader({ alg: 'RS256', kid: cluster.keys[0].jwk.kid }).setIssuer(cluster.iss).setAudience([issuer]).setSubject(subject)
+    .setJti(randomUUID()).setIssuedAt(now).setExpirationTime(now + 3600).sign(cluster.keys[0].privateKey)
+  const ask = async subject => exchange(retrieval, { subject_token: await projected(subject), subject_token_type: 'urn:ietf:params:oauth:token-type:jwt', scope: 'vectors.read' }, { DPoP })
+  const claims = jose.decodeJwt((await ask('system:serviceaccount:rag:api')).access_token)
+  assert.equal(claims.sub, 'system:serviceaccount:rag:api')
+  assert.equal(claims.subject_issuer, cluster.iss)
+  assert.equal(claims.workload, retrieval.id)
+  await assert.rejects(ask('system:serviceaccount:kube-system:default'), refusal('unauthorized_client'))
 })
 
 test('refresh tokens rotate, and one that was used before ends its family', async () => {

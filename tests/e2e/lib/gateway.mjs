@@ -8,8 +8,12 @@ import { port, replace, sallyport, temporary, until } from './files.mjs'
 import { start } from './program.mjs'
 import { boundToKey, Issuer, newProofKey } from './token.mjs'
 
+// The bare word, where a quoted text would be a name.
+export const NONE = Symbol('none')
+
 // YAML in block style, so that errors have lines of their own. A text is quoted; that is JSON, and so YAML.
 export function yaml(value, indent = '') {
+  if (value === NONE) return ' none\n'
   if (Array.isArray(value) && value.every(v => typeof v !== 'object')) return ` [${value.map(v => JSON.stringify(v)).join(', ')}]\n`
   if (Array.isArray(value)) return '\n' + value.map(v => `${indent}  -${yaml(v, `${indent}    `).replace(/^\n\s*/, ' ')}`).join('')
   if (typeof value !== 'object') return ` ${JSON.stringify(value)}\n`

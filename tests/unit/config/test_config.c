@@ -348,6 +348,7 @@ static void fetched_keys_have_one_source_that_something_vouches_for(void **state
         { "issuers", KEYS(", jwks_url: \"http://[::1]:8/k\", max_stale: 10m"), "more than half of max_stale", 1 },
         { "issuers", KEYS(", jwks_url: \"http://[::1]:8/k\", uses: [logging]"), "'logging' is not a value of 'uses'",
           1 },
+        { "issuers", KEYS(", jwks: j, typ: none"), "typ: none cannot tell an access token from another JWT", 1 },
     };
 
     (void)state;

@@ -46,13 +46,18 @@ static int verify_with(const struct pki_issuer *issuer, const char *name, const 
     return rc;
 }
 
+static int verify_header_of(const struct pki_issuer *issuer, const char *header)
+{
+    char *compact = jose_sign(header, jose_token_base, key, PKI_ES256);
+    int rc = verify_compact(issuer, compact, T + 1, NULL);
+    free(compact);
+    return rc;
+}
+
 static int verify_header(const char *header)
 {
     struct pki_issuer issuer = jose_issuer();
-    char *compact = jose_sign(header, jose_token_base, key, PKI_ES256);
-    int rc = verify_compact(&issuer, compact, T + 1, NULL);
-    free(compact);
-    return rc;
+    return verify_header_of(&issuer, header);
 }
 
 struct change {
@@ -223,6 +228,17 @@ static void rule_24_typ_is_explicit(void **state)
                                           "{\"alg\":\"ES256\",\"typ\":\"application/\"}" };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         assert_int_equal(verify_header(others[i]), ERR_TOKEN_TYP);
+}
+
+static void rule_24_where_typ_is_absent_a_token_with_one_is_something_else(void **state)
+{
+    (void)state;
+    struct pki_issuer issuer = jose_issuer();
+    issuer.typ = SPAN("");
+    assert_int_equal(verify_header_of(&issuer, "{\"alg\":\"ES256\"}"), 0);
+    assert_int_equal(verify_header_of(&issuer, "{\"alg\":\"ES256\",\"typ\":\"\"}"), ERR_TOKEN_TYP);
+    assert_int_equal(verify_header_of(&issuer, "{\"alg\":\"ES256\",\"typ\":\"JWT\"}"), ERR_TOKEN_TYP);
+    assert_int_equal(verify_header_of(&issuer, "{\"alg\":\"ES256\",\"typ\":\"dpop+jwt\"}"), ERR_TOKEN_TYP);
 }
 
 static void rule_25_iss_is_exact(void **state)
@@ -616,6 +632,7 @@ int main(void)
         cmocka_unit_test(rule_23_duplicate_members_are_refused),
         cmocka_unit_test(rule_23_kid_is_only_a_lookup_key),
         cmocka_unit_test(rule_24_typ_is_explicit),
+        cmocka_unit_test(rule_24_where_typ_is_absent_a_token_with_one_is_something_else),
         cmocka_unit_test(rule_25_iss_is_exact),
         cmocka_unit_test(rule_25_aud_contains_this_gateway),
         cmocka_unit_test(rule_25_times_are_numbers_and_hold),
