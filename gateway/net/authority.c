@@ -9,6 +9,7 @@
 #define STORE_BUSY_MS 2000
 #define PROOFS 4096
 #define ASSERTIONS (1u << 18)
+#define LOOK_MS 100     // whether something was revoked that followers wait for
 #define FAILED_MS 10000 // how long after its last failure a store counts as failing
 
 static const struct gw_config_timeouts timeouts = { .handshake = 10000, .header = 10000, .body = 30000, .idle = 75000 };
@@ -205,11 +206,23 @@ static void on_connection(uv_stream_t *listener, int status)
     gw_visitor_new(&s->visitors, accept_one, listener);
 }
 
+// Followers are not to wait for the control thread, which reads a large registry whole before it tells us: that takes longer than all the rest.
+static void look_for_changes(struct gw_authority_server *s)
+{
+    bool changed = false;
+    if (s->visitors.n_waiting == 0 || !s->endpoints.revoked || s->visitors.now.mono_ms < s->looked_ms + LOOK_MS)
+        return;
+    s->looked_ms = s->visitors.now.mono_ms;
+    if (pki_revoked_store_changed(s->endpoints.revoked, &changed) == 0 && changed)
+        gw_visitors_changed(&s->visitors);
+}
+
 static void on_tick(uv_timer_t *t)
 {
     struct gw_authority_server *s = t->data;
     wake_up(s);
     gw_wheel_advance(&s->visitors.wheel, s->visitors.now.mono_ms);
+    look_for_changes(s);
 }
 
 // Another file in the registry's place, from a backup perhaps: followers are to hear of that one. While it cannot be opened nothing is confirmed.

@@ -28,6 +28,7 @@ struct gw_authority_server {
     uv_tcp_t *listeners;
     size_t n_listeners;
     uv_thread_t thread;
+    int64_t looked_ms; // whether something was revoked
     _Atomic(struct gw_generation *) next;
     _Atomic(int64_t) failed_ms;      // monotonic: when a store last failed; 0: never
     _Atomic(const char *) keys_what; // static: why the signing keys cannot be looked after at present; NULL: they can

@@ -187,6 +187,12 @@ static void ask(struct gw_visitor *c, bool due)
         finish(c);
         return;
     }
+    // One follower more than may wait hears nothing new at once instead: refused, it would be cut off and let nobody in.
+    if (s->n_waiting >= s->max_waiting && !due && !s->draining) {
+        v->again = true;
+        ask(c, true);
+        return;
+    }
     if (s->draining || s->n_waiting >= s->max_waiting) {
         gw_visitor_refuse(c, s->draining ? ERR_DRAINING : ERR_OVERLOADED, NULL);
         return;

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -17,6 +18,7 @@
 
 #include "gateway/base/file.h"
 #include "gateway/net/authority.h"
+#include "pki/revocation_feed.h"
 #include "tests/support/tls_pair.h"
 
 #define ID "spiffe://example.org/a"
@@ -250,6 +252,59 @@ static void a_wrong_passphrase_is_said_under_its_place(void **state)
     free(p);
 }
 
+static struct pki_revoked_store *registry(void)
+{
+    char path[128];
+    struct pki_revoked_store *s = NULL;
+    snprintf(path, sizeof path, "%s/revoked.db", certs.dir);
+    assert_int_equal(pki_revoked_store_open(path, 1000, &s), 0);
+    return s;
+}
+
+// As `sallyport token revoke` does it: the authority is not told.
+static void *revoke_in_a_while(void *store)
+{
+    const struct pki_revoked_entry e = { .kind = PKI_REVOKED_JTI, .value = SPAN("leaked"), .revoked_s = 5 };
+    usleep(300000);
+    return pki_revoked_store_add(store, &e, 1, tls_now()) == 0 ? store : NULL;
+}
+
+static void a_follower_hears_of_a_revocation_although_the_control_thread_is_busy(void **state)
+{
+    (void)state;
+    struct place *p = calloc(1, sizeof *p);
+    struct pki_revoked_store *store = registry();
+    struct tls_side side;
+    struct tls_config config;
+    struct pki_feed_ask ask = { .nonce = 7, .wait_s = 15 };
+    struct buf target;
+    pthread_t revoker;
+    void *done = NULL;
+    char answer[4096];
+    place_init(p);
+    side_init(&side, &config);
+    assert_int_equal(gw_authority_server_start(&p->server), 0);
+    assert_int_equal(pki_revoked_log_head(store, &ask.after), 0);
+    buf_init(&target, 0);
+    buf_printf(&target, "/revocations?");
+    pki_feed_ask_write(&ask, &target);
+    buf_byte(&target, '\0');
+    assert_int_equal(pthread_create(&revoker, NULL, revoke_in_a_while, store), 0);
+    int64_t before_ms = clock_read().mono_ms;
+    assert_true(request(p, &side, buf_span(&target).p, answer));
+    int64_t took_ms = clock_read().mono_ms - before_ms;
+    assert_int_equal(pthread_join(revoker, &done), 0);
+    assert_ptr_equal(done, store);
+    assert_non_null(strstr(answer, "HTTP/1.1 200 OK"));
+    assert_true(took_ms >= 200 && took_ms < 8000); // it would have been told at 15 s that there is nothing
+    buf_fini(&target);
+    pki_revoked_store_close(store);
+    place_fini(p);
+    tls_side_fini(&side);
+    tls_config_fini(&config);
+    free(p);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -264,6 +319,10 @@ static int setup(void **state)
     assert_int_equal(chmod(path, 0600), 0);
     snprintf(path, sizeof path, "%s/state", certs.dir);
     assert_int_equal(mkdir(path, 0700), 0);
+    struct pki_revoked_store *store = NULL;
+    snprintf(path, sizeof path, "%s/revoked.db", certs.dir);
+    assert_int_equal(pki_revoked_store_create(path, &store), 0);
+    pki_revoked_store_close(store);
     write_file("passphrase", "secret\n");
     write_file("issue.cedar", "permit (principal, action, resource);\n");
     write_file("f.yaml", "authority:\n"
@@ -274,6 +333,9 @@ static int setup(void **state)
                          "  signing: {passphrase_file: passphrase}\n"
                          "  audiences: [sallyport]\n"
                          "  policy: {files: [issue.cedar]}\n"
+                         "  feed: true\n"
+                         "  followers: [\"spiffe://example.org/*\"]\n"
+                         "revocations: {store: revoked.db}\n"
                          "trust_domains:\n  - {name: example.org, bundle: ca.pem}\n"
                          "audit: {file: audit.jsonl}\n");
     return 0;
@@ -291,6 +353,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(generations_in_a_burst_disturb_no_request),
+        cmocka_unit_test(a_follower_hears_of_a_revocation_although_the_control_thread_is_busy),
         cmocka_unit_test(draining_says_so_and_closes_the_listeners),
         cmocka_unit_test(one_that_was_never_started_ends),
         cmocka_unit_test(a_wrong_passphrase_is_said_under_its_place),
