@@ -6,6 +6,7 @@
 #include "gateway/cli/argument.h"
 #include "gateway/cli/policy_files.h"
 #include "policy/request_json.h"
+#include "policy/schema.h"
 
 #include <errno.h>
 #include <fts.h>
@@ -281,6 +282,28 @@ static void one_set(struct one *o)
     diags_fini(&d);
 }
 
+// ---------------------------------------------------------------------------------------------------------- validation
+
+static void validation(struct one *o, bool expected)
+{
+    static const struct pol_options options = { .ids_by_position = true };
+    struct pol_source p = { json_string(json_get(o->root, SPAN("policies"))), buf_span(&o->policies) };
+    struct pol_source s = { json_string(json_get(o->root, SPAN("schema"))), buf_span(&o->schema) };
+    struct diags d;
+
+    diags_init(&d);
+    o->t->validations++;
+    struct pol_schema *schema = pol_schema_new(&s, 1, &d);
+    if (!schema)
+        complaint(o, SPAN("schema"), &d);
+    else if (pol_schema_validate(schema, &p, 1, &options, &d) != expected && expected)
+        complaint(o, SPAN("expected to validate"), &d);
+    else if (d.errors == 0 && !expected)
+        failure(o, SPAN_NONE, SPAN("expected not to validate; it does"));
+    pol_schema_free(schema);
+    diags_fini(&d);
+}
+
 // ------------------------------------------------------------------------------------------------------------- running
 
 static void members(struct one *o)
@@ -290,6 +313,10 @@ static void members(struct one *o)
         return;
     schema_marks_entities(o);
     one_set(o);
+    bool expected;
+    if (json_get(o->root, SPAN("schema")) && json_bool(json_get(o->root, SPAN("shouldValidate")), &expected) &&
+        read_member(o, SPAN("schema"), &o->schema))
+        validation(o, expected);
 }
 
 // `named`: by the user, so that a file of another kind is an error; in a folder it is passed over.
