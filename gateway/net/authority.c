@@ -429,9 +429,11 @@ int gw_authority_server_init(struct gw_authority_server *s, const struct gw_shar
     int rc = open_stores(s, diags);
     if (rc == 0)
         rc = listen_on(s, fds, n_fds);
+    if (rc != 0)
+        return rc; // without timers: what they look at is not there
     uv_timer_start(&s->tick, on_tick, GW_WHEEL_TICK_MS, GW_WHEEL_TICK_MS);
     uv_timer_start(&s->second, on_second, SECOND_MS, SECOND_MS);
-    return rc;
+    return 0;
 fail:
     gw_snapshot_unref(snapshot);
     gw_revocations_unref(revocations);
