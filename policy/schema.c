@@ -474,7 +474,8 @@ static const struct pol_type_of *type(struct builder *b, const struct pol_decl_n
 {
     const struct pol_type_of *t = NULL, *element;
 
-    if (b->depth == POL_TYPE_DEPTH) {
+    // A level is a record, a name, and what the name stands for.
+    if (b->depth == 4 * POL_TYPE_DEPTH) {
         fail(b, ns, d->place, "types within types deeper than %u; flatten them", POL_TYPE_DEPTH);
         return NULL;
     }

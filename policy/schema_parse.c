@@ -522,8 +522,10 @@ static void recover(struct parser *p, unsigned braces)
     while (p->token.kind != TOK_END && p->token.kind != TOK_SEMI &&
            !(p->token.kind == TOK_RBRACE && p->braces <= braces))
         next(p);
-    if (p->token.kind == TOK_SEMI)
+    if (p->token.kind == TOK_SEMI) {
         next(p);
+        p->braces = braces;
+    }
     p->failed = false;
 }
 
