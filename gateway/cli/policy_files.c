@@ -52,14 +52,17 @@ static bool add_folder(struct gw_policy_input *in, const char *path)
 {
     struct dirent **found;
     int n = scandir(path, &found, is_policy, alphasort);
+    size_t len = strlen(path);
     bool ok = n > 0;
 
     if (n < 0)
         return gw_cli_usage(in->cli, "%s: %s", path, strerror(errno)), false;
     if (n == 0)
         gw_cli_usage(in->cli, "%s: no .cedar file in this folder", path);
+    while (len > 1 && path[len - 1] == '/')
+        len--;
     for (int i = 0; i < n; i++) {
-        struct span full = arena_printf(&in->cli->arena, "%s/%s", path, found[i]->d_name);
+        struct span full = arena_printf(&in->cli->arena, "%.*s/%s", (int)len, path, found[i]->d_name);
         ok = ok && !span_is_none(full) && add_file(in, full.p);
         free(found[i]);
     }
