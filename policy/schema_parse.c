@@ -519,6 +519,9 @@ static bool declaration(struct parser *p, struct pol_decl_namespace *ns)
 // Behind the semicolon, or before the brace that closes what is around the declaration.
 static void recover(struct parser *p, unsigned braces)
 {
+    // A namespace did so already for what is in it.
+    if (!p->failed)
+        return;
     while (p->token.kind != TOK_END && p->token.kind != TOK_SEMI &&
            !(p->token.kind == TOK_RBRACE && p->braces <= braces))
         next(p);

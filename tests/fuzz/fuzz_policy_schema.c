@@ -11,9 +11,11 @@ static const struct pol_options options = { .hash_key = 1 };
 
 static const struct pol_source policies = {
     SPAN("policies"),
-    SPAN("permit(principal in B::\"b\", action in Action::\"g\", resource is A) when { principal has x.y && principal.x == "
+    SPAN("permit(principal in B::\"b\", action in Action::\"g\", resource is A) when { principal has x.y && "
+         "principal.x == "
          "context };"
-         "forbid(principal == ?principal, action, resource) unless { resource.hasTag(\"t\") && resource.getTag(\"t\") == "
+         "forbid(principal == ?principal, action, resource) unless { resource.hasTag(\"t\") && resource.getTag(\"t\") "
+         "== "
          "[A::\"a\"] || context.a.b.contains({ c: ip(\"::1\"), d: 1 + principal.n }) };"),
 };
 static const struct pol_source entities = {

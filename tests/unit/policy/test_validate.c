@@ -4,13 +4,14 @@
 
 #include "policy/schema.h"
 
-static const char schema_text[] =
-    "entity Group in Group { name: String };\n"
-    "entity User in Group { name: String, age?: Long, r: { x?: Long, y: Long }, best?: User, at: datetime } tags Long;\n"
-    "entity Doc { owner: User, tags_: Set<String>, n: decimal };\n"
-    "entity Color enum [\"red\", \"green\"];\n"
-    "action all; action read, write in all appliesTo { principal: [User], resource: [Doc, Color], context: { n?: Long, u: "
-    "User, ip: ipaddr } };";
+static const char schema_text[] = "entity Group in Group { name: String };\n"
+                                  "entity User in Group { name: String, age?: Long, r: { x?: Long, y: Long }, best?: "
+                                  "User, at: datetime } tags Long;\n"
+                                  "entity Doc { owner: User, tags_: Set<String>, n: decimal };\n"
+                                  "entity Color enum [\"red\", \"green\"];\n"
+                                  "action all; action read, write in all appliesTo { principal: [User], resource: "
+                                  "[Doc, Color], context: { n?: Long, u: "
+                                  "User, ip: ipaddr } };";
 
 static struct pol_schema *schema;
 
@@ -188,8 +189,13 @@ static void templates_are_validated_and_their_links_too(void **state)
                         "principal.name == \"x\" };")
     };
     struct pol_link links[] = {
-        { .template_id = SPAN("t"), .id = SPAN("a"), .principal = { SPAN("Group"), SPAN("g") },
-          .resource = { SPAN("Doc"), SPAN("d") }, .file = SPAN("l"), .line = 3, .column = 4 },
+        { .template_id = SPAN("t"),
+          .id = SPAN("a"),
+          .principal = { SPAN("Group"), SPAN("g") },
+          .resource = { SPAN("Doc"), SPAN("d") },
+          .file = SPAN("l"),
+          .line = 3,
+          .column = 4 },
     };
     struct pol_options o = { .links = links, .n_links = 1 };
     struct diags d;
@@ -244,10 +250,13 @@ static void entities_are_held_to_the_schema(void **state)
           "did you mean 'name'?", 1, 43 },
         { "[{\"uid\":{\"type\":\"Grp\",\"id\":\"g\"},\"attrs\":{},\"parents\":[]}]", "has no Grp", 1, 2 },
         { "[{\"uid\":{\"type\":\"Color\",\"id\":\"blue\"},\"attrs\":{},\"parents\":[]}]", "has no Color", 1, 2 },
-        { "[{\"uid\":{\"type\":\"Color\",\"id\":\"red\"},\"attrs\":{},\"parents\":[{\"type\":\"Group\",\"id\":\"g\"}]}]",
+        { "[{\"uid\":{\"type\":\"Color\",\"id\":\"red\"},\"attrs\":{},\"parents\":[{\"type\":\"Group\",\"id\":\"g\"}]}"
+          "]",
           "cannot be in", 1, 59 },
-        { "[{\"uid\":{\"type\":\"Color\",\"id\":\"red\"},\"attrs\":{},\"tags\":{\"a\":1},\"parents\":[]}]", "no tags", 1, 55 },
-        { "[{\"uid\":{\"type\":\"Action\",\"id\":\"read\"},\"attrs\":{},\"parents\":[{\"type\":\"Action\",\"id\":\"all\"}]}]",
+        { "[{\"uid\":{\"type\":\"Color\",\"id\":\"red\"},\"attrs\":{},\"tags\":{\"a\":1},\"parents\":[]}]", "no tags",
+          1, 55 },
+        { "[{\"uid\":{\"type\":\"Action\",\"id\":\"read\"},\"attrs\":{},\"parents\":[{\"type\":\"Action\",\"id\":"
+          "\"all\"}]}]",
           NULL, 0, 0 },
         { "[{\"uid\":{\"type\":\"Action\",\"id\":\"raed\"},\"attrs\":{},\"parents\":[]}]", "has no Action", 1, 2 },
     };

@@ -11,6 +11,7 @@
 #include "gateway/base/err.h"
 #include "gateway/stages/facts.h"
 #include "gateway/stages/pipeline.h"
+#include "policy/schema.h"
 
 struct fixture {
     struct diags diags;
@@ -155,6 +156,67 @@ static void a_long_list_does_not_use_up_the_exchange(void **state)
     free(claims);
 }
 
+// ------------------------------------------------------------------------------------------------- the shipped schema
+
+static const struct span versions[] = { SPAN("TLSv1.3"), SPAN("x25519"), SPAN("TLS_AES_128_GCM_SHA256") };
+
+// All complaints; true when each is of a claim, of which the schema names only some.
+static bool fits_but_for_claims(const struct diags *d)
+{
+    for (const struct diag *e = d->first; e; e = e->next)
+        if (!span_starts(e->text, SPAN("context.token.claims."))) {
+            print_error("%.*s\n", SPAN_FMT(e->text));
+            return false;
+        }
+    return true;
+}
+
+static void what_policies_see_is_what_the_shipped_schema_says(void **state)
+{
+    static const struct gw_api_authorisation asked[] = {
+        { .collection = SPAN("docs") },
+        { .collection = SPAN("docs"), .database = SPAN("main"), .tenant = SPAN("acme") },
+        { .database = SPAN("main"), .tenant = SPAN("acme") },
+        { .tenant = SPAN("acme") },
+        { .action = GW_ACTION_OPS },
+    };
+    struct pol_schema *schema;
+    struct diags d;
+
+    (void)state;
+    diags_init(&d);
+    schema = pol_schema_new(&pol_schema_shipped, 1, &d);
+    assert_non_null(schema);
+    for (size_t i = 0; i < 2 * GW_ACTION_COUNT * sizeof asked / sizeof *asked; i++) {
+        struct gw_api_authorisation a = asked[i % 5];
+        struct pki_names roles = { (struct span[]){ SPAN("reader") }, 1 };
+        struct fixture f;
+        struct pol_request r;
+
+        fixture_init(&f, PERMIT, "{\"sub\":\"s\",\"exp\":5,\"aud\":[\"x\"],\"cnf\":{\"jkt\":\"t\"},\"scope\":\"a b\"}");
+        a.action = (enum gw_action)(i / 10 % GW_ACTION_COUNT);
+        f.tls = (struct gw_tls_facts){ .version = versions[0], .group = versions[1], .cipher = versions[2] };
+        f.token.subject = SPAN("s");
+        f.token.roles = roles;
+        f.x.request.method = GW_METHOD_POST;
+        f.x.to.path = SPAN("/collections/docs");
+        f.x.meaning.operation = SPAN("op");
+        f.x.meaning.facts.unread = i & 1;
+        f.x.meaning.facts.has_limit = f.x.meaning.facts.has_points = f.x.meaning.facts.has_queries = true;
+        gw_facts(&f.x, &a, &r);
+        assert_int_equal(r.err, 0);
+        diags_fini(&d);
+        diags_init(&d);
+        pol_schema_validate_request(schema, &r, true, SPAN("request"), &d);
+        assert_true(fits_but_for_claims(&d));
+        // Two that the schema leaves to the operator: the test would not notice a schema without claims.
+        assert_int_equal(d.errors, 2);
+        fixture_fini(&f);
+    }
+    pol_schema_free(schema);
+    diags_fini(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +226,7 @@ int main(void)
         cmocka_unit_test(scopes_in_a_list_are_seen_as_those_in_a_string),
         cmocka_unit_test(a_claim_is_seen_at_any_depth_that_a_token_may_have),
         cmocka_unit_test(a_long_list_does_not_use_up_the_exchange),
+        cmocka_unit_test(what_policies_see_is_what_the_shipped_schema_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
