@@ -5,7 +5,8 @@
 #include "policy/eval.h"
 #include "policy/facts.h"
 
-enum { STACK_FEW = 16 }; // values; a deeper machine's are in the arena
+enum { STACK_FEW = 16 };        // values; a deeper machine's are in the arena
+#define TRY_OUT_MAX (16u << 20) // bytes that shadow policies may take for their values
 
 // Policy indexes as they are found; in the arena.
 struct found {
@@ -201,6 +202,77 @@ static void answer(struct decision *d, enum pol_mode mode)
     a->determining = f->at;
 }
 
+// ------------------------------------------------------------------------------------------------------------- shadows
+
+// Asks each; the place in `shadows` of the one that it broke off at, or how many there are.
+static uint32_t shadows(struct decision *d)
+{
+    uint32_t i = 0;
+
+    while (i < d->set->n_shadows && consider(d, d->set->shadows[i], POL_ID_NONE))
+        i++;
+    return i;
+}
+
+static void note_failed_forbids(struct decision *s, struct found *f)
+{
+    for (uint32_t i = 0; i < s->n_failures; i++)
+        if (s->set->policies.at[s->failures[i].policy].effect == POL_FORBID)
+            note(s, f, s->failures[i].policy);
+}
+
+// What would have been decided, from what was found in force and among the shadows.
+static void compare(const struct decision *d, struct decision *s, uint32_t broke_off, struct pol_shadow *out)
+{
+    struct found more = { 0 }, *f = &more;
+    int err = ERR_POLICY_NO_PERMIT;
+
+    if (broke_off < d->set->n_shadows) {
+        err = ERR_POLICY_BUDGET;
+        note(s, f, d->set->shadows[broke_off]);
+    } else if (d->forbids.n || s->forbids.n) {
+        err = ERR_POLICY_FORBID;
+        f = &s->forbids;
+    } else if (d->answer->forbid_errors || s->answer->forbid_errors) {
+        err = ERR_POLICY_FORBID_ERROR;
+        note_failed_forbids(s, f);
+    } else if (d->permits.n || s->permits.n) {
+        err = 0;
+        f = &s->permits;
+    }
+    *out = (struct pol_shadow){ .differs = (err == 0) != d->answer->allow,
+                                .err = err,
+                                .policies = f->at,
+                                .n = pol_ids_sort(f->at, f->n),
+                                .errors = s->n_failures };
+}
+
+// Nothing of it comes to bear on the request: neither its steps, nor its memory, nor that it failed. Only the entities
+// that it looked at stay noted, so that the request can be decided again once these policies are in force.
+static void try_out(const struct decision *d, uint32_t steps)
+{
+    struct pol_request *r = d->request;
+    struct arena own;
+    struct pol_answer answer = { 0 };
+    struct decision s = {
+        .request = r,
+        .set = d->set,
+        .eval = { .set = d->set, .request = r, .arena = &own, .stack = d->eval.stack, .steps = steps },
+        .answer = &answer,
+    };
+    const char *why = r->why;
+    bool failed = r->arena->failed;
+
+    if (d->spent)
+        return;
+    arena_init(&own, TRY_OUT_MAX);
+    compare(d, &s, shadows(&s), &d->answer->shadow);
+    arena_fini(&own);
+    r->err = 0;
+    r->why = why;
+    r->arena->failed = failed;
+}
+
 static int ready(struct pol_request *r)
 {
     if (!r->principal || !r->action || !r->resource)
@@ -229,12 +301,14 @@ int pol_decide(struct pol_request *r, enum pol_mode mode, uint32_t budget, struc
         d.eval.stack = arena_array(r->arena, (size_t)r->set->code.stack_most + 1, sizeof *d.eval.stack);
     if (!d.eval.stack)
         pol_request_fail(r, ERR_NOMEM, "out of memory for the decision");
-    if (!r->err)
-        all(&d);
+    if (!r->err && all(&d) && mode == POL_MODE_CEDAR)
+        shadows(&d);
     a->steps = steps - d.eval.steps;
     if (!r->err)
         answer(&d, mode);
     else
         *a = (struct pol_answer){ .err = r->err };
+    if (r->set->n_shadows && mode == POL_MODE_GATEWAY && !r->err)
+        try_out(&d, steps);
     return a->err;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Files policies under the entity of their scope that fewest other policies name. A policy that lists several actions
 // is filed under each of them, if actions are what it is filed by. decide.c makes sure that it is looked at once all
-// the same.
+// the same. Policies that are tried out are listed apart: who decides never meets them.
 #include "policy/table.h"
 
 static uint32_t named(const struct pol_scope *s)
@@ -103,18 +103,23 @@ bool pol_index_build(struct pol_set *s)
     bool ok = dims && counted;
 
     for (uint32_t i = 0; ok && i < s->policies.n; i++)
-        if (!s->policies.at[i].never)
+        if (!s->policies.at[i].never && !s->policies.at[i].shadow)
             count(&c, &s->policies.at[i]);
     for (uint32_t i = 0; ok && i < s->policies.n; i++) {
         const struct pol_policy *p = &s->policies.at[i];
 
-        dims[i] = p->never ? NEVER : (uint8_t)choose(&c, p);
+        dims[i] = p->never || p->shadow ? NEVER : (uint8_t)choose(&c, p);
         s->n_rest += dims[i] == DIMS;
+        s->n_shadows += p->shadow && !p->never;
     }
+    ok = ok && (s->shadows = arena_array(&s->arena, s->n_shadows ? s->n_shadows : 1, sizeof *s->shadows));
     ok = ok && (s->rest = arena_array(&s->arena, s->n_rest ? s->n_rest : 1, sizeof *s->rest)) && fill(s, dims);
     for (uint32_t i = 0, k = 0; ok && i < s->policies.n; i++)
         if (dims[i] == DIMS)
             s->rest[k++] = i;
+    for (uint32_t i = 0, k = 0; ok && i < s->policies.n; i++)
+        if (s->policies.at[i].shadow && !s->policies.at[i].never)
+            s->shadows[k++] = i;
     free(dims);
     free(counted);
     return ok;

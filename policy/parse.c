@@ -343,6 +343,8 @@ static bool annotation(struct pol_parser *p, struct pol_ast_policy *policy, stru
         if (span_is_none(a->value) || !pol_parse_take(p, TOK_RPAREN, "')'"))
             return false;
     }
+    if (p->options->strict_annotations)
+        pol_annotation_check_value(a, p->file, p->diags);
     for (const struct pol_ast_annotation *o = policy->annotations; o; o = o->next) {
         if (span_eq(o->name, a->name)) {
             pol_parse_fail(p, a->place, "@%.*s stands twice; keep one", SPAN_FMT(a->name));

@@ -63,5 +63,7 @@ static inline struct pol_place pol_parse_place(const struct pol_parser *p)
 
 // annotation.c: rule 37. Whether the name is accepted under strict_annotations; reports it if not.
 bool pol_annotation_check(const struct pol_ast_annotation *a, struct span file, struct diags *diags);
+// The value, of one whose name is; reports one that would oblige to something else.
+void pol_annotation_check_value(const struct pol_ast_annotation *a, struct span file, struct diags *diags);
 
 #endif

@@ -71,6 +71,8 @@ static bool annotations(struct loader *l, const struct pol_ast_policy *a, struct
         to->value = arena_dup(&l->set->arena, n->value);
         if (span_eq(n->name, SPAN("id")) && !l->options->ids_by_position && n->value.n)
             info->id = to->value;
+        // Its only value, or the parser would have complained.
+        info->shadow |= l->options->strict_annotations && span_eq(n->name, SPAN("mode"));
     }
     info->annotations = list;
     return true;
@@ -113,6 +115,7 @@ static bool policy(struct loader *l, const struct pol_ast_policy *a)
     if (!named(l, a, &p.info) || !scope(l, &a->principal, &p.principal) || !actions(l, &a->action, &p) ||
         !scope(l, &a->resource, &p.resource))
         return false;
+    p.shadow = p.info.shadow;
     // What the compiler complained about is reported; the other policies are looked at all the same.
     if (!pol_compile(l->set, a, l->file, &p, l->diags))
         return !l->set->arena.failed;
@@ -148,6 +151,22 @@ static const struct pol_policy_info *nth(const struct loader *l, uint32_t i)
         return &l->set->policies.at[i].info;
     i -= l->n_static;
     return i < templates ? &l->set->templates.at[i].info : &l->set->policies.at[i - templates + l->n_static].info;
+}
+
+static bool shadows_few(struct loader *l)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < l->set->policies.n; i++) {
+        const struct pol_policy_info *info = &l->set->policies.at[i].info;
+
+        if (!info->shadow || ++n <= POL_SHADOWS_MAX)
+            continue;
+        diag_error(l->diags, info->file, info->line, info->column,
+                   "more than %u policies with @mode(\"shadow\"); try fewer out at a time", POL_SHADOWS_MAX);
+        return false;
+    }
+    return true;
 }
 
 // Ids are what audit records and metrics go by.
@@ -262,7 +281,7 @@ static bool load(struct loader *l, const struct pol_source *policies, size_t n_p
     l->n_static = l->set->policies.n;
     if (l->diags->errors == before)
         pol_links_apply(l->set, l->options, l->diags);
-    if (l->diags->errors == before)
+    if (l->diags->errors == before && shadows_few(l))
         ids_differ(l);
     pol_entities_read(l->set, entities, n_entities, before, l->diags);
     if (l->diags->errors == before && l->options->declared_actions) {
@@ -313,6 +332,11 @@ void pol_set_free(struct pol_set *s)
 size_t pol_set_count(const struct pol_set *s)
 {
     return s->policies.n;
+}
+
+size_t pol_set_shadows(const struct pol_set *s)
+{
+    return s->n_shadows;
 }
 
 const struct pol_policy_info *pol_set_policy(const struct pol_set *s, uint32_t index)

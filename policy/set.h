@@ -26,6 +26,7 @@ struct pol_source {
 #define POL_TEXTS_MAX (64u << 20) // of all together
 #define POL_DEPTH_MAX 128u        // nesting of expressions
 #define POL_POLICIES_MAX 1000000u
+#define POL_SHADOWS_MAX 1024u // policies that are tried out: each is looked at in every decision
 #define POL_ENTITIES_MAX 1000000u
 #define POL_ANCESTORS_MAX 16000000u // summed over all entities
 
@@ -42,9 +43,9 @@ struct pol_link {
 struct pol_options {
     const struct pol_link *links; // as pol_links_read yields them; NULL if there are none
     size_t n_links;
-    // Only annotations of the known list are accepted (id, description, owner, advice, reason, ticket); obligations
-    // that are not enforced, and names nobody knows, are errors (checklist rule 37). Off: any annotation, as Cedar has
-    // it.
+    // Only annotations of the known list are accepted (id, description, owner, advice, reason, ticket, mode);
+    // obligations that are not enforced, and names nobody knows, are errors (checklist rule 37), and @mode("shadow")
+    // makes a policy one that is tried out (decide.h). Off: any annotation, without effect, as Cedar has it.
     bool strict_annotations;
     // A template that no link uses is an error; off, as Cedar has it, it has no effect, which is a warning.
     bool linked_templates;
@@ -69,6 +70,7 @@ struct pol_policy_info {
     struct span file;        // as its source was named
     unsigned line, column;
     enum pol_effect effect;
+    bool shadow; // tried out: it never decides
     const struct pol_annotation *annotations;
     size_t n_annotations;
 };
@@ -81,6 +83,7 @@ struct pol_set *pol_set_new(const struct pol_source *policies, size_t n_policies
 void pol_set_free(struct pol_set *s);
 
 size_t pol_set_count(const struct pol_set *s);
+size_t pol_set_shadows(const struct pol_set *s); // of them, that are tried out
 const struct pol_policy_info *pol_set_policy(const struct pol_set *s, uint32_t index);
 size_t pol_set_entities(const struct pol_set *s); // that the entities texts define
 size_t pol_set_bytes(const struct pol_set *s);    // memory held

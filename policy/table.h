@@ -91,6 +91,7 @@ struct pol_policy {
     uint8_t action_op; // ANY, EQ, IN
     uint8_t effect;
     bool never;                         // the condition is constantly false: filed nowhere
+    bool shadow;                        // filed nowhere but among the shadows
     bool principal_slot, resource_slot; // of a template
     const uint32_t *actions;            // n_actions, ascending
     uint32_t n_actions;
@@ -136,6 +137,8 @@ struct pol_set {
     struct pol_file files[DIMS];
     uint32_t *rest; // policies under no entity
     uint32_t n_rest;
+    uint32_t *shadows; // policies that are tried out only, ascending
+    uint32_t n_shadows;
     uint32_t n_defined;
     size_t bytes;
 };

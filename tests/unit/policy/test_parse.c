@@ -150,13 +150,14 @@ static void rule37_obligations_and_unknown_annotations_are_load_errors(void **st
           "p.cedar:1:38: error: @limit is an obligation that this version does not enforce; remove it" },
         { "@audit(\"full\") " ANY ";",
           "p.cedar:1:1: error: @audit is an obligation that this version does not enforce; remove it" },
-        { "@mode(\"shadow\") " ANY ";",
-          "p.cedar:1:1: error: @mode is an obligation that this version does not enforce; remove it" },
+        { "@mode(\"Shadow\") " ANY ";",
+          "p.cedar:1:1: error: @mode(\"Shadow\") is not understood; write @mode(\"shadow\") or remove it" },
+        { "@mode " ANY ";", "p.cedar:1:1: error: @mode(\"\") is not understood; write @mode(\"shadow\") or remove it" },
         { "@fliter(\"x\") " ANY ";", "p.cedar:1:1: error: unknown annotation @fliter; did you mean @filter?" },
         { "@descripton(\"x\") " ANY ";",
           "p.cedar:1:1: error: unknown annotation @descripton; did you mean @description?" },
         { "@zzzzzzzz " ANY ";", "p.cedar:1:1: error: unknown annotation @zzzzzzzz; accepted are @id, @description, "
-                                "@owner, @advice, @reason, @ticket" },
+                                "@owner, @advice, @reason, @ticket, @mode" },
         { "@id(\"\") " ANY ";",
           "p.cedar:1:1: error: @id is empty or longer than 256 bytes; give the policy a short name" },
     };
