@@ -32,6 +32,10 @@ size_t pol_schema_types(const struct pol_schema *s);   // entity types declared
 size_t pol_schema_actions(const struct pol_schema *s); // actions declared
 bool pol_schema_has_action(const struct pol_schema *s, struct span type, struct span id);
 
+// For who decides about some of the actions only, and is never asked about others: those whose id starts with the prefix
+// (or, without `with`, those whose does not) are known from now on, but apply to nothing.
+void pol_schema_confine(struct pol_schema *s, struct span prefix, bool with);
+
 // Parses the policies and validates each, and the links in `options`. True when there is no error; what does not parse
 // is an error too.
 bool pol_schema_validate(const struct pol_schema *s, const struct pol_source *policies, size_t n,

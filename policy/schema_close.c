@@ -195,3 +195,10 @@ bool pol_schema_has_action(const struct pol_schema *s, struct span type, struct 
 {
     return pol_schema_action(s, type, id) != NULL;
 }
+
+void pol_schema_confine(struct pol_schema *s, struct span prefix, bool with)
+{
+    for (uint32_t i = 0; i < s->names.uids.n; i++)
+        if (span_starts(s->actions[i].id, prefix) == with)
+            s->actions[i].principals.n = s->actions[i].resources.n = 0;
+}

@@ -134,6 +134,9 @@ static void validate(const struct gw_policy_input *in, const struct schema_texts
 
     if (!s)
         return;
+    // Neither role is ever asked about the other's actions, so a policy for all actions is one for all of its own.
+    if (!gw_cli_has(in->cli, "schema"))
+        pol_schema_confine(s, SPAN("token:"), !gw_cli_has(in->cli, "authority"));
     pol_schema_validate(s, in->policies, in->n_policies, &in->options, diags);
     // The gateway's own actions are made here, not by whoever wrote the schema.
     for (size_t i = 0; i < in->n_entities; i++)
@@ -155,8 +158,8 @@ static int run(struct gw_cli *cli)
     }
     if (!texts || !gw_policy_input_init(&in, cli))
         return GW_EXIT_USAGE;
-    if (gw_cli_has(cli, "schema") && gw_cli_has(cli, "no-schema"))
-        return gw_cli_usage(cli, "--schema and --no-schema exclude each other");
+    if (gw_cli_has(cli, "schema") + gw_cli_has(cli, "no-schema") + gw_cli_has(cli, "authority") > 1)
+        return gw_cli_usage(cli, "--schema, --no-schema and --authority exclude each other");
     for (size_t i = 0; i < cli->n_args; i++)
         if (!gw_policy_input_add(&in, cli->args[i]))
             return GW_EXIT_USAGE;
@@ -187,6 +190,7 @@ static const struct gw_cli_option options[] = {
       .value = "FILE",
       .help = "the schema, in Cedar's syntax or JSON; several are one",
       .repeat = true },
+    { .name = "authority", .help = "policies of the authority: validate against what it is asked about" },
     { .name = "no-schema", .help = "parse and compile only" },
     { .name = "print-schema", .help = "print the schema of the gateway's own facts, to be extended" },
     GW_CLI_OPTION_JSON,

@@ -230,6 +230,29 @@ static void the_shipped_schema_is_good_and_knows_every_action(void **state)
     diags_fini(&d);
 }
 
+static void who_decides_about_some_actions_is_asked_about_no_others(void **state)
+{
+    static const struct pol_source gateway = { SPAN("p"), SPAN("forbid(principal, action, resource) unless { "
+                                                               "context.token.bound_to == \"dpop\" };") },
+                                   authority = { SPAN("p"), SPAN("permit(principal, action, resource) when { "
+                                                                 "context.grant_type == \"refresh_token\" };") };
+    struct pol_schema *s;
+    struct diags d;
+
+    (void)state;
+    for (unsigned with = 0; with < 2; with++) {
+        diags_init(&d);
+        s = pol_schema_new(&pol_schema_shipped, 1, &d);
+        assert_false(pol_schema_validate(s, &gateway, 1, &lax_, &d));
+        assert_false(pol_schema_validate(s, &authority, 1, &lax_, &d));
+        pol_schema_confine(s, SPAN("token:"), with);
+        assert_int_equal(pol_schema_validate(s, &gateway, 1, &lax_, &d), with);
+        assert_int_equal(pol_schema_validate(s, &authority, 1, &lax_, &d), !with);
+        pol_schema_free(s);
+        diags_fini(&d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +262,7 @@ int main(void)
         cmocka_unit_test(a_name_is_looked_for_inside_then_outside),
         cmocka_unit_test(several_files_are_one_schema_in_either_syntax),
         cmocka_unit_test(depth_is_bounded_however_it_is_made),
+        cmocka_unit_test(who_decides_about_some_actions_is_asked_about_no_others),
         cmocka_unit_test(the_shipped_schema_is_good_and_knows_every_action),
     };
 
