@@ -54,15 +54,21 @@ static void write_policies(struct world *w, unsigned n)
             w->n_texts++;
         }
         if (i == 0)
-            buf_printf(b, "@id(\"own-tenant\")\npermit (principal in Role::\"corp/reader\", action in Action::\"readonly\", resource is "
-                          "Collection)\nwhen { principal has tenant && resource has tenant && principal.tenant == resource.tenant };\n");
+            buf_printf(b, "@id(\"own-tenant\")\npermit (principal in Role::\"corp/reader\", action in "
+                          "Action::\"readonly\", resource is "
+                          "Collection)\nwhen { principal has tenant && resource has tenant && principal.tenant == "
+                          "resource.tenant };\n");
         else if (i == 1)
             buf_printf(b, "@id(\"bound-only\")\nforbid (principal, action, resource)\n"
                           "unless { [\"dpop\", \"both\"].contains(context.token.bound_to) };\n");
         else
-            buf_printf(b, "@id(\"team-%u\")\npermit (principal in Team::\"team-%u-%u\", action in Action::\"%s\", resource in "
-                          "Tenant::\"tenant-%u\")\nwhen { context has request && context.request has limit && context.request.limit <= "
-                          "%u };\n", i, i % TEAMS, i / TEAMS, i % 3 ? "readonly" : "readwrite", i % TENANTS, 10 + i % 90);
+            buf_printf(
+                b,
+                "@id(\"team-%u\")\npermit (principal in Team::\"team-%u-%u\", action in Action::\"%s\", resource in "
+                "Tenant::\"tenant-%u\")\nwhen { context has request && context.request has limit && "
+                "context.request.limit <= "
+                "%u };\n",
+                i, i % TEAMS, i / TEAMS, i % 3 ? "readonly" : "readwrite", i % TENANTS, 10 + i % 90);
     }
 }
 
@@ -74,8 +80,8 @@ static void entity(struct buf *b, const char *type, const char *id, unsigned n)
 static void write_entities(struct buf *b)
 {
     static const char *const groups[][2] = {
-        { "search", "readonly" }, { "read", "readonly" },     { "list", "readonly" },     { "meta", "readonly" },
-        { "write", "readwrite" }, { "delete", "readwrite" },  { "readonly", "readwrite" }, { "readwrite", NULL },
+        { "search", "readonly" }, { "read", "readonly" },    { "list", "readonly" },      { "meta", "readonly" },
+        { "write", "readwrite" }, { "delete", "readwrite" }, { "readonly", "readwrite" }, { "readwrite", NULL },
     };
 
     buf_init(b, 0);
@@ -94,12 +100,15 @@ static void write_entities(struct buf *b)
     }
     for (unsigned i = 0; i < WORKLOADS; i++) {
         entity(b, "Workload", "spiffe://prod.example/workload", i);
-        buf_printf(b, "\"attrs\":{\"tenant\":\"tenant-%u\",\"team\":\"team-%u\"},\"parents\":[{\"type\":\"Team\",\"id\":\"team-%u\"}]}",
+        buf_printf(b,
+                   "\"attrs\":{\"tenant\":\"tenant-%u\",\"team\":\"team-%u\"},\"parents\":[{\"type\":\"Team\",\"id\":"
+                   "\"team-%u\"}]}",
                    i % TENANTS, i % TEAMS, i % TEAMS);
     }
     for (unsigned i = 0; i < COLLECTIONS; i++) {
         entity(b, "Collection", "collection", i);
-        buf_printf(b, "\"attrs\":{\"tenant\":\"tenant-%u\"},\"parents\":[{\"type\":\"Tenant\",\"id\":\"tenant-%u\"}]}", i % TENANTS, i % TENANTS);
+        buf_printf(b, "\"attrs\":{\"tenant\":\"tenant-%u\"},\"parents\":[{\"type\":\"Tenant\",\"id\":\"tenant-%u\"}]}",
+                   i % TENANTS, i % TENANTS);
     }
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
         buf_printf(b, ",\n{\"uid\":{\"type\":\"Action\",\"id\":\"%s\"},\"attrs\":{},\"parents\":[", groups[i][0]);
@@ -116,7 +125,8 @@ static void load(struct world *w)
 {
     static const struct pol_options options = { .hash_key = 0x243f6a8885a308d3u };
     struct pol_source policies[TEXTS], entities = { SPAN("entities.json"), buf_span(&w->entities) };
-    static const char *const names[TEXTS] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p" };
+    static const char *const names[TEXTS] = { "a", "b", "c", "d", "e", "f", "g", "h",
+                                              "i", "j", "k", "l", "m", "n", "o", "p" };
     struct diags d;
     int64_t began;
 
@@ -212,7 +222,8 @@ __attribute__((noinline)) static int decide_built(struct pol_request *r, struct 
     return pol_decide(r, POL_MODE_GATEWAY, 0, a);
 }
 
-__attribute__((noinline)) static int decide_whole(const struct pol_set *set, const struct asked *q, struct pol_answer *a)
+__attribute__((noinline)) static int decide_whole(const struct pol_set *set, const struct asked *q,
+                                                  struct pol_answer *a)
 {
     struct arena arena;
     struct pol_request r;
@@ -288,13 +299,15 @@ static void measure(struct world *w, unsigned n, bool as_json)
     cold = run(w, COLD, all);
     forget(all);
     if (as_json)
-        printf("{\"policies\":%u,\"entities\":%zu,\"load_ms\":%.1f,\"bytes\":%zu,\"warm_ns\":%.0f,\"cold_ns\":%.0f,\"whole_ns\":%.0f,"
+        printf("{\"policies\":%u,\"entities\":%zu,\"load_ms\":%.1f,\"bytes\":%zu,\"warm_ns\":%.0f,\"cold_ns\":%.0f,"
+               "\"whole_ns\":%.0f,"
                "\"candidates\":%u,\"allowed_percent\":%u}\n",
-               n, pol_set_entities(w->set), (double)w->load_ns / 1e6, pol_set_bytes(w->set), warm.ns, cold.ns, whole.ns, cold.candidates,
-               cold.allowed);
+               n, pol_set_entities(w->set), (double)w->load_ns / 1e6, pol_set_bytes(w->set), warm.ns, cold.ns, whole.ns,
+               cold.candidates, cold.allowed);
     else
-        printf("%8u %10zu %10.1f %12zu %8.0f %8.0f %8.0f %10u %8u%%\n", n, pol_set_entities(w->set), (double)w->load_ns / 1e6,
-               pol_set_bytes(w->set), warm.ns, cold.ns, whole.ns, cold.candidates, cold.allowed);
+        printf("%8u %10zu %10.1f %12zu %8.0f %8.0f %8.0f %10u %8u%%\n", n, pol_set_entities(w->set),
+               (double)w->load_ns / 1e6, pol_set_bytes(w->set), warm.ns, cold.ns, whole.ns, cold.candidates,
+               cold.allowed);
     fflush(stdout);
     pol_set_free(w->set);
     for (size_t i = 0; i < w->n_texts; i++)
@@ -375,8 +388,8 @@ int main(int argc, char **argv)
         return 0;
     }
     if (!as_json)
-        printf("%8s %10s %10s %12s %8s %8s %8s %10s %9s\n", "policies", "entities", "load ms", "bytes", "warm ns", "cold ns", "whole ns",
-               "candidates", "allowed");
+        printf("%8s %10s %10s %12s %8s %8s %8s %10s %9s\n", "policies", "entities", "load ms", "bytes", "warm ns",
+               "cold ns", "whole ns", "candidates", "allowed");
     for (int i = first; i < argc; i++)
         measure(&w, (unsigned)atoi(argv[i]), as_json);
     for (size_t i = 0; first == argc && i < sizeof sizes / sizeof *sizes; i++)

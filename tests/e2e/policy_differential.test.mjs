@@ -14,7 +14,7 @@ import { Maker, policyText } from './lib/cedar_make.mjs'
 import { shrink } from './lib/cedar_shrink.mjs'
 import { sallyport, sanitised } from './lib/files.mjs'
 
-const REQUESTS = 25, POLICIES = 8
+const REQUESTS = 25, POLICIES = 12
 const rounds = Number(process.env.SALLYPORT_ROUNDS ?? (sanitised ? 80 : 800))
 const seed = Number(process.env.SALLYPORT_SEED ?? Date.now() % 1_000_000_000)
 

@@ -108,7 +108,7 @@ export class Maker {
     if (r.chance(6)) kind = r.pick(KINDS)
     switch (kind) {
       case 'bool': return r.chance(60)
-      case 'long': return r.pick([0, 1, 2, -1, 7, 100, 9007199254740991, -9007199254740991, r.below(20)])
+      case 'long': return r.chance(80) ? r.between(-1, 3) : r.pick([7, 100, 9007199254740991, -9007199254740991])
       case 'string': return r.pick(STRINGS)
       case 'entity': return { __entity: this.uid() }
       case 'record': {
@@ -138,9 +138,11 @@ export class Maker {
     const { r } = this
     const world = []
     this.world = world
+    // A forbid that holds hides which permits do.
+    this.forbids = r.pick([0, 0, 5, 10, 50])
     for (const type of TYPES) {
       for (const id of IDS) {
-        if (r.chance(16)) world.push({ uid: { type, id }, attrs: {}, parents: [] })
+        if (r.chance(9)) world.push({ uid: { type, id }, attrs: {}, parents: [] })
       }
     }
     // Parents come later in the list, so there is no cycle; some exist nowhere.
@@ -149,11 +151,11 @@ export class Maker {
         const parent = r.chance(90) && i + 1 < world.length ? world[r.between(i + 1, world.length - 1)].uid : { type: 'Group', id: 'nowhere' }
         if (!e.parents.some(p => p.type === parent.type && p.id === parent.id)) e.parents.push(parent)
       }
-      e.attrs = this.attributes(r.pick([15, 50, 80]))
+      e.attrs = this.attributes(r.pick([20, 85, 85]))
       if (r.chance(40)) {
         e.tags = {}
         const kind = r.pick(['string', 'long', 'set:string'])
-        for (const name of STRINGS) if (r.chance(25)) e.tags[name] = this.value(kind)
+        for (const name of STRINGS) if (r.chance(40)) e.tags[name] = this.value(kind)
       }
     })
     for (const [type, id] of ACTIONS) {
@@ -184,7 +186,7 @@ export class Maker {
     switch (type) {
       case 'bool': return this.atom(type, r.chance(60) ? 'true' : 'false')
       case 'long': {
-        const n = r.chance(60) ? String(r.between(-3, 12)) : r.pick(LONGS)
+        const n = r.chance(70) ? String(r.between(-1, 3)) : r.pick(LONGS)
         return n.startsWith('-') ? this.node(type, n) : this.atom(type, n)
       }
       case 'string': return this.atom(type, quote(r.pick(STRINGS)))
@@ -232,9 +234,12 @@ export class Maker {
   bool(depth) {
     const { r } = this
     const of = kind => this.wrapped(kind, depth - 1)
+    // Of equal operands comparisons are told apart.
+    const beside = (tree, kind) => r.chance(30) ? tree : of(kind)
     const n = (...parts) => this.node('bool', ...parts)
     const call = (base, method, ...args) => this.atom('bool', base, `.${method}(`, ...args.flatMap((a, i) => i ? [', ', a] : [a]), ')')
     const any = () => r.pick(KINDS)
+    const decimals = () => { const a = of('decimal'); return [a, r.chance(30) ? a : this.expr('decimal', depth - 1)] }
     const set = () => r.pick(['set:string', 'set:long', 'set:entity'])
     const type = () => r.chance(90) ? r.pick(TYPES) : r.pick(['Action', 'Nobody', 'Acme::Action'])
     const how = [
@@ -242,9 +247,9 @@ export class Maker {
       [10, () => n(of('bool'), ' || ', of('bool'), ...(r.chance(20) ? [' || ', of('bool')] : []))],
       [5, () => n('!', of('bool'))],
       [1, () => n('!!', of('bool'))],
-      [9, () => { const kind = any(); return n(of(kind), r.pick([' == ', ' != ']), of(r.chance(90) ? kind : any())) }],
-      [9, () => n(of('long'), r.pick([' < ', ' <= ', ' > ', ' >= ']), of('long'))],
-      [4, () => { const kind = r.pick(['datetime', 'duration', 'datetime', 'duration', 'decimal', 'string']); return n(of(kind), r.pick([' < ', ' <= ', ' > ', ' >= ']), of(kind)) }],
+      [9, () => { const kind = any(); const a = of(kind); return n(a, r.pick([' == ', ' != ']), beside(a, r.chance(90) ? kind : any())) }],
+      [12, () => { const a = of('long'); return n(a, r.pick([' < ', ' <= ', ' > ', ' >= ']), beside(a, 'long')) }],
+      [5, () => { const kind = r.pick(['datetime', 'duration', 'datetime', 'duration', 'decimal', 'string']); const a = of(kind); return n(a, r.pick([' < ', ' <= ', ' > ', ' >= ']), beside(a, kind)) }],
       [9, () => n(of('entity'), ' in ', of(r.chance(70) ? 'entity' : 'set:entity'))],
       [5, () => n(of('entity'), ' is ', type())],
       [4, () => n(of('entity'), ' is ', type(), ' in ', of(r.chance(80) ? 'entity' : 'set:entity'))],
@@ -255,8 +260,10 @@ export class Maker {
       [4, () => { const kind = set(); return call(of(kind), 'containsAll', this.expr(r.chance(90) ? kind : set(), depth - 1)) }],
       [4, () => { const kind = set(); return call(of(kind), 'containsAny', this.expr(r.chance(90) ? kind : set(), depth - 1)) }],
       [3, () => call(of(set()), 'isEmpty')],
-      [5, () => call(of('entity'), 'hasTag', this.expr('string', depth - 1))],
-      [4, () => call(of('decimal'), r.pick(['lessThan', 'lessThanOrEqual', 'greaterThan', 'greaterThanOrEqual']), this.expr('decimal', depth - 1))],
+      [4, () => call(of('entity'), 'hasTag', this.expr('string', depth - 1))],
+      // Of one entity the tag that it has, mostly.
+      [4, () => { const e = of('entity'), tag = quote(r.pick(STRINGS)); return n(this.atom('bool', e, '.hasTag(', tag, ')'), ' && ', this.atom('string', e, '.getTag(', tag, ')'), r.pick([' == ', ' != ']), this.literal(r.pick(['string', 'long']))) }],
+      [5, () => { const [a, b] = decimals(); return call(a, r.pick(['lessThan', 'lessThanOrEqual', 'greaterThan', 'greaterThanOrEqual']), b) }],
       [4, () => call(of('ip'), r.pick(['isIpv4', 'isIpv6', 'isLoopback', 'isMulticast']))],
       [4, () => call(of('ip'), 'isInRange', this.expr('ip', depth - 1))],
     ]
@@ -301,7 +308,7 @@ export class Maker {
   expr(type, depth) {
     const { r } = this
     if (r.chance(2)) type = r.pick(KINDS)
-    if (depth <= 0) return r.chance(50) ? this.literal(type) : this.attribute(type, 0)
+    if (depth <= 0) return r.chance(this.literals) ? this.literal(type) : this.attribute(type, 0)
     const what = r.below(100)
     if (what < 12) return this.literal(type)
     if (what < 35) return this.attribute(type, depth)
@@ -338,11 +345,13 @@ export class Maker {
 
   policy(id) {
     const { r } = this
+    // What compares constants seldom fails on the way; what reads attributes is what conditions are for.
+    this.literals = r.pick([30, 50, 90])
     const slots = r.chance(15) ? { principal: r.chance(60), resource: r.chance(60) } : {}
-    const conditions = Array.from({ length: r.pick([0, 1, 1, 1, 1, 2]) }, () => ({ kind: r.chance(75) ? 'when' : 'unless', expr: this.expr('bool', r.pick([1, 2, 2, 3, 4])) }))
+    const conditions = Array.from({ length: r.pick([0, 1, 1, 1, 1, 1, 1, 1, 1, 2]) }, () => ({ kind: r.chance(75) ? 'when' : 'unless', expr: this.bool(r.pick([1, 1, 2, 2, 3, 4])) }))
     return {
       id,
-      effect: r.chance(70) ? 'permit' : 'forbid',
+      effect: r.chance(this.forbids) ? 'forbid' : 'permit',
       head: [this.scope('principal', slots.principal), this.action(), this.scope('resource', slots.resource)],
       slots: ['principal', 'resource'].filter(s => slots[s]),
       conditions,
@@ -356,7 +365,7 @@ export class Maker {
   request() {
     const { r } = this
     const [type, id] = r.pick(ACTIONS)
-    return { principal: this.uid(r.chance(60) ? 'User' : undefined), action: { type, id }, resource: this.uid(r.chance(60) ? 'Doc' : undefined), context: this.attributes(r.pick([0, 40, 70])) }
+    return { principal: this.uid(r.chance(60) ? 'User' : undefined), action: { type, id }, resource: this.uid(r.chance(60) ? 'Doc' : undefined), context: this.attributes(r.pick([0, 80, 95])) }
   }
 
   // A text that is a policy no more, or maybe still: for the parsers.
