@@ -21,6 +21,7 @@ static const struct gw_introspection_limits limits[2] = {
 struct world {
     struct gw_metrics metrics;
     struct gw_introspection *in;
+    struct gw_introspection_wait *waiters; // of the question that failed last: who waited leaves through it
 };
 
 static struct world world(void)
@@ -194,11 +195,10 @@ static void one_workload_cannot_take_all_questions_or_all_places(void **state)
 
 static int fail_one(struct world *w, uint32_t n, int64_t now_ms, struct gw_introspection_wait *x)
 {
-    struct gw_introspection_wait *waiters;
     int rc = ask(w, 0, n, A, now_ms, x);
     if (rc != 0)
         return rc;
-    gw_question_failed(x->question, ERR_INTROSPECTION, GW_FAULT_SERVER, now_ms, &waiters);
+    gw_question_failed(x->question, ERR_INTROSPECTION, GW_FAULT_SERVER, now_ms, &w->waiters);
     rc = x->error;
     return rc;
 }
