@@ -3,7 +3,7 @@
 
 // Made by the build from policy/schema/sallyport.cedarschema.
 static const unsigned char text[] = {
-#include "policy/schema/sallyport_cedarschema.inc"
+#include "policy/sallyport_cedarschema.inc"
 };
 
 const struct pol_source pol_schema_shipped = {
