@@ -2,8 +2,9 @@
 // Follows the authority's revocation feed on the control thread: asks, hands the answers to config/revoked_feed.h, which decides what they mean, and says
 // until when requests may be decided by the set that is in force (config/revoked_term.h), which each loop looks at on every request.
 //
-// A configuration that is taken up while the process runs and names a feed for the first time, or another one, has its first max_stale to hear from it; what was in
-// force before stays so meanwhile. At the start there is no such time: nothing is decided before the first whole set is there.
+// A configuration that is taken up while the process runs and names a feed for the first time has its first max_stale to hear from it, and one that names another
+// feed what is left of the old one's; what was in force before stays so meanwhile. At the start there is no such time: nothing is decided before the first
+// whole set is there.
 #ifndef SALLYPORT_NET_FOLLOWER_H
 #define SALLYPORT_NET_FOLLOWER_H
 
