@@ -64,6 +64,15 @@ static void accesses(struct json_writer *w, const struct gw_audit_record *r)
     json_w_end(w);
 }
 
+static void names(struct json_writer *w, struct span key, const struct span *at, size_t n)
+{
+    json_w_key(w, key);
+    json_w_array(w);
+    for (size_t i = 0; i < n; i++)
+        json_w_string(w, at[i]);
+    json_w_end(w);
+}
+
 static void decision(struct json_writer *w, const struct gw_audit_record *r)
 {
     const struct err_info *info = r->err ? err_info(r->err) : NULL;
@@ -75,11 +84,13 @@ static void decision(struct json_writer *w, const struct gw_audit_record *r)
         text(w, SPAN("reason"), info->reason);
     }
     text(w, SPAN("detail"), span_str(r->detail));
-    if (r->policies_n) {
-        json_w_key(w, SPAN("policies"));
-        json_w_array(w);
-        for (size_t i = 0; i < r->policies_n; i++)
-            json_w_string(w, r->policies[i]);
+    if (r->policies_n)
+        names(w, SPAN("policies"), r->policies, r->policies_n);
+    if (r->shadow_differs) {
+        json_w_key(w, SPAN("shadow"));
+        json_w_object(w);
+        text(w, SPAN("decision"), r->shadow_allows ? SPAN("allow") : SPAN("deny"));
+        names(w, SPAN("policies"), r->shadow_policies, r->shadow_policies_n);
         json_w_end(w);
     }
     json_text(w, SPAN("policy_errors"), r->policy_errors);

@@ -45,6 +45,9 @@ struct gw_audit_record {
     const char *detail;          // static text that says more than the reason; may be NULL
     const struct span *policies; // determining
     size_t policies_n;
+    bool shadow_differs, shadow_allows; // with the shadow policies in force it would have been decided otherwise: so
+    const struct span *shadow_policies; // and by these; written only if it differs
+    size_t shadow_policies_n;
     struct span policy_errors; // JSON text, or SPAN_NONE
     struct span policy_set;    // which policies: digest or generation
     struct span

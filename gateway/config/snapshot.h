@@ -56,6 +56,7 @@ struct gw_snapshot {
     struct pki_dpop_params dpop;
     struct pol_set *policies;
     uint32_t policy_budget;
+    const uint16_t *policy_rows; // by policy: where its decisions are counted (endpoint/policy_rows.h); NULL: nowhere
 
     struct gw_target_options target;
     struct gw_h1_limits request_limits, response_limits;

@@ -14,13 +14,15 @@
 #include "policy/request_json.h"
 
 #define ACTIONS 3
+#define ASKED_POLICIES 256 // that a record names
 
 struct asking {
     struct gw_oauth *o;
     const struct gw_issue *issue;
     struct buf inputs;
-    struct span *policies;
-    size_t n_policies, cap_policies;
+    struct span *policies, *shadow; // ASKED_POLICIES each
+    size_t n_policies, n_shadow;
+    bool differs; // some answer, with the shadow policies in force
     size_t n;
 };
 
@@ -80,23 +82,38 @@ static void add_context(struct gw_oauth *o, const struct gw_issue *i, struct pol
 
 static void add_policies(struct asking *q, const struct pol_request *r, const struct pol_answer *answer)
 {
-    for (size_t i = 0; i < answer->n_determining && q->n_policies < q->cap_policies; i++)
+    for (size_t i = 0; i < answer->n_determining && q->n_policies < ASKED_POLICIES; i++)
         q->policies[q->n_policies++] = pol_answer_id(r, answer, i);
+}
+
+// Of the questions that would have been answered otherwise.
+static void add_shadow(struct asking *q, const struct pol_request *r, const struct pol_answer *answer)
+{
+    q->differs |= answer->shadow.differs;
+    for (size_t i = 0; answer->shadow.differs && i < answer->shadow.n && q->n_shadow < ASKED_POLICIES; i++)
+        q->shadow[q->n_shadow++] = pol_set_policy(r->set, answer->shadow.policies[i])->id;
+}
+
+static int put(struct asking *q, struct span action, struct span audience, struct pol_request *r,
+               struct pol_answer *answer)
+{
+    const struct gw_snapshot_authority *s = &q->o->a->snapshot->authority;
+    pol_request_init(r, s->policies, q->o->v->arena);
+    add_principal(q->o, r);
+    pol_request_action(r, SPAN("Action"), action);
+    pol_request_resource(r, SPAN("Audience"), audience);
+    add_context(q->o, q->issue, r);
+    return pol_decide(r, POL_MODE_GATEWAY, s->policy_budget, answer);
 }
 
 static int ask(struct asking *q, struct span action, struct span audience)
 {
     struct gw_oauth *o = q->o;
-    const struct gw_snapshot_authority *s = &o->a->snapshot->authority;
     struct pol_request r;
     struct pol_answer answer;
-    pol_request_init(&r, s->policies, o->v->arena);
-    add_principal(o, &r);
-    pol_request_action(&r, SPAN("Action"), action);
-    pol_request_resource(&r, SPAN("Audience"), audience);
-    add_context(o, q->issue, &r);
-    int rc = pol_decide(&r, POL_MODE_GATEWAY, s->policy_budget, &answer);
+    int rc = put(q, action, audience, &r, &answer);
     add_policies(q, &r, &answer);
+    add_shadow(q, &r, &answer);
     buf_append(&q->inputs, q->n++ > 0 ? SPAN(",") : SPAN("["));
     if (r.err != 0 || !pol_request_to_json(&r, &q->inputs))
         buf_append(&q->inputs, SPAN("null"));
@@ -106,22 +123,45 @@ static int ask(struct asking *q, struct span action, struct span audience)
     return rc;
 }
 
+// What one issue has to be asked for each audience; SPAN_NONE: nothing.
+struct due {
+    struct span action[ACTIONS];
+};
+
+// Every question, as it would be answered with the shadow policies in force: some were not asked because an earlier one was refused.
+static void compare_shadow(struct asking *q, const struct due *due, bool issued)
+{
+    struct gw_audit_record *record = &q->o->v->record;
+    struct pol_request r;
+    struct pol_answer answer;
+    bool would = true;
+    for (size_t a = 0; would && a < q->issue->audiences.n; a++)
+        for (size_t k = 0; would && k < ACTIONS; k++)
+            if (!span_is_none(due->action[k])) {
+                put(q, due->action[k], q->issue->audiences.at[a], &r, &answer);
+                would = pol_answer_would_allow(&answer);
+            }
+    record->shadow_differs = would != issued;
+    record->shadow_allows = would;
+    record->shadow_policies = q->shadow;
+    record->shadow_policies_n = q->n_shadow;
+}
+
 int gw_issue_decide(struct gw_oauth *o, const struct gw_issue *i)
 {
-    const struct {
-        struct span action;
-        bool due;
-    } actions[ACTIONS] = { { GW_TOKEN_IMPERSONATE, i->impersonates },
-                           { GW_TOKEN_EXCHANGE, i->exchanged },
-                           { GW_TOKEN_ISSUE, true } };
-    struct asking q = { .o = o, .issue = i, .cap_policies = 256 };
+    const struct due due = { { i->impersonates ? GW_TOKEN_IMPERSONATE : SPAN_NONE,
+                               i->exchanged ? GW_TOKEN_EXCHANGE : SPAN_NONE, GW_TOKEN_ISSUE } };
+    struct asking q = { .o = o, .issue = i };
     buf_init(&q.inputs, 0);
-    q.policies = arena_array(o->v->arena, q.cap_policies, sizeof *q.policies);
-    int rc = q.policies ? 0 : gw_oauth_refuse(o, GW_OAUTH_UNAVAILABLE, ERR_NOMEM, NULL);
+    q.policies = arena_array(o->v->arena, ASKED_POLICIES, sizeof *q.policies);
+    q.shadow = arena_array(o->v->arena, ASKED_POLICIES, sizeof *q.shadow);
+    int rc = q.policies && q.shadow ? 0 : gw_oauth_refuse(o, GW_OAUTH_UNAVAILABLE, ERR_NOMEM, NULL);
     for (size_t a = 0; rc == 0 && a < i->audiences.n; a++)
         for (size_t k = 0; rc == 0 && k < ACTIONS; k++)
-            if (actions[k].due)
-                rc = ask(&q, actions[k].action, i->audiences.at[a]);
+            if (!span_is_none(due.action[k]))
+                rc = ask(&q, due.action[k], i->audiences.at[a]);
+    if (q.differs)
+        compare_shadow(&q, &due, rc == 0);
     if (q.n > 0 && buf_append(&q.inputs, SPAN("]")) && !q.inputs.failed)
         o->v->record.inputs = arena_dup(o->v->arena, buf_span(&q.inputs));
     o->v->record.policies = q.policies;

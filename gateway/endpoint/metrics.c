@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/endpoint/metrics.h"
 
+#include "gateway/endpoint/policy_rows.h"
+
 #include <inttypes.h>
 #include <stdatomic.h>
 
@@ -159,6 +161,7 @@ void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n
             buf_printf(out, "sallyport_refusals_total{reason=\"%.*s\"} %" PRIu64 "\n", SPAN_FMT(err_info(-1 - e)->name),
                        sum);
     }
+    gw_policy_rows_write(out, state->policies, loops, n);
     write_durations(out, loops, n);
     write_visits(out, loops, n);
     gauge(out, "loops", "gauge", "Event loops.", (int64_t)state->loops);

@@ -29,6 +29,10 @@
     X(INTROSPECTION_OPEN, "introspection_breakers_open", "", "gauge",                                                  \
       "Servers, times loops, that are not asked for a while.")                                                         \
     X(POLICY_ERROR, "policy_errors_total", "", "counter", "Policies skipped because their evaluation failed.")         \
+    X(SHADOW_ERROR, "policy_shadow_errors_total", "", "counter", "Shadow policies whose evaluation failed.")           \
+    X(SHADOW_ALLOW, "policy_shadow_differences_total", "decision=\"allow\"", "counter",                                \
+      "Requests that shadow policies, in force, would have decided otherwise: so.")                                    \
+    X(SHADOW_DENY, "policy_shadow_differences_total", "decision=\"deny\"", "counter", "")                              \
     X(UPSTREAM_CONNECT, "upstream_connections_total", "result=\"opened\"", "counter", "Connections to shards.")        \
     X(UPSTREAM_FAILED, "upstream_connections_total", "result=\"failed\"", "counter", "")                               \
     X(UPSTREAM_OPEN, "upstream_connections_open", "", "gauge", "Connections to shards open now.")                      \
@@ -56,6 +60,10 @@ enum gw_visit_endpoint {
 };
 #define GW_VISIT_CLASSES 4 // of the status: 2xx, 3xx, 4xx, 5xx
 
+// Policies that are counted each by its id, and the rows that all others share, by effect and mode (policy_rows.h).
+#define GW_POLICY_ROWS 256
+#define GW_POLICY_SHARED 4
+
 // Upper bounds of the request-duration histogram, in microseconds; the last bucket is +Inf.
 #define GW_DURATION_BUCKETS 14
 
@@ -65,6 +73,7 @@ struct gw_metrics {
     _Atomic uint64_t duration[GW_DURATION_BUCKETS + 1];
     _Atomic uint64_t duration_sum_us;
     _Atomic uint64_t visits[GW_VISIT_ENDPOINTS][GW_VISIT_CLASSES];
+    _Atomic uint64_t policy[GW_POLICY_ROWS + GW_POLICY_SHARED]; // decisions
 };
 
 // By the owning loop only.
@@ -83,6 +92,10 @@ static inline void gw_count_down(struct gw_metrics *m, enum gw_metric which)
 // `err` is negative (gateway/base/err.h).
 void gw_count_refused(struct gw_metrics *m, int err);
 void gw_count_duration(struct gw_metrics *m, int64_t us);
+static inline void gw_count_policy(struct gw_metrics *m, uint16_t row)
+{
+    gw_count_(&m->policy[row], 1);
+}
 void gw_count_visit(struct gw_metrics *m, unsigned endpoint, unsigned status);
 
 // The revocation feed, as followed.
@@ -100,6 +113,8 @@ struct gw_metrics_issuer {
     int64_t read_s; // when they were read last, seconds since the epoch; 0: never
 };
 
+struct gw_policy_rows;
+
 // What is not a loop's count but the process's state; filled by the control thread.
 struct gw_metrics_state {
     uint64_t loops;
@@ -111,6 +126,7 @@ struct gw_metrics_state {
     int64_t start_s;
     bool ready;
     struct gw_feed_state feed;
+    const struct gw_policy_rows *policies; // may be NULL
     const struct gw_metrics_issuer *issuers;
     size_t n_issuers;
 };

@@ -64,6 +64,7 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .certificate_expires_s = first_end(p->snapshot),
         .start_s = p->start_s,
         .ready = span_is_none(state->not_ready),
+        .policies = &p->policy_rows,
         .issuers = p->issuer_rows,
         .n_issuers = n_issuers < GW_PROCESS_ISSUER_ROWS ? n_issuers : GW_PROCESS_ISSUER_ROWS,
     };

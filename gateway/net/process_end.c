@@ -90,6 +90,7 @@ void gw_process_finish(struct gw_process *p)
     gw_revocations_unref(p->revocations);
     gw_revoked_source_free(p->revoked);
     gw_snapshot_unref(p->snapshot);
+    gw_policy_rows_fini(&p->policy_rows);
     pki_replay_free(p->shared.replay);
     pki_nonce_demands_free(p->shared.demands);
     gw_tls_ticket_keys_free(p->shared.tickets);

@@ -91,6 +91,13 @@ static bool same_files(const struct gw_snapshot *a, const struct gw_snapshot *b)
     return a->n_files == b->n_files;
 }
 
+// Before anybody else sees the snapshot.
+static void number_policies(struct gw_process *p, struct gw_snapshot *s)
+{
+    if (s->policies)
+        s->policy_rows = gw_policy_rows_take(&p->policy_rows, s->policies, &s->arena);
+}
+
 uint64_t gw_process_look(const struct gw_process *p)
 {
     return gw_watch_look(p->snapshot->files, p->snapshot->n_files);
@@ -122,6 +129,7 @@ void gw_process_reload(struct gw_process *p, const char *why)
     if (fresh) {
         gw_fixed_warn(&p->log, p->snapshot->config, fresh->config);
         bool same = same_files(p->snapshot, fresh);
+        number_policies(p, fresh);
         gw_snapshot_unref(p->snapshot);
         p->snapshot = fresh;
         p->control.now = clock_read();
@@ -160,6 +168,9 @@ bool gw_process_load(struct gw_process *p)
     struct diags diags;
     diags_init(&diags);
     p->snapshot = gw_snapshot_load(p->path, 1, clock_read().wall_ms / 1000, &diags);
+    gw_policy_rows_init(&p->policy_rows);
+    if (p->snapshot)
+        number_policies(p, p->snapshot);
     p->revoked = gw_revoked_source_new(true);
     const struct gw_issuer_keys_options keys = {
         .ground = gw_control_ground(&p->control), .log = &p->log, .on_news = on_keys, .on_rung = on_rung, .ctx = p

@@ -60,13 +60,15 @@ static void add_meaning(struct gw_exchange *x, struct gw_audit_record *r)
 // One request as it was evaluated, in the form that `policy authorize --request` reads; several as an array of them.
 static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, struct buf *requests, struct buf *errors)
 {
-    size_t n_policies = 0, n_failures = 0;
+    size_t n_policies = 0, n_failures = 0, n_shadow = 0;
     for (size_t i = 0; i < x->n_decisions; i++) {
         n_policies += x->decisions[i].answer.n_determining;
         n_failures += x->decisions[i].answer.n_failures;
+        n_shadow += x->decisions[i].answer.shadow.n;
     }
     struct span *policies = arena_array(&x->arena, n_policies + 1, sizeof *policies);
-    if (!policies)
+    struct span *shadow = arena_array(&x->arena, n_shadow + 1, sizeof *shadow);
+    if (!policies || !shadow)
         return;
     struct json_writer w = json_writer(errors);
     json_w_array(&w);
@@ -75,6 +77,8 @@ static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, stru
         const struct gw_decision *d = &x->decisions[i];
         for (size_t k = 0; k < d->answer.n_determining; k++)
             policies[r->policies_n++] = pol_answer_id(&d->request, &d->answer, k);
+        for (size_t k = 0; d->answer.shadow.differs && k < d->answer.shadow.n; k++)
+            shadow[r->shadow_policies_n++] = pol_set_policy(d->request.set, d->answer.shadow.policies[k])->id;
         for (size_t k = 0; k < d->answer.n_failures; k++) {
             const struct pol_failure *f = &d->answer.failures[k];
             json_w_object(&w);
@@ -92,6 +96,9 @@ static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, stru
     buf_byte(requests, ']');
     json_w_end(&w);
     r->policies = policies;
+    r->shadow_policies = shadow;
+    r->shadow_differs = x->shadow_differs;
+    r->shadow_allows = x->shadow_allows;
     if (n_failures > 0)
         r->policy_errors = buf_span(errors);
     if (x->n_decisions > 0)

@@ -111,6 +111,8 @@ struct gw_exchange {
     // policy
     struct gw_decision *decisions;
     size_t n_decisions;
+    bool shadow_differs,
+        shadow_allows;            // with its shadow policies in force the request would have been decided otherwise: so
     struct pol_value token_facts; // context.token, once it was made (facts.c)
     // route
     struct gw_shard_set shards; // where it goes: one, or those to ask

@@ -4,6 +4,21 @@
 #include "gateway/stages/facts.h"
 #include "gateway/stages/pipeline.h"
 
+// For metrics: who determined it, and which of those that are tried out would have.
+static void count(struct gw_exchange *x, const struct pol_answer *a)
+{
+    struct gw_metrics *m = x->services->metrics;
+    const uint16_t *rows = x->snapshot->policy_rows;
+    if (a->permit_errors > 0)
+        gw_count(m, GW_METRIC_POLICY_ERROR, a->permit_errors);
+    if (a->shadow.errors > 0)
+        gw_count(m, GW_METRIC_SHADOW_ERROR, a->shadow.errors);
+    for (size_t i = 0; rows && i < a->n_determining; i++)
+        gw_count_policy(m, rows[a->determining[i]]);
+    for (size_t i = 0; rows && i < a->shadow.n; i++)
+        gw_count_policy(m, rows[a->shadow.policies[i]]);
+}
+
 static int decide(struct gw_exchange *x, const struct gw_api_authorisation *a, struct gw_decision *d)
 {
     int rc = pki_token_check_scope(x->token, GW_ACTION_BIT(a->action), NULL);
@@ -13,12 +28,68 @@ static int decide(struct gw_exchange *x, const struct gw_api_authorisation *a, s
     gw_facts(x, a, &d->request);
     rc = pol_decide(&d->request, POL_MODE_GATEWAY, x->snapshot->policy_budget, &d->answer);
     d->decided = true;
-    if (d->answer.permit_errors > 0)
-        gw_count(x->services->metrics, GW_METRIC_POLICY_ERROR, d->answer.permit_errors);
+    count(x, &d->answer);
     return rc;
 }
 
-int gw_stage_policy(struct gw_exchange *x)
+// A decision of which only the answer counts. In memory of its own: a list has thousands of entries, and nothing of it outlives it.
+static struct pol_answer decide_aside(struct gw_exchange *x, const struct gw_api_authorisation *a)
+{
+    struct pol_request request;
+    struct pol_answer answer;
+    struct arena of_exchange = x->arena;
+    struct pol_value token_facts = x->token_facts;
+    arena_init(&x->arena, of_exchange.limit);
+    gw_facts(x, a, &request);
+    pol_decide(&request, POL_MODE_GATEWAY, x->snapshot->policy_budget, &answer);
+    of_exchange.failed |= x->arena.failed;
+    arena_fini(&x->arena);
+    x->arena = of_exchange;
+    x->token_facts = token_facts;
+    // What they point at is gone.
+    return (struct pol_answer){ .allow = answer.allow, .shadow.differs = answer.shadow.differs };
+}
+
+// ------------------------------------------------------------------------------------------------------------- shadows
+
+// Whether it would have been authorised with the shadow policies in force. What was not asked, because the answer was settled, is asked now.
+static bool would_allow(struct gw_exchange *x, const struct gw_api_authorisation *a)
+{
+    for (size_t i = 0; i < x->n_decisions; i++)
+        if (x->decisions[i].authorisation == a)
+            return pol_answer_would_allow(&x->decisions[i].answer);
+    struct pol_answer answer;
+    bool failed = x->arena.failed, would = pki_token_check_scope(x->token, GW_ACTION_BIT(a->action), NULL) == 0 &&
+                                           (answer = decide_aside(x, a), pol_answer_would_allow(&answer));
+    x->arena.failed = failed;
+    return would;
+}
+
+static bool any_differs(const struct gw_exchange *x)
+{
+    for (size_t i = 0; i < x->n_decisions; i++)
+        if (x->decisions[i].answer.shadow.differs)
+            return true;
+    return false;
+}
+
+// The whole request as it would have been decided: all that it needs, or else the lesser one.
+static void compare_shadow(struct gw_exchange *x, bool allowed, const struct gw_api_authorisation *all, size_t n)
+{
+    bool would = true;
+    if (!any_differs(x))
+        return;
+    for (size_t i = 0; i < n && would; i++)
+        would = would_allow(x, &all[i]);
+    if (!would && x->meaning.alternative.present)
+        would = would_allow(x, &x->meaning.alternative.authorisation);
+    x->shadow_differs = would != allowed;
+    x->shadow_allows = would;
+    if (x->shadow_differs)
+        gw_count(x->services->metrics, would ? GW_METRIC_SHADOW_ALLOW : GW_METRIC_SHADOW_DENY, 1);
+}
+
+static int decide_all(struct gw_exchange *x)
 {
     struct gw_api_meaning *m = &x->meaning;
     // One more for the alternative.
@@ -51,22 +122,20 @@ int gw_stage_policy(struct gw_exchange *x)
     return 0;
 }
 
+int gw_stage_policy(struct gw_exchange *x)
+{
+    const struct gw_api_authorisation *all = x->meaning.authorisations;
+    size_t n = x->meaning.n_authorisations;
+    int rc = decide_all(x);
+    if (x->n_decisions > 0 && pol_set_shadows(x->snapshot->policies) > 0)
+        compare_shadow(x, rc == 0, all, n);
+    return rc;
+}
+
 bool gw_policy_shows(struct gw_exchange *x, struct span database, struct span tenant, struct span collection)
 {
     struct gw_api_authorisation a = {
         .action = GW_ACTION_LIST, .database = database, .tenant = tenant, .collection = collection
     };
-    struct pol_request request;
-    struct pol_answer answer;
-    // In memory of its own: a list has thousands of entries, and nothing of the decision outlives it.
-    struct arena of_exchange = x->arena;
-    struct pol_value token_facts = x->token_facts;
-    arena_init(&x->arena, of_exchange.limit);
-    gw_facts(x, &a, &request);
-    bool shown = pol_decide(&request, POL_MODE_GATEWAY, x->snapshot->policy_budget, &answer) == 0;
-    of_exchange.failed |= x->arena.failed;
-    arena_fini(&x->arena);
-    x->arena = of_exchange;
-    x->token_facts = token_facts;
-    return shown;
+    return decide_aside(x, &a).allow;
 }
