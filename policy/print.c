@@ -191,8 +191,14 @@ static void bare(struct buf *out, const struct pol_node *n)
     case NODE_NOT:
     case NODE_NEG:
         buf_byte(out, n->kind == NODE_NOT ? '!' : '-');
-        // `!-x` is not in the grammar, and `-(1)` is not the literal -1.
-        print(out, n->first, n->first->kind == n->kind ? BIND_UNARY : BIND_MEMBER);
+        // `!-x` is not in the grammar, and -(1) is not the literal -1.
+        if (n->kind == NODE_NEG && n->first->kind == NODE_LONG) {
+            buf_byte(out, '(');
+            print(out, n->first, BIND_IF);
+            buf_byte(out, ')');
+        } else {
+            print(out, n->first, n->first->kind == n->kind ? BIND_UNARY : BIND_MEMBER);
+        }
         break;
     case NODE_RELATION:
     case NODE_HAS:

@@ -15,6 +15,8 @@
 #include "gateway/base/file.h"
 #include "policy/explain.h"
 #include "policy/format.h"
+#include "policy/parse.h"
+#include "policy/print.h"
 #include "policy/request_json.h"
 
 static const struct pol_options options = { .ids_by_position = true, .hash_key = 42 };
@@ -76,6 +78,38 @@ static void explained(struct tally *t, const char *name, struct pol_set *set, co
     assert_true(candidates >= a->candidates);
 }
 
+// What a condition is printed as is read as the same condition.
+static void printed(const char *name, const struct pol_source *p)
+{
+    struct arena arena;
+    struct diags d;
+
+    arena_init(&arena, 0);
+    diags_init(&d);
+    for (const struct pol_ast_policy *a = pol_parse(&arena, p, &options, &d); a; a = a->next) {
+        for (const struct pol_ast_condition *c = a->conditions; c; c = c->next) {
+            struct buf text, again;
+
+            buf_init(&text, 0), buf_init(&again, 0);
+            buf_append(&text, SPAN("permit(principal, action, resource) when { "));
+            size_t from = buf_len(&text);
+            pol_print_expr(&text, c->expr);
+            size_t to = buf_len(&text);
+            buf_append(&text, SPAN(" };"));
+            struct pol_source q = { SPAN("printed"), buf_span(&text) };
+            const struct pol_ast_policy *b = pol_parse(&arena, &q, &options, &d);
+            if (!b || !b->conditions)
+                fail_msg("%s: cannot be read again: %.*s", name, SPAN_FMT(buf_span(&text)));
+            pol_print_expr(&again, b->conditions->expr);
+            if (!span_eq(buf_span(&again), span_sub(buf_span(&text), from, to)))
+                fail_msg("%s: %.*s is read as %.*s", name, SPAN_FMT(buf_span(&text)), SPAN_FMT(buf_span(&again)));
+            buf_fini(&text), buf_fini(&again);
+        }
+    }
+    diags_fini(&d);
+    arena_fini(&arena);
+}
+
 static void one_case(struct tally *t, const char *dir, const char *file)
 {
     char path[4096], stem[256];
@@ -93,6 +127,7 @@ static void one_case(struct tally *t, const char *dir, const char *file)
     assert_int_equal(0, file_read(path, POL_TEXT_MAX, &entities));
     struct pol_source p = { SPAN("p.cedar"), buf_span(&policies) }, e = { SPAN("e.json"), buf_span(&entities) };
     struct pol_source q = { SPAN("p.cedar"), SPAN_NONE };
+    printed(stem, &p);
     assert_true(pol_format(&p, &once, &d));
     q.text = buf_span(&once);
     assert_true(pol_format(&q, &twice, &d));
