@@ -302,11 +302,11 @@ void gw_follower_adopt(struct gw_follower *f, struct gw_snapshot *s)
 }
 
 // While more is known to come: a large set after each batch would take the time in which all of them could be taken, and the more
-// there is to revoke the later would it be in force. Some time goes into sets all the same, since there may be more for ever.
+// there is to revoke the later would it be in force. Half of the time goes into sets all the same, since there may be more for ever.
 static bool better_later(const struct gw_follower *f)
 {
     struct gw_revoked_feed_facts facts = gw_revoked_feed_facts(f->feed);
-    return facts.head > facts.sequence && clock_read().mono_ms < f->built_ms + 2 * f->cost_ms;
+    return facts.head > facts.sequence && clock_read().mono_ms < f->built_ms + f->cost_ms;
 }
 
 static struct pki_revoked *build(struct gw_follower *f)
