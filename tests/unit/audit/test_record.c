@@ -40,6 +40,10 @@ static struct gw_audit_record full(void)
         .detail = "more",
         .policies = policies,
         .policies_n = 2,
+        .shadow_differs = true,
+        .shadow_allows = true,
+        .shadow_policies = policies,
+        .shadow_policies_n = 1,
         .policy_errors = SPAN("[]"),
         .policy_set = SPAN("7"),
         .inputs = SPAN("[{\"principal\":\n\"x\"}]"),
@@ -98,6 +102,9 @@ static void a_record_holds_who_what_why_and_where(void **state)
     assert_int_equal(json_count(json_get(json_root(doc), SPAN("accesses"))), 2);
     assert_int_equal(json_count(json_at(json_get(json_root(doc), SPAN("accesses")), 1)), 1);
     assert_int_equal(json_count(json_get(json_root(doc), SPAN("policies"))), 2);
+    assert_true(
+        span_eq(json_string(json_get(json_get(json_root(doc), SPAN("shadow")), SPAN("decision"))), SPAN("allow")));
+    assert_int_equal(json_count(json_get(json_get(json_root(doc), SPAN("shadow")), SPAN("policies"))), 1);
     assert_true(json_i64(json_get(json_get(json_root(doc), SPAN("latency_us")), SPAN("token")), &v));
     assert_int_equal(v, 12);
     assert_true(json_i64(json_get(json_root(doc), SPAN("status")), &v));
@@ -133,6 +140,7 @@ static void the_members_of_a_record_are_an_allow_list(void **state)
         { "reason", 6 },
         { "detail", 6 },
         { "policies", 8 },
+        { "shadow", 6 },
         { "policy_errors", 13 },
         { "policy_set", 10 },
         { "shard", 5 },

@@ -153,11 +153,26 @@ static void contracts_end_and_regions_stay_apart(void **state)
     assert_false(allowed_with(f, "search", "corp/reader", "dpop", "same-region", &there));
 }
 
+static void shadow_policies_report_and_change_nothing(void **state)
+{
+    struct fixture *f = &((struct docs *)*state)->f;
+
+    assert_true(allowed(f, "write", "corp/none", "dpop", "own-tenant"));
+    assert_true(f->a.shadow.differs);
+    assert_int_equal(f->a.shadow.n, 1);
+    assert_true(span_eq(pol_set_policy(f->set, f->a.shadow.policies[0])->id, SPAN("editors-write")));
+    assert_true(allowed(f, "write", "corp/editor", "dpop", "own-tenant"));
+    assert_false(f->a.shadow.differs);
+    assert_true(allowed(f, "search", "corp/reader", "dpop", "acme-readers"));
+    assert_false(f->a.shadow.differs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(examples_decide_as_the_page_says),
         cmocka_unit_test(contracts_end_and_regions_stay_apart),
+        cmocka_unit_test(shadow_policies_report_and_change_nothing),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
