@@ -28,7 +28,8 @@ void token_bench_policies(struct token_bench *b, const char *policies)
 {
     struct pol_source p = { SPAN("p.cedar"), span_str(policies) }, e = { SPAN("e.json"), span_str(entities) };
     pol_set_free(b->snapshot.authority.policies);
-    b->snapshot.authority.policies = pol_set_new(&p, 1, &e, 1, &(struct pol_options){ .hash_key = 9 }, &b->diags);
+    b->snapshot.authority.policies =
+        pol_set_new(&p, 1, &e, 1, &(struct pol_options){ .strict_annotations = true, .hash_key = 9 }, &b->diags);
     assert(b->snapshot.authority.policies);
 }
 

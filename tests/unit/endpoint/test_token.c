@@ -304,6 +304,30 @@ static void policies_decide_deny_is_the_default(void **state)
     assert_int_equal(b->v.record.err, ERR_POLICY_FORBID_ERROR);
 }
 
+static void shadow_policies_change_no_issue_and_are_recorded(void **state)
+{
+    struct token_bench *b = *state;
+    const struct gw_audit_record *r = &b->v.record;
+    token_bench_policies(b, "permit(principal, action, resource);"
+                            "@mode(\"shadow\") @id(\"s\") forbid(principal, action == Action::\"token:issue\", "
+                            "resource == Audience::\"https://gw2.example\");");
+    assert_int_equal(token_bench_post(b, gw_token_visit, ASK, NULL), 200);
+    assert_false(r->shadow_differs);
+    assert_int_equal(token_bench_post(b, gw_token_visit, ASK "&audience=https://gw2.example", NULL), 200);
+    assert_true(r->shadow_differs && !r->shadow_allows);
+    assert_int_equal(r->shadow_policies_n, 1);
+    assert_true(span_eq(r->shadow_policies[0], SPAN("s")));
+    // One audience more than before is not all that was asked for.
+    token_bench_policies(b,
+                         "@mode(\"shadow\") permit(principal, action, resource == Audience::\"" BENCH_AUDIENCE "\");");
+    token_bench_post(b, gw_token_visit, ASK "&audience=https://gw2.example", NULL);
+    refused(b, 400, "unauthorized_client");
+    assert_false(r->shadow_differs);
+    token_bench_post(b, gw_token_visit, ASK, NULL);
+    refused(b, 400, "unauthorized_client");
+    assert_true(r->shadow_differs && r->shadow_allows);
+}
+
 static void what_is_revoked_gets_nothing(void **state)
 {
     struct token_bench *b = *state;
@@ -366,6 +390,7 @@ int main(void)
         TEST(audiences_are_those_that_are_configured),
         TEST(grants_that_are_not_offered_are_said_to_be),
         TEST(policies_decide_deny_is_the_default),
+        TEST(shadow_policies_change_no_issue_and_are_recorded),
         TEST(what_is_revoked_gets_nothing),
         TEST(a_full_replay_store_is_503),
         TEST(an_answer_tells_no_reason),
