@@ -34,8 +34,9 @@ struct pki_ca_init {
     struct span trust_domain;
     const struct span *dns_zones; // permitted DNS subtrees of everything below the root; none: DNS is not constrained
     size_t n_dns_zones;
-    struct span passphrase;        // SPAN_NONE: key files are not encrypted
-    struct span root_token, issuing_token; // pkcs11: URI of a token, without object, where the key is made; SPAN_NONE: a file
+    struct span passphrase; // SPAN_NONE: key files are not encrypted
+    struct span root_token,
+        issuing_token;             // pkcs11: URI of a token, without object, where the key is made; SPAN_NONE: a file
     int64_t root_ttl, issuing_ttl; // seconds; 0: as above
     int64_t now_s;
 };
