@@ -24,7 +24,8 @@ struct decision {
     bool spent;
 };
 
-static bool note(struct decision *d, struct found *f, uint32_t policy)
+// Nearly every decision finds something.
+static inline __attribute__((always_inline)) bool note(struct decision *d, struct found *f, uint32_t policy)
 {
     if (!pol_request_room(d->request, (void **)&f->at, f->n, &f->cap, sizeof *f->at))
         return false;
@@ -205,7 +206,7 @@ static void answer(struct decision *d, enum pol_mode mode)
 // ------------------------------------------------------------------------------------------------------------- shadows
 
 // Asks each; the place in `shadows` of the one that it broke off at, or how many there are.
-static uint32_t shadows(struct decision *d)
+__attribute__((cold)) static uint32_t shadows(struct decision *d)
 {
     uint32_t i = 0;
 
@@ -249,7 +250,7 @@ static void compare(const struct decision *d, struct decision *s, uint32_t broke
 
 // Nothing of it comes to bear on the request: neither its steps, nor its memory, nor that it failed. Only the entities
 // that it looked at stay noted, so that the request can be decided again once these policies are in force.
-static void try_out(const struct decision *d, uint32_t steps)
+__attribute__((noinline, cold)) static void try_out(const struct decision *d, uint32_t steps)
 {
     struct pol_request *r = d->request;
     struct arena own;
@@ -301,7 +302,7 @@ int pol_decide(struct pol_request *r, enum pol_mode mode, uint32_t budget, struc
         d.eval.stack = arena_array(r->arena, (size_t)r->set->code.stack_most + 1, sizeof *d.eval.stack);
     if (!d.eval.stack)
         pol_request_fail(r, ERR_NOMEM, "out of memory for the decision");
-    if (!r->err && all(&d) && mode == POL_MODE_CEDAR)
+    if (!r->err && all(&d) && mode == POL_MODE_CEDAR && r->set->n_shadows)
         shadows(&d);
     a->steps = steps - d.eval.steps;
     if (!r->err)
