@@ -136,7 +136,8 @@ static void compare(struct analyzer *z, uint32_t i)
     for (uint32_t k = 0; k < z->s->policies.n && !(superfluous && vain); k++) {
         bool same_effect = all[k].effect == p->effect;
 
-        if (k == i || nothing(&all[k]) || (same_effect ? superfluous : vain || all[k].effect != POL_FORBID))
+        if (k == i || all[k].shadow || nothing(&all[k]) ||
+            (same_effect ? superfluous : vain || all[k].effect != POL_FORBID))
             continue;
         if (z->pairs == 0) {
             z->a->bounded = true;
@@ -257,8 +258,11 @@ bool pol_analyze(const struct pol_set *set, struct pol_analysis *a, struct arena
             found(&z, (struct pol_finding){ .kind = p->never ? POL_NEVER : POL_NO_ACTION, .policy = i });
             continue;
         }
-        compare(&z, i);
-        everybody(&z, i);
+        // What is only tried out grants nothing, and takes nothing from the others.
+        if (!p->shadow) {
+            compare(&z, i);
+            everybody(&z, i);
+        }
         roles(&z, seen, i);
     }
     list = arena_array(arena, (size_t)z.found.n + 1, sizeof *list);

@@ -489,7 +489,8 @@ size_t pol_nearest(const struct pol_set *set, const struct pol_account *accounts
     size_t best = SIZE_MAX, n = 0;
 
     for (uint32_t i = 0; i < set->policies.n; i++) {
-        if (set->policies.at[i].effect != POL_PERMIT || accounts[i].became == POL_HELD)
+        const struct pol_policy *p = &set->policies.at[i];
+        if (p->effect != POL_PERMIT || p->shadow || accounts[i].became == POL_HELD)
             continue;
         if (distance(&accounts[i]) < best) {
             best = distance(&accounts[i]);

@@ -83,7 +83,7 @@ static void text_policy(struct gw_cli *cli, const struct told *t, uint32_t i)
     gw_cli_print(out, p->id);
     fputs(" (", out);
     gw_cli_print(out, p->file);
-    fprintf(out, ":%u): %s%s\n", p->line, words[a->became],
+    fprintf(out, ":%u): %s%s%s\n", p->line, p->shadow ? "tried out, has no say: " : "", words[a->became],
             a->n_because == 0 && a->became == POL_HELD ? ", it has no condition" : "");
     for (size_t k = 0; k < a->n_because; k++)
         text_because(cli, &a->because[k]);
@@ -197,6 +197,10 @@ static void json_told(struct gw_cli *cli, struct json_writer *w, const struct to
         string(w, SPAN("file"), p->file);
         json_w_key(w, SPAN("line"));
         json_w_uint(w, p->line);
+        if (p->shadow) {
+            json_w_key(w, SPAN("shadow"));
+            json_w_bool(w, true);
+        }
         string(w, SPAN("became"), became_names[a->became]);
         json_w_key(w, SPAN("because"));
         json_w_array(w);

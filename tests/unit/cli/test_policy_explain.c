@@ -68,6 +68,20 @@ static void what_the_compiler_left_out_is_not_evaluated(void **state)
     cmd_says("principal has nope  is false");
 }
 
+static void a_policy_that_is_tried_out_is_told_apart_and_grants_nothing(void **state)
+{
+    (void)state;
+    cmd_put("p.cedar",
+            "@id(\"wide\") @mode(\"shadow\")\npermit (principal, action, resource);\n"
+            "@id(\"docs\")\npermit (principal, action == Action::\"search\", resource == Collection::\"other\");\n",
+            0600);
+    cmd_expect(1, ASK " --context small.json");
+    cmd_says("nearest to permitting:\n  permit docs (p.cedar:4)");
+    cmd_says("permit wide (p.cedar:2): tried out, has no say: holds, it has no condition\n");
+    cmd_run("policy analyze --policies p.cedar");
+    assert_null(strstr(cmd.out, "wide"));
+}
+
 static void a_record_of_an_audit_log_is_explained_by_its_own_facts(void **state)
 {
     (void)state;
@@ -114,6 +128,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_allowed_request_says_what_held, case_init, cmd_fini),
         cmocka_unit_test_setup_teardown(an_error_says_where_and_what_was_missing, case_init, cmd_fini),
         cmocka_unit_test_setup_teardown(what_the_compiler_left_out_is_not_evaluated, case_init, cmd_fini),
+        cmocka_unit_test_setup_teardown(a_policy_that_is_tried_out_is_told_apart_and_grants_nothing, case_init,
+                                        cmd_fini),
         cmocka_unit_test_setup_teardown(a_record_of_an_audit_log_is_explained_by_its_own_facts, case_init, cmd_fini),
         cmocka_unit_test_setup_teardown(diff_shows_each_decision_that_would_change, case_init, cmd_fini),
     };
