@@ -9,9 +9,9 @@ import { after, before, test } from 'node:test'
 import * as jose from 'jose'
 import * as oauth from 'oauth4webapi'
 import { Client } from './lib/client.mjs'
-import { port, temporary, until } from './lib/files.mjs'
+import { port, sallyport, temporary, until } from './lib/files.mjs'
 import { NONE, SCOPES, World } from './lib/gateway.mjs'
-import { dumpLogs } from './lib/program.mjs'
+import { command, dumpLogs, runBeside } from './lib/program.mjs'
 import { boundToKey, Issuer, newProofKey } from './lib/token.mjs'
 import { Upstream } from './lib/upstream.mjs'
 
@@ -185,6 +185,19 @@ test('private_key_jwt: an assertion by a registered key, used once, by its own c
   assert.equal((await search(batch, answer.access_token)).status, 200)
   const { privateKey } = await jose.generateKeyPair('ES256')
   await assert.rejects(credentials(batch, { scope: 'vectors.read' }, { client, auth: oauth.PrivateKeyJwt({ key: privateKey, kid: 'batch' }) }), unauthenticated)
+})
+
+test('without a library: `sallyport call` asks for a token with a proof, is told the nonce, and calls the gateway with what it got', async () => {
+  const key = w.at('client.pem')
+  command('token', 'keygen', '--out', key, '--no-passphrase')
+  const call = (...args) => runBeside(sallyport, ['call', '--ca', w.ca.bundle, '--cert', retrieval.cert, '--key', retrieval.key, '--dpop-key', key, ...args])
+  const asked = await call('--header', 'content-type: application/x-www-form-urlencoded', '--data', 'grant_type=client_credentials&scope=vectors.read', `${issuer}/oauth2/token`)
+  assert.equal(asked.status, 0, asked.err)
+  const answer = JSON.parse(asked.out)
+  assert.equal(answer.token_type, 'DPoP')
+  fs.writeFileSync(w.at('token'), answer.access_token, { mode: 0o600 })
+  const found = await call('--token', `@${w.at('token')}`, '--data', QUERY, `https://localhost:${w.port}${SEARCH}`)
+  assert.equal(found.status, 0, found.err + found.out)
 })
 
 test('what the policy does not grant is not issued', async () => {
