@@ -239,7 +239,8 @@ static void on_head(void *ctx, const struct gw_response *r)
     struct span nonce = gw_headers_get(&r->headers, GW_FIELD_DPOP_NONCE);
     // RFC 9449 §8 and §9: the server says which nonce it wants, with 400 at a token endpoint and 401 elsewhere; the request is made
     // once more with it.
-    c->wants_nonce = (r->status == 400 || r->status == 401) && !span_is_none(nonce) && span_is_none(c->nonce) && c->dpop_key;
+    c->wants_nonce =
+        (r->status == 400 || r->status == 401) && !span_is_none(nonce) && span_is_none(c->nonce) && c->dpop_key;
     if (c->wants_nonce) {
         c->nonce = arena_dup(&cli->arena, nonce);
         return;
