@@ -20,10 +20,13 @@ const node = parseInt(process.versions.node)
 
 for (const version of VERSIONS) {
   const skip = version === '9' && node < 20 && 'oidc-provider 9 needs node 20'
-  describe(`oidc-provider ${version}`, { skip }, () => {
+  // Each by itself, since node does not count the tests of a suite that is skipped.
+  const check = (name, run) => test(name, { skip }, run)
+  describe(`oidc-provider ${version}`, () => {
     let w, shard, provider, retrieval, mtls
 
     before(async () => {
+      if (skip) return
       shard = await Upstream.start()
       w = await World.make(`oidc-${version}`, { shards: [{ name: 'recorder', api: 'qdrant', endpoints: [shard.url] }], routes: [{ shard: 'recorder' }] })
       retrieval = w.ca.issue('retrieval')
@@ -58,7 +61,7 @@ for (const version of VERSIONS) {
       return client.post(SEARCH, QUERY).finally(() => client.close())
     }
 
-    test('client credentials with DPoP and a demanded nonce', async () => {
+    check('client credentials with DPoP and a demanded nonce', async () => {
       const keys = await newProofKey()
       const token = await provider.token({ id: retrieval.id, secret: SECRET, keys })
       const answer = await search(retrieval, token, keys)
@@ -67,13 +70,13 @@ for (const version of VERSIONS) {
       refused(await nothingReaches(shard, async () => search(mtls, token, keys)), { status: 401, code: 'token_not_yours', challenge: /DPoP/ })
     })
 
-    test('tls_client_auth by SAN URI: the token is bound to the certificate', async () => {
+    check('tls_client_auth by SAN URI: the token is bound to the certificate', async () => {
       const token = await provider.token({ id: mtls.id, who: mtls })
       assert.equal((await search(mtls, token)).status, 200)
       refused(await nothingReaches(shard, () => search(retrieval, token)), { status: 401, code: 'token_not_yours', challenge: /DPoP/ })
     })
 
-    test('rule 17: opaque tokens are introspected and held to their binding', async () => {
+    check('rule 17: opaque tokens are introspected and held to their binding', async () => {
       const bound = await provider.token({ id: mtls.id, who: mtls, resource: RESOURCES.opaque })
       assert.ok(!bound.includes('.'))
       assert.equal((await search(mtls, bound)).status, 200)
@@ -87,7 +90,7 @@ for (const version of VERSIONS) {
       assert.ok(provider.count('/token/introspection') - asked <= 3, 'answers are remembered')
     })
 
-    test('an opaque token that is revoked there is refused here when the remembered answer is over', async () => {
+    check('an opaque token that is revoked there is refused here when the remembered answer is over', async () => {
       const token = await provider.token({ id: mtls.id, who: mtls, resource: RESOURCES.opaque })
       assert.equal((await search(mtls, token)).status, 200)
       await provider.revoke(token, { id: mtls.id, who: mtls })
@@ -98,7 +101,7 @@ for (const version of VERSIONS) {
       refused(await nothingReaches(shard, () => search(mtls, token)), { status: 401, code: 'token_inactive', challenge: /DPoP/ })
     })
 
-    test('the signing key rotates while requests run, and none of them fails', async () => {
+    check('the signing key rotates while requests run, and none of them fails', async () => {
       const keys = await newProofKey()
       const statuses = []
       let token = await provider.token({ id: retrieval.id, secret: SECRET, keys })
@@ -116,7 +119,7 @@ for (const version of VERSIONS) {
       assert.deepEqual([...new Set(statuses)], [200])
     })
 
-    test('a key that the provider withdrew is good for nothing any more', async () => {
+    check('a key that the provider withdrew is good for nothing any more', async () => {
       const keys = await newProofKey()
       const old = await provider.token({ id: retrieval.id, secret: SECRET, keys })
       assert.equal((await search(retrieval, old, keys)).status, 200)
