@@ -10,16 +10,8 @@ static const struct gw_choice headers[] = {
 static const struct gw_choice workloads[] = { { NAME("required"), 0 }, { NAME("any"), 1 } };
 
 static const struct gw_field asserts_fields[] = {
-    { .key = NAME("roles"),
-      .type = GW_FIELD_TEXTS,
-      AT(gw_config_asserts, roles),
-      .fault = gw_fault_glob,
-      .doc = "patterns of roles; none without it" },
-    { .key = NAME("tenants"),
-      .type = GW_FIELD_TEXTS,
-      AT(gw_config_asserts, tenants),
-      .fault = gw_fault_glob,
-      .doc = "patterns of tenants; none without it" },
+    ASSERTS(roles),
+    ASSERTS(tenants),
     { .key = NAME("trust_domains"),
       .type = GW_FIELD_TEXTS,
       AT(gw_config_asserts, trust_domains),

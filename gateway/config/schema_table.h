@@ -36,7 +36,13 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 extern const struct gw_schema gw_config_tls_schema;
 extern const struct gw_schema gw_config_policy_schema;
 extern const struct gw_schema gw_config_revocations_schema;
-extern const struct gw_schema gw_config_authority_schema;
+extern const struct gw_schema gw_config_authority_schema; // What an issuer, or a registry of API keys, may assert.
+#define ASSERTS(member)                                                                                      \
+    {                                                                                                        \
+        .key = NAME(#member), .type = GW_FIELD_TEXTS, AT(gw_config_asserts, member), .fault = gw_fault_glob, \
+        .doc = "patterns of " #member "; none without it"                                                    \
+    }
+
 extern const struct gw_schema gw_config_trust_domain_schema;
 extern const struct gw_schema gw_config_identity_schema;
 extern const struct gw_schema gw_config_issuer_schema;
