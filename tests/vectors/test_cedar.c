@@ -9,32 +9,13 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include <dirent.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "gateway/base/file.h"
 #include "policy/decide.h"
 #include "policy/request_json.h"
+#include "tests/support/cedar_cases.h"
 
 struct tally {
     unsigned cases, requests, failed;
 };
-
-static const char *vectors(void)
-{
-    const char *dir = getenv("SALLYPORT_VECTORS");
-
-    return dir ? dir : "../shared/vectors";
-}
-
-static bool read_all(struct buf *b, const char *root, struct span path)
-{
-    char full[4096];
-
-    snprintf(full, sizeof full, "%s/%.*s", root, SPAN_FMT(path));
-    return file_read(full, 16u << 20, b) == 0;
-}
 
 // The hand-written cases leave it to their schema to say what is an entity; here every {"type", "id"} is one, but for an
 // entity's own uid and its parents.
@@ -178,8 +159,10 @@ static void request(struct tally *t, const char *name, const struct pol_set *set
     arena_fini(&arena);
 }
 
-static void one_case(struct tally *t, const char *root, const char *file, bool by_schema)
+static void one_case(void *ctx, const char *root, const char *file)
 {
+    struct tally *t = ctx;
+    bool by_schema = span_starts(span_str(file), SPAN("tests/"));
     static const struct pol_options options = { .ids_by_position = true, .hash_key = 42 };
     struct buf text, policies, entities;
     struct json_error error;
@@ -191,11 +174,11 @@ static void one_case(struct tally *t, const char *root, const char *file, bool b
     buf_init(&policies, 0);
     buf_init(&entities, 0);
     diags_init(&d);
-    assert_true(read_all(&text, root, span_str(file)));
+    assert_true(cedar_read(&text, root, span_str(file)));
     doc = json_parse(buf_span(&text), &(struct json_limits){ .nul_names = true }, &error);
     assert_non_null(doc);
-    assert_true(read_all(&policies, root, json_string(json_get(json_root(doc), SPAN("policies")))));
-    assert_true(read_all(&entities, root, json_string(json_get(json_root(doc), SPAN("entities")))));
+    assert_true(cedar_read(&policies, root, json_string(json_get(json_root(doc), SPAN("policies")))));
+    assert_true(cedar_read(&entities, root, json_string(json_get(json_root(doc), SPAN("entities")))));
     if (by_schema)
         with_entities_marked(&entities);
     struct pol_source p = { SPAN("policies"), buf_span(&policies) }, e = { SPAN("entities"), buf_span(&entities) };
@@ -222,26 +205,6 @@ static void one_case(struct tally *t, const char *root, const char *file, bool b
     buf_fini(&entities);
 }
 
-static void folder(struct tally *t, const char *root, const char *sub)
-{
-    char path[4096], file[4096];
-    struct dirent *e;
-    DIR *dir;
-
-    snprintf(path, sizeof path, "%s/%s", root, sub);
-    dir = opendir(path);
-    assert_non_null(dir);
-    while ((e = readdir(dir))) {
-        struct span name = span_str(e->d_name);
-
-        if (!span_ends(name, SPAN(".json")) || span_ends(name, SPAN(".entities.json")))
-            continue;
-        snprintf(file, sizeof file, "%s/%s", sub, e->d_name);
-        one_case(t, root, file, span_starts(span_str(sub), SPAN("tests/")));
-    }
-    closedir(dir);
-}
-
 static void report(const char *what, const struct tally *t)
 {
     print_message("%s: %u cases, %u requests, %u failed\n", what, t->cases, t->requests, t->failed);
@@ -249,40 +212,27 @@ static void report(const char *what, const struct tally *t)
 
 static void hand_written_cases_decide_as_cedar(void **state)
 {
-    static const char *const folders[] = { "tests/example_use_cases", "tests/multi", "tests/ip", "tests/decimal" };
-    char root[4096];
     struct tally t = { 0 };
 
     (void)state;
-    snprintf(root, sizeof root, "%s/cedar", vectors());
-    if (access(root, R_OK) != 0)
+    if (!cedar_hand_written(one_case, &t))
         skip();
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
-        folder(&t, root, folders[i]);
     report("hand-written", &t);
     assert_int_equal(t.failed, 0);
-    assert_int_equal(t.cases, 22);
+    assert_int_equal(t.cases, CEDAR_HAND_WRITTEN);
     assert_int_equal(t.requests, 74);
 }
 
 static void machine_made_cases_decide_as_cedar(void **state)
 {
-    char archive[4096], dir[] = "/tmp/sallyport-cedar-XXXXXX", command[8300];
     struct tally t = { 0 };
 
     (void)state;
-    snprintf(archive, sizeof archive, "%s/cedar/corpus.tar.xz", vectors());
-    if (access(archive, R_OK) != 0)
+    if (!cedar_machine_made(one_case, &t))
         skip();
-    assert_non_null(mkdtemp(dir));
-    snprintf(command, sizeof command, "tar -xJf '%s' -C '%s'", archive, dir);
-    assert_int_equal(system(command), 0);
-    folder(&t, dir, "corpus-tests");
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    assert_int_equal(system(command), 0);
     report("machine-made", &t);
     assert_int_equal(t.failed, 0);
-    assert_int_equal(t.cases, 1500);
+    assert_int_equal(t.cases, CEDAR_MACHINE_MADE);
     assert_int_equal(t.requests, 12000);
 }
 
