@@ -9,6 +9,7 @@
 #ifndef SALLYPORT_POLICY_DECIDE_H
 #define SALLYPORT_POLICY_DECIDE_H
 
+#include "policy/obligation.h"
 #include "policy/request.h"
 
 #define POL_STEPS_DEFAULT 1000000u
@@ -35,7 +36,7 @@ struct pol_shadow {
 
 struct pol_answer {
     bool allow;
-    int err; // 0 when allowed; else ERR_POLICY_NO_PERMIT, _FORBID, _FORBID_ERROR, _BUDGET, or the request's own error
+    int err; // 0 when allowed; else ERR_POLICY_NO_PERMIT, _FORBID, _FORBID_ERROR, _BUDGET, _OBLIGATION, or the request's own error
     const uint32_t *determining; // policy indexes, ascending: the forbids that held, else the permits that held
     size_t n_determining;
     const struct pol_failure *failures; // ascending by policy
@@ -44,6 +45,9 @@ struct pol_answer {
     uint32_t candidates;                   // policies whose scope matched
     uint32_t steps;                        // spent
     struct pol_shadow shadow;              // POL_MODE_GATEWAY only; to Cedar a shadow policy is like any other
+    // POL_MODE_GATEWAY, when allowed: those of all determining permits, in order of the policies.
+    const struct pol_obligation *obligations;
+    size_t n_obligations;
 };
 
 // Decides. `budget` in steps (0: POL_STEPS_DEFAULT); a step is about one instruction or one compared element.

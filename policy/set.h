@@ -40,9 +40,21 @@ struct pol_link {
     unsigned line, column;
 };
 
+// A team that writes some of the policy texts. Each of their policies must be confined to resources that are in the entity `within` (or are it), by
+// what stands in its scope and by the entities texts; else it is an error.
+struct pol_owner {
+    struct span name;
+    struct {
+        struct span type, id;
+    } within;
+    size_t first, n; // of the texts, which stand together
+};
+
 struct pol_options {
     const struct pol_link *links; // as pol_links_read yields them; NULL if there are none
     size_t n_links;
+    const struct pol_owner *owners; // NULL if there are none
+    size_t n_owners;
     // Only annotations of the known list are accepted (id, description, owner, advice, reason, ticket, mode);
     // obligations that are not enforced, and names nobody knows, are errors (checklist rule 37), and @mode("shadow")
     // makes a policy one that is tried out (decide.h). Off: any annotation, without effect, as Cedar has it.

@@ -114,6 +114,7 @@
     X(POLICY_FORBID, 403, "", "denied", "a policy forbids the request")                                                \
     X(POLICY_FORBID_ERROR, 403, "", "denied", "a forbid could not be evaluated")                                       \
     X(POLICY_BUDGET, 403, "", "denied", "the policy evaluation went over its step budget")                             \
+    X(POLICY_OBLIGATION, 403, "", "denied", "an obligation of the policies cannot be met")                             \
     X(RATE, 429, "", "rate_limited", "over the rate for this subject")                                                 \
     /* the way to the shard */                                                                                         \
     X(ROUTE_NONE, 404, "", "no_shard", "no routing rule names a shard for this collection")                            \

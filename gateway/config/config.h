@@ -233,12 +233,42 @@ struct gw_config_dpop {
     struct gw_config_replay replay;
 };
 
+// Policies that one team writes among many: they may only speak of resources in `scope`.
+struct gw_config_policy_owner {
+    struct gw_config_place at;
+    struct gw_config_text name;
+    struct gw_config_texts files; // as gw_config_policy.files
+    struct gw_config_text scope;  // a Cedar entity: Namespace::"team-a"
+};
+
+// A signed archive in place of files (policy_bundle.h).
+struct gw_config_policy_bundle {
+    struct gw_config_place at;
+    struct gw_config_text file; // path; its signature is beside it, with .sig appended
+    struct gw_config_text keys; // path: a JWK set of those who may sign it; SPAN_NONE: no bundle
+    struct gw_config_text
+        last_good; // path of a folder: the last one that loaded is kept there, and used when `file` does not load at start
+};
+
 struct gw_config_policy {
     bool present;
     struct gw_config_texts files;   // paths: .cedar files, folders of them, or globs
     struct gw_config_text entities; // path: JSON, or YAML when it ends in .yaml or .yml
     bool entities_is_yaml;
+    struct gw_config_texts links;  // paths: links of templates, JSON
+    struct gw_config_texts schema; // paths: schemas that the policies are held to; none: the shipped one
+    bool validate;                 // off: policies and entities are held to no schema
+    const struct gw_config_policy_owner *owners;
+    size_t owners_n;
+    struct gw_config_policy_bundle bundle;
     uint64_t budget; // steps an evaluation
+};
+
+// How much a record of the audit log holds.
+enum gw_config_audit_inputs {
+    GW_CONFIG_INPUTS_ALWAYS = 1, // everything that was decided by
+    GW_CONFIG_INPUTS_DENIED,     // that only when the answer was no
+    GW_CONFIG_INPUTS_NEVER
 };
 
 enum gw_config_api { GW_CONFIG_QDRANT = 1, GW_CONFIG_CHROMA, GW_CONFIG_APIS };
@@ -284,6 +314,7 @@ struct gw_config_audit {
     bool drop_when_full;        // else the request is refused
     uint64_t queue;             // bytes a loop
     int64_t interval;           // between batches
+    enum gw_config_audit_inputs inputs;
 };
 
 // The authority's feed of revocations, which the gateway follows.
