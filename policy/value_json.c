@@ -64,7 +64,7 @@ static bool uid_members(struct pol_json *j, json v, struct span *type, struct sp
 }
 
 // Type::"id", as policies write it.
-static bool uid_text(struct pol_json *j, struct span s, struct span *type, struct span *id)
+bool pol_json_uid_text(struct pol_json *j, struct span s, struct span *type, struct span *id)
 {
     struct pol_lexer l;
     struct pol_token t;
@@ -90,7 +90,7 @@ bool pol_json_uid(struct pol_json *j, json v, bool text, struct span *type, stru
     json inner = json_get(v, SPAN("__entity"));
 
     if (text && json_type(v) == JSON_STRING)
-        return uid_text(j, json_string(v), type, id);
+        return pol_json_uid_text(j, json_string(v), type, id);
     if (inner && json_count(v) == 1)
         v = inner;
     if (json_type(v) != JSON_OBJECT)

@@ -27,6 +27,8 @@ bool pol_json_value(struct pol_json *j, json v, struct pol_value *out);
 bool pol_json_record(struct pol_json *j, json v, struct pol_value *out); // v must be an object
 // {"type","id"}, {"__entity":{"type","id"}} or, if `text`, "Type::\"id\"". `out` in the arena.
 bool pol_json_uid(struct pol_json *j, json v, bool text, struct span *type, struct span *id);
+// Type::"id", as policies write it.
+bool pol_json_uid_text(struct pol_json *j, struct span s, struct span *type, struct span *id);
 
 // Whether a type is one of actions: Action, or N::Action.
 bool pol_json_action_type(struct span type);

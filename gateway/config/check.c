@@ -403,9 +403,7 @@ static void operations(struct checker *k)
 void gw_config_check(struct gw_config *c, struct diags *diags)
 {
     struct checker k = { c, diags };
-    struct span entities = c->policy.entities.v;
 
-    c->policy.entities_is_yaml = ends_in(entities, SPAN(".yaml")) || ends_in(entities, SPAN(".yml"));
     trust_domains(&k);
     identities(&k);
     issuers(&k);

@@ -17,11 +17,6 @@ static bool is_set(struct gw_config_text t)
     return !span_is_none(t.v);
 }
 
-static bool ends_in(struct span path, struct span suffix)
-{
-    return path.n > suffix.n && span_ieq(span_sub(path, path.n - suffix.n, path.n), suffix);
-}
-
 // Half a gateway is none: its keys come together, or not at all.
 void gw_config_check_parts(struct gw_config *c, struct diags *diags)
 {
@@ -128,12 +123,10 @@ void gw_config_check_authority(struct gw_config *c, struct diags *diags)
 {
     struct checker k = { c, diags };
     struct gw_config_authority *a = &c->authority;
-    struct span entities = a->policy.entities.v;
 
     if (!a->present)
         return;
     a->policy.present = true;
-    a->policy.entities_is_yaml = ends_in(entities, SPAN(".yaml")) || ends_in(entities, SPAN(".yml"));
     addresses(&k, &a->addresses);
     signing(&k, a);
     clients(&k, a);

@@ -254,10 +254,9 @@ struct gw_config_policy {
     bool present;
     struct gw_config_texts files;   // paths: .cedar files, folders of them, or globs
     struct gw_config_text entities; // path: JSON, or YAML when it ends in .yaml or .yml
-    bool entities_is_yaml;
-    struct gw_config_texts links;  // paths: links of templates, JSON
-    struct gw_config_texts schema; // paths: schemas that the policies are held to; none: the shipped one
-    bool validate;                 // off: policies and entities are held to no schema
+    struct gw_config_texts links;   // paths: links of templates, JSON
+    struct gw_config_texts schema;  // paths: schemas that the policies are held to; none: the shipped one
+    bool validate;                  // off: policies and entities are held to no schema
     const struct gw_config_policy_owner *owners;
     size_t owners_n;
     struct gw_config_policy_bundle bundle;

@@ -409,7 +409,7 @@ struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int6
         load_api_keys(s, diags);
         load_shards(s, now_s, diags);
         if (config->policy.present)
-            s->policies = gw_policy_files_load(config, gw_snapshot_note, s, diags);
+            s->policies = gw_policy_files_load(config, &config->policy, GW_POLICY_GATEWAY, gw_snapshot_note, s, diags);
         gw_snapshot_authority_load(s, now_s, diags);
     }
     if (diags->errors == 0 && (s->arena.failed || !s->issuers || (config->policy.present && !s->policies)))

@@ -114,7 +114,6 @@ static void load_target(struct gw_snapshot *s, struct diags *diags)
 
 void gw_snapshot_authority_load(struct gw_snapshot *s, int64_t now_s, struct diags *diags)
 {
-    static const struct span actions[] = { GW_TOKEN_ISSUE, GW_TOKEN_EXCHANGE, GW_TOKEN_IMPERSONATE };
     struct gw_snapshot_authority *a = &s->authority;
     const struct gw_config *c = s->config;
     a->passphrase = a->cert_pem = a->key_pem = a->key_passphrase = SPAN_NONE;
@@ -130,8 +129,7 @@ void gw_snapshot_authority_load(struct gw_snapshot *s, int64_t now_s, struct dia
     load_state(s, diags);
     a->passphrase = read_private(s, &a->config->signing.passphrase_file, true, diags);
     load_clients(s, diags);
-    a->policies = gw_policy_files_load_part(c, &c->authority.policy, actions, sizeof actions / sizeof *actions,
-                                            gw_snapshot_note, s, diags);
+    a->policies = gw_policy_files_load(c, &c->authority.policy, GW_POLICY_AUTHORITY, gw_snapshot_note, s, diags);
 }
 
 void gw_snapshot_authority_fini(struct gw_snapshot_authority *a)

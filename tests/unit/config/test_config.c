@@ -576,7 +576,6 @@ static void values_arrive_where_they_belong(void **state)
     assert_int_equal(c->listener.tls.key.at.line, 4);
     assert_int_equal(c->listener.tls.key.at.column, 35);
     assert_string_equal(c->policy.files.v[0].v.p, "/etc/sallyport/policies");
-    assert_true(c->policy.entities_is_yaml);
     assert_false(c->trust_domains[0].bundle_is_jwks);
     assert_int_equal(c->issuers[0].scopes_n, 2);
     assert_int_equal(c->issuers[0].scopes[0].actions, GW_ACTIONS_READONLY);

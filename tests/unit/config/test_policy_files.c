@@ -71,7 +71,7 @@ static int loaded(const struct place *p, const char *entry)
     c.policy.files.v = &text;
     c.policy.files.n = 1;
     diags_init(&diags);
-    struct pol_set *set = gw_policy_files_load(&c, nothing, NULL, &diags);
+    struct pol_set *set = gw_policy_files_load(&c, &c.policy, GW_POLICY_GATEWAY, nothing, NULL, &diags);
     assert_true(set || diags.errors > 0);
     int n = set ? (int)pol_set_count(set) : -1;
     pol_set_free(set);
