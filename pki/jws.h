@@ -43,4 +43,15 @@ int pki_jws_verify(const struct pki_jws *jws, const struct pki_key *key, enum pk
 int pki_jws_sign(struct span header_json, struct span payload, const struct pki_key *key, enum pki_alg alg,
                  struct buf *out);
 
+// A signature that stands beside what it signs (RFC 7515 appendix F): header, nothing, signature. The payload is in a file of its own, as it
+// is, and is encoded for the signing input only.
+// 0 or ERR_TOKEN_MALFORMED. `out->payload` is empty and `out->signing_input` is absent.
+int pki_jws_split_detached(struct span compact, size_t max, struct pki_jws *out);
+// As pki_jws_verify.
+int pki_jws_verify_detached(const struct pki_jws *jws, struct span payload, const struct pki_key *key,
+                            enum pki_alg alg);
+// Appends header '.' '.' signature. 0 or ERR_INTERNAL, ERR_HSM, ERR_NOMEM.
+int pki_jws_sign_detached(struct span header_json, struct span payload, const struct pki_key *key, enum pki_alg alg,
+                          struct buf *out);
+
 #endif

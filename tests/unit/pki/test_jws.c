@@ -164,6 +164,46 @@ static void signing_and_splitting_are_inverse(void **state)
     pki_key_free(key);
 }
 
+static void detached_signature_is_of_these_bytes_and_no_others(void **state)
+{
+    (void)state;
+    static const char header_json[] = "{\"alg\":\"ES256\",\"kid\":\"k\"}";
+    struct pki_key *key = pki_key_generate(PKI_KEY_P256, 0), *other = pki_key_generate(PKI_KEY_P256, 0);
+    struct span payload = span_of("a.b\0c\xff", 6);
+    struct pki_jws jws;
+    struct buf out;
+    buf_init(&out, 0);
+    assert_int_equal(pki_jws_sign_detached(span_str(header_json), payload, key, PKI_ES256, &out), 0);
+    assert_int_equal(pki_jws_split_detached(buf_span(&out), 1000, &jws), 0);
+    assert_int_equal(jws.payload.n, 0);
+    assert_int_equal(pki_jws_verify_detached(&jws, payload, key, PKI_ES256), 0);
+    assert_int_equal(pki_jws_verify_detached(&jws, payload, other, PKI_ES256), ERR_TOKEN_SIGNATURE);
+    for (size_t n = 0; n < payload.n; n++)
+        assert_int_equal(pki_jws_verify_detached(&jws, span_sub(payload, 0, n), key, PKI_ES256), ERR_TOKEN_SIGNATURE);
+    // It is the signature of the whole JWS, without its payload.
+    char *encoded = jose_b64(payload), whole[512];
+    snprintf(whole, sizeof whole, "%.*s.%s.%.*s", SPAN_FMT(jws.header), encoded, SPAN_FMT(jws.signature));
+    assert_int_equal(pki_jws_split(span_str(whole), 1000, &jws), 0);
+    assert_int_equal(pki_jws_verify(&jws, key, PKI_ES256), 0);
+    free(encoded);
+    buf_fini(&out);
+    pki_key_free(key);
+    pki_key_free(other);
+}
+
+static void detached_signature_has_three_segments_and_the_middle_one_is_empty(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = { "",    ".",   "..",    "a",    "a.",    "a..",   ".b",
+                                         "..b", "a.b", "a.b.c", "a...", "a..b.", "a..b.c" };
+    struct pki_jws jws;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(pki_jws_split_detached(span_str(wrong[i]), 100, &jws), ERR_TOKEN_MALFORMED);
+    assert_int_equal(pki_jws_split_detached(SPAN("a..b"), 3, &jws), ERR_TOKEN_MALFORMED);
+    assert_int_equal(pki_jws_split_detached(SPAN("ab..cd"), 6, &jws), 0);
+    assert_true(span_eq(jws.header, SPAN("ab")) && span_eq(jws.signature, SPAN("cd")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +212,8 @@ int main(void)
         cmocka_unit_test(rule_26_base64url_has_no_padding_no_stray_bits_no_white_space),
         cmocka_unit_test(signature_in_another_spelling_is_refused),
         cmocka_unit_test(signing_and_splitting_are_inverse),
+        cmocka_unit_test(detached_signature_is_of_these_bytes_and_no_others),
+        cmocka_unit_test(detached_signature_has_three_segments_and_the_middle_one_is_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
