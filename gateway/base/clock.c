@@ -131,3 +131,11 @@ bool clock_parse_date(struct span s, int64_t *wall_ms)
     *wall_ms = (int64_t)t * 1000;
     return true;
 }
+
+struct span clock_weekday(int64_t wall_ms)
+{
+    static const struct span names[] = { SPAN("thursday"), SPAN("friday"),  SPAN("saturday"), SPAN("sunday"),
+                                         SPAN("monday"),   SPAN("tuesday"), SPAN("wednesday") };
+    int64_t day_ms = 86400000, day = wall_ms / day_ms - (wall_ms % day_ms < 0);
+    return names[(day % 7 + 7) % 7];
+}

@@ -17,6 +17,8 @@ int64_t clock_mono_ns(void);
 // "2026-11-21T23:52:55.123Z" (24 characters, RFC 3339) into out; NUL-terminated.
 #define CLOCK_TEXT 25
 void clock_format(int64_t wall_ms, char out[static CLOCK_TEXT]);
+// "monday" … "sunday", in UTC.
+struct span clock_weekday(int64_t wall_ms);
 // RFC 3339 in UTC, the date or date and time to the second: "2026-11-21", "2026-11-21T23:52:55Z". False on anything else, a date that the calendar does not have
 // included.
 bool clock_parse_date(struct span s, int64_t *wall_ms);

@@ -6,9 +6,10 @@
 //   action     Action::"token:issue", "token:exchange", "token:impersonate"
 //   resource   Audience::"…", one decision for each
 //   context    grant_type, client_auth, client_id, scopes (with offline_access when it was asked for), bound_to ("dpop" or "certificate"),
-//              subject, subject_issuer, actor, actor_issuer where there are any, time { now } in seconds
+//              subject, subject_issuer, actor, actor_issuer where there are any, time { now, weekday }
 #include "gateway/endpoint/issue.h"
 
+#include "gateway/base/clock.h"
 #include "pki/spiffe.h"
 #include "policy/decide.h"
 #include "policy/request_json.h"
@@ -76,7 +77,8 @@ static void add_context(struct gw_oauth *o, const struct gw_issue *i, struct pol
     add_text(r, "actor", i->actor);
     add_text(r, "actor_issuer", i->actor_issuer);
     struct pol_record *time = pol_record_new(r);
-    pol_record_put(r, time, SPAN("now"), pol_long(o->now_s));
+    pol_record_put(r, time, SPAN("now"), pol_datetime(o->now_s * 1000));
+    pol_record_put(r, time, SPAN("weekday"), pol_string(clock_weekday(o->now_s * 1000)));
     pol_request_context(r, SPAN("time"), pol_record_value(time));
 }
 

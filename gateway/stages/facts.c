@@ -215,7 +215,8 @@ static void add_context(struct gw_exchange *x, struct pol_request *r)
     pol_request_context(r, SPAN("request"), pol_record_value(rec));
 
     rec = pol_record_new(r);
-    pol_record_put(r, rec, SPAN("now"), pol_long(x->now.wall_ms / 1000));
+    pol_record_put(r, rec, SPAN("now"), pol_datetime(x->now.wall_ms));
+    pol_record_put(r, rec, SPAN("weekday"), pol_string(clock_weekday(x->now.wall_ms)));
     pol_request_context(r, SPAN("time"), pol_record_value(rec));
 }
 

@@ -78,7 +78,10 @@ test('the record holds every input of the policy, and `policy authorize` could d
   assert.equal(input.context.request.with_vectors, true)
   assert.equal(input.context.tls.version, 'TLSv1.3')
   assert.equal(input.context.http.operation, '/collections/{c}/points/search')
-  assert.ok(Math.abs(input.context.time.now - Date.now() / 1000) < 10)
+  const { fn, arg } = input.context.time.now.__extn
+  assert.equal(fn, 'datetime')
+  assert.ok(Math.abs(Date.parse(arg) - Date.now()) < 10_000)
+  assert.equal(input.context.time.weekday, new Intl.DateTimeFormat('en', { weekday: 'long', timeZone: 'UTC' }).format(Date.parse(arg)).toLowerCase())
 })
 
 test('a refusal has one record with the reason that the client was not told', async () => {

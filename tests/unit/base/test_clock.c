@@ -71,11 +71,27 @@ static void the_monotonic_clock_does_not_go_back(void **state)
     }
 }
 
+static void a_day_of_the_week_is_that_of_the_calendar_also_before_1970(void **state)
+{
+    const int64_t day = 86400000;
+    (void)state;
+    assert_true(span_eq(clock_weekday(0), SPAN("thursday")));
+    assert_true(span_eq(clock_weekday(day - 1), SPAN("thursday")));
+    assert_true(span_eq(clock_weekday(day), SPAN("friday")));
+    assert_true(span_eq(clock_weekday(-1), SPAN("wednesday")));
+    assert_true(span_eq(clock_weekday(-day), SPAN("wednesday")));
+    assert_true(span_eq(clock_weekday(-day - 1), SPAN("tuesday")));
+    assert_true(span_eq(clock_weekday(1795320000000), SPAN("sunday")));
+    assert_true(span_eq(clock_weekday(1798761600000), SPAN("friday")));
+    assert_false(span_is_none(clock_weekday(INT64_MIN)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(time_that_the_machine_slept_counts_as_time_that_passed),
         cmocka_unit_test(the_monotonic_clock_does_not_go_back),
+        cmocka_unit_test(a_day_of_the_week_is_that_of_the_calendar_also_before_1970),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -279,7 +279,8 @@ static void policies_decide_deny_is_the_default(void **state)
            "Audience::\"" BENCH_AUDIENCE "\") when { context.scopes == [\"vectors:read\"] && "
            "context.grant_type == \"client_credentials\" && context.client_auth == \"tls_client_auth\" && "
            "context.bound_to == \"certificate\" && context.client_id == \"" BENCH_RAG "\" && "
-           "context.time.now == 1800000000 && principal.trust_domain == \"prod.example\" && "
+           "context.time.now == datetime(\"2027-01-15T08:00:00Z\") && context.time.weekday == \"friday\" && "
+           "principal.trust_domain == \"prod.example\" && "
            "principal.tenant == \"acme\" && principal in Role::\"any\" && "
            "principal in TrustDomain::\"prod.example\" && !(context has subject) };");
     assert_int_equal(token_bench_post(b, gw_token_visit, ASK, NULL), 200);

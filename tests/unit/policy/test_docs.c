@@ -12,7 +12,9 @@
 #include "tests/unit/policy/support.h"
 
 #include "gateway/api/action.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/file.h"
+#include "policy/ext.h"
 #include "policy/links_json.h"
 #include "policy/schema.h"
 
@@ -255,7 +257,7 @@ static const struct member gateway_base[] = {
     { SPAN("request.by_id"), SPAN("false") },
     { SPAN("request.with_vectors"), SPAN("false") },
     { SPAN("request.with_payload"), SPAN("true") },
-    { SPAN("time.now"), SPAN("1795320000") },
+    { SPAN("time.now"), SPAN("2026-11-22T04:00:00Z") },
 };
 
 static const struct member authority_base[] = {
@@ -263,7 +265,7 @@ static const struct member authority_base[] = {
     { SPAN("client_auth"), SPAN("\"tls_client_auth\"") },
     { SPAN("scopes"), SPAN("[\"vectors:read\"]") },
     { SPAN("bound_to"), SPAN("\"dpop\"") },
-    { SPAN("time.now"), SPAN("1795320000") },
+    { SPAN("time.now"), SPAN("2026-11-22T04:00:00Z") },
 };
 
 struct members {
@@ -311,6 +313,29 @@ static bool below(struct span path, struct span prefix)
                              (path.n == prefix.n || path.p[prefix.n] == '.' || prefix.p[prefix.n - 1] == '.'));
 }
 
+// The time is written as people write it, and has its day of the week.
+static void value_write(struct span path, struct span v, struct json_writer *w)
+{
+    int64_t ms;
+
+    if (!span_eq(path, SPAN("time.now"))) {
+        json_w_raw(w, v);
+        return;
+    }
+    assert_null(pol_datetime_read(v, &ms));
+    json_w_object(w);
+    json_w_key(w, SPAN("__extn"));
+    json_w_object(w);
+    json_w_key(w, SPAN("fn"));
+    json_w_string(w, SPAN("datetime"));
+    json_w_key(w, SPAN("arg"));
+    json_w_string(w, v);
+    json_w_end(w);
+    json_w_end(w);
+    json_w_key(w, SPAN("weekday"));
+    json_w_string(w, clock_weekday(ms));
+}
+
 // The object of all members whose path starts with `prefix`.
 static void members_write(const struct members *m, struct span prefix, struct json_writer *w)
 {
@@ -329,7 +354,7 @@ static void members_write(const struct members *m, struct span prefix, struct js
             continue;
         json_w_key(w, name);
         if (span_is_none(rest))
-            json_w_raw(w, value_of(m, path));
+            value_write(path, value_of(m, path), w);
         else
             members_write(m, span_sub(m->at[i].path, 0, path.n + 1), w);
     }
