@@ -138,3 +138,20 @@ bool pki_lru_put(struct pki_lru *l, struct pki_lru_item *item, struct span workl
     link_newest(l, item);
     return true;
 }
+
+bool pki_lru_grow(struct pki_lru *l, struct pki_lru_item *item, size_t more)
+{
+    struct pki_lru_owner *o = item->owner;
+    if (more > l->bytes || item->bytes > l->bytes - more)
+        return false;
+    unlink_item(l, item);
+    link_newest(l, item);
+    while (o->bytes + more > l->share_bytes && o->oldest != item)
+        pki_lru_drop(l, o->oldest);
+    while (l->used + more > l->bytes)
+        pki_lru_drop(l, l->oldest);
+    item->bytes += more;
+    o->bytes += more;
+    l->used += more;
+    return true;
+}

@@ -36,5 +36,8 @@ struct pki_lru_item *pki_lru_get(struct pki_lru *l, struct span key);
 // of memory); the item stays the caller's.
 bool pki_lru_put(struct pki_lru *l, struct pki_lru_item *item, struct span workload);
 void pki_lru_drop(struct pki_lru *l, struct pki_lru_item *item);
+// An entry of the cache takes `more` bytes from now on. Others make room as for a new one; it is the newest then, and stays. False when there
+// is no such room: it counts as before.
+bool pki_lru_grow(struct pki_lru *l, struct pki_lru_item *item, size_t more);
 
 #endif

@@ -280,6 +280,9 @@ struct pki_token *pki_token_ref(struct pki_token *t)
 
 void pki_token_unref(struct pki_token *t)
 {
-    if (t && --t->refs == 0)
-        free(t);
+    if (!t || --t->refs > 0)
+        return;
+    if (t->extra)
+        t->extra->on_drop(t->extra);
+    free(t);
 }

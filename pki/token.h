@@ -13,6 +13,11 @@
 
 #define PKI_TOKEN_MAX 16384 // bytes of a compact token
 
+// What another layer made of a token, once: it belongs to the token and goes with it (pki_token_cache_attach).
+struct pki_token_extra {
+    void (*on_drop)(struct pki_token_extra *e);
+};
+
 struct pki_token {
     const struct pki_issuer *issuer;
     struct span subject, client_id, jti; // SPAN_NONE when absent
@@ -31,6 +36,7 @@ struct pki_token {
     uint8_t sha256[32]; // of the compact form: cache key, and `ath`
     size_t bytes;       // memory it holds, for the cache's bound
     unsigned refs;
+    struct pki_token_extra *extra; // NULL: none
 };
 
 // `sha256` is SHA-256 of `compact` (the caller has it for the cache look-up). `keys` and `trace` may be NULL. 0 and `*out` with one

@@ -75,6 +75,17 @@ bool pki_token_cache_put(struct pki_token_cache *c, struct pki_token *t, struct 
     return false;
 }
 
+bool pki_token_cache_attach(struct pki_token_cache *c, struct pki_token *t, struct pki_token_extra *extra, size_t bytes)
+{
+    if (t->extra || bytes > PKI_TOKEN_EXTRA_MAX)
+        return false;
+    struct entry *e = (struct entry *)pki_lru_get(&c->lru, span_of(t->sha256, sizeof t->sha256));
+    if (!e || e->token != t || !pki_lru_grow(&c->lru, &e->item, bytes))
+        return false;
+    t->extra = extra;
+    return true;
+}
+
 size_t pki_token_cache_count(const struct pki_token_cache *c)
 {
     return c->lru.items.len;

@@ -19,6 +19,11 @@ struct pki_token *pki_token_cache_get(struct pki_token_cache *c, const uint8_t s
                                       int64_t now_s);
 // Put after pki_token_check held for `workload`. Takes its own reference; false when it was not kept (too large, out of memory).
 bool pki_token_cache_put(struct pki_token_cache *c, struct pki_token *t, struct span workload, uint64_t generation);
+// Gives the token `extra`, of so many bytes, which then count for its entry. False when it is not taken: the cache does not hold the token
+// (any more), it has one already, or `bytes` are over PKI_TOKEN_EXTRA_MAX or find no room. The extra then stays the caller's.
+#define PKI_TOKEN_EXTRA_MAX (64u << 10)
+bool pki_token_cache_attach(struct pki_token_cache *c, struct pki_token *t, struct pki_token_extra *extra,
+                            size_t bytes);
 size_t pki_token_cache_count(const struct pki_token_cache *c);
 size_t pki_token_cache_bytes(const struct pki_token_cache *c);
 

@@ -112,8 +112,8 @@ struct gw_exchange {
     struct gw_decision *decisions;
     size_t n_decisions;
     bool shadow_differs,
-        shadow_allows;            // with its shadow policies in force the request would have been decided otherwise: so
-    struct pol_value token_facts; // context.token, once it was made (facts.c)
+        shadow_allows; // with its shadow policies in force the request would have been decided otherwise: so
+    const struct gw_token_facts *token_facts; // once they were made, if the token does not keep them (token_facts.h)
     // route
     struct gw_shard_set shards; // where it goes: one, or those to ask
 

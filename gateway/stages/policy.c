@@ -38,7 +38,7 @@ static struct pol_answer decide_aside(struct gw_exchange *x, const struct gw_api
     struct pol_request request;
     struct pol_answer answer;
     struct arena of_exchange = x->arena;
-    struct pol_value token_facts = x->token_facts;
+    const struct gw_token_facts *token_facts = x->token_facts;
     arena_init(&x->arena, of_exchange.limit);
     gw_facts(x, a, &request);
     pol_decide(&request, POL_MODE_GATEWAY, x->snapshot->policy_budget, &answer);

@@ -192,6 +192,85 @@ static void bytes_are_bounded(void **state)
     pki_token_cache_free(c);
 }
 
+struct extra {
+    struct pki_token_extra extra;
+    int *dropped;
+};
+
+static void on_drop(struct pki_token_extra *e)
+{
+    ++*((struct extra *)e)->dropped;
+    free(e);
+}
+
+static bool attach(struct pki_token_cache *c, struct pki_token *t, size_t bytes, int *dropped)
+{
+    struct extra *e = malloc(sizeof *e);
+    *e = (struct extra){ { on_drop }, dropped };
+    bool taken = pki_token_cache_attach(c, t, &e->extra, bytes);
+    if (!taken)
+        free(e);
+    return taken;
+}
+
+static void what_is_made_of_a_token_counts_for_its_entry_and_goes_with_it(void **state)
+{
+    (void)state;
+    int dropped = 0;
+    struct pki_token_cache *c = pki_token_cache_new(1000, 10000, 1000);
+    struct pki_token *t = token(1, 0), *stranger = token(1, 0);
+    assert_false(attach(c, t, 100, &dropped)); // not in it
+    for (int i = 1; i <= 3; i++)
+        put(c, i, "w");
+    size_t before = pki_token_cache_bytes(c);
+    struct pki_token *got = pki_token_cache_get(c, t->sha256, 1, T);
+    assert_false(attach(c, stranger, 100, &dropped)); // of the same bytes, and not the one that is in it
+    assert_true(attach(c, got, 100, &dropped));
+    assert_false(attach(c, got, 100, &dropped)); // has one
+    assert_int_equal(pki_token_cache_bytes(c), before + 100);
+    // It is held as long as the token is, by whomever.
+    for (int i = 100; i < 120; i++)
+        put(c, i, "w");
+    assert_false(there(c, 1));
+    assert_int_equal(dropped, 0);
+    pki_token_unref(got);
+    assert_int_equal(dropped, 1);
+    assert_true(pki_token_cache_bytes(c) <= 10000);
+    pki_token_unref(t);
+    pki_token_unref(stranger);
+    pki_token_cache_free(c);
+}
+
+static void what_is_made_of_tokens_is_bounded(void **state)
+{
+    (void)state;
+    int dropped = 0, attached = 0;
+    struct pki_token_cache *c = pki_token_cache_new(1000, 200000, 1000);
+    for (int i = 0; i < 50; i++) {
+        put(c, i, i % 2 ? "a" : "b");
+        struct pki_token *t = token(i, 0), *got = pki_token_cache_get(c, t->sha256, 1, T);
+        attached += attach(c, got, i % 5 ? 30000 : PKI_TOKEN_EXTRA_MAX + 1, &dropped);
+        assert_true(pki_token_cache_bytes(c) <= 200000);
+        pki_token_unref(t);
+        pki_token_unref(got);
+    }
+    assert_int_equal(attached, 40);
+    assert_true(dropped >= 33 && dropped < 40);
+    pki_token_cache_free(c);
+    assert_int_equal(dropped, 40);
+
+    // What alone is larger than the whole is not taken, and pushes nothing out of the cache.
+    c = pki_token_cache_new(1000, 5000, 1000);
+    put(c, 1, "w");
+    put(c, 2, "w");
+    struct pki_token *t = token(2, 0), *got = pki_token_cache_get(c, t->sha256, 1, T);
+    assert_false(attach(c, got, 4900, &dropped));
+    assert_true(there(c, 1));
+    pki_token_unref(t);
+    pki_token_unref(got);
+    pki_token_cache_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +282,8 @@ int main(void)
         cmocka_unit_test(one_workload_cannot_push_out_the_others_with_large_tokens),
         cmocka_unit_test(full_cache_drops_the_least_recently_used),
         cmocka_unit_test(bytes_are_bounded),
+        cmocka_unit_test(what_is_made_of_a_token_counts_for_its_entry_and_goes_with_it),
+        cmocka_unit_test(what_is_made_of_tokens_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include "gateway/base/err.h"
 #include "gateway/stages/facts.h"
 #include "gateway/stages/pipeline.h"
+#include "policy/request_json.h"
 #include "policy/schema.h"
 
 struct fixture {
@@ -217,6 +218,75 @@ static void what_policies_see_is_what_the_shipped_schema_says(void **state)
     diags_fini(&d);
 }
 
+static struct pki_token *heap_token(const struct pki_token *t)
+{
+    struct pki_token *copy = malloc(sizeof *copy);
+    *copy = *t;
+    copy->exp = 100;
+    copy->bytes = sizeof *copy;
+    copy->refs = 1;
+    return copy;
+}
+
+static char *as_seen(struct fixture *f, bool cached)
+{
+    struct pol_request r;
+    struct buf b;
+    buf_init(&b, 0);
+    f->x.token_cached = cached;
+    f->x.token_facts = NULL;
+    gw_facts(&f->x, &f->authorisation, &r);
+    assert_int_equal(r.err, 0);
+    assert_true(pol_request_to_json(&r, &b));
+    buf_byte(&b, 0);
+    char *text = strdup(buf_span(&b).p);
+    buf_fini(&b);
+    return text;
+}
+
+static void a_token_that_comes_again_is_seen_as_it_was_the_first_time(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct pki_names names = { (struct span[]){ SPAN("reader"), { "ad\0min", 6 } }, 2 };
+    fixture_init(
+        &f, PERMIT,
+        "{\"scope\":\"a b\",\"list\":[3,\"x\",[],{}],\"deep\":{\"a\":{\"b\":[true,-5]},\"e\":\"\"},\"n\":null}");
+    f.issuer.skew_s = 5;
+    f.token.roles = f.token.groups = names;
+    f.token.subject = SPAN("s");
+    f.token.tenant = SPAN("");
+    struct pki_token *t = f.x.token = heap_token(&f.token);
+    struct pki_token_cache *cache = f.services.tokens = pki_token_cache_new(10, 1 << 20, 0);
+    assert_true(pki_token_cache_put(cache, t, SPAN("w"), 1));
+    size_t bytes = pki_token_cache_bytes(cache);
+    char *first = as_seen(&f, false);
+    assert_null(t->extra); // it may not come again
+    char *second = as_seen(&f, true);
+    assert_non_null(t->extra);
+    assert_true(pki_token_cache_bytes(cache) > bytes);
+    bytes = pki_token_cache_bytes(cache);
+    char *third = as_seen(&f, true);
+    assert_string_equal(first, second);
+    assert_string_equal(first, third);
+    assert_int_equal(pki_token_cache_bytes(cache), bytes);
+    assert_non_null(strstr(first, "ad\\u0000min"));
+    // A token that the cache does not hold is read again each time.
+    f.x.token = heap_token(&f.token);
+    f.x.token->sha256[0] = 1;
+    char *other = as_seen(&f, true);
+    assert_string_equal(first, other);
+    assert_null(f.x.token->extra);
+    pki_token_unref(f.x.token);
+    pki_token_unref(t);
+    pki_token_cache_free(cache);
+    free(first);
+    free(second);
+    free(third);
+    free(other);
+    fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +296,7 @@ int main(void)
         cmocka_unit_test(scopes_in_a_list_are_seen_as_those_in_a_string),
         cmocka_unit_test(a_claim_is_seen_at_any_depth_that_a_token_may_have),
         cmocka_unit_test(a_long_list_does_not_use_up_the_exchange),
+        cmocka_unit_test(a_token_that_comes_again_is_seen_as_it_was_the_first_time),
         cmocka_unit_test(what_policies_see_is_what_the_shipped_schema_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

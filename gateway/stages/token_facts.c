@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/stages/token_facts.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/json.h"
+#include "gateway/stages/exchange.h"
+#include "pki/claims.h"
+#include "policy/pack.h"
+
+static void add_text(struct pol_request *r, struct pol_record *rec, const char *name, struct span v)
+{
+    if (!span_is_none(v))
+        pol_record_put(r, rec, span_str(name), pol_string(v));
+}
+
+static struct pol_value claim(struct pol_request *r, json v, unsigned depth);
+
+// Sorted at once: put one by one, many claims would cost the square of their number.
+static struct pol_value claims(struct pol_request *r, json v, unsigned depth)
+{
+    struct pol_field *fields = arena_array(r->arena, json_count(v) + 1, sizeof *fields);
+    size_t n = 0;
+    struct span name;
+    json item;
+    if (!fields)
+        return (struct pol_value){ .kind = POL_NONE };
+    for (struct json_iter it = json_iter(v); json_next(&it, &name, &item);) {
+        fields[n] = (struct pol_field){ arena_dup(r->arena, name), claim(r, item, depth) };
+        n += fields[n].value.kind != POL_NONE;
+    }
+    return pol_value_record(fields, n, NULL);
+}
+
+// A claim as a Cedar value. What Cedar has no value for (null, fractions) is POL_NONE and left out by the caller.
+static struct pol_value claim(struct pol_request *r, json v, unsigned depth)
+{
+    const struct pol_value none = { .kind = POL_NONE };
+    bool b;
+    int64_t i;
+    switch (json_type(v)) {
+    case JSON_BOOL: return json_bool(v, &b) ? pol_bool(b) : none;
+    case JSON_INT:
+    case JSON_UINT: return json_i64(v, &i) ? pol_long(i) : none;
+    case JSON_STRING: return pol_string(arena_dup(r->arena, json_string(v)));
+    case JSON_ARRAY: {
+        struct pol_value *items = arena_array(r->arena, json_count(v) + 1, sizeof *items);
+        if (!items || depth == 0)
+            return none;
+        size_t n = 0;
+        struct span name;
+        json item;
+        for (struct json_iter it = json_iter(v); json_next(&it, &name, &item);)
+            if ((items[n] = claim(r, item, depth - 1)).kind != POL_NONE)
+                n++;
+        return pol_request_set(r, items, n);
+    }
+    case JSON_OBJECT: return depth == 0 ? none : claims(r, v, depth - 1);
+    default: return none;
+    }
+}
+
+#define CLAIM_DEPTH 16 // of a token's JSON: pki/token.c
+
+// From the claims, where a string of scopes and a list of them are both there whole.
+static void add_scopes(struct pol_request *r, struct pol_record *rec, const struct pki_token *t, json root)
+{
+    struct pki_names scopes = { NULL, 0 };
+    bool ok = pki_claim_list(pki_claim(root, t->issuer->claims.scope), true, r->arena, &scopes);
+    struct span *copies = arena_array(r->arena, scopes.n + 1, sizeof *copies);
+    for (size_t i = 0; copies && i < scopes.n; i++)
+        copies[i] = arena_dup(r->arena, scopes.at[i]);
+    // Without a value the request is refused.
+    pol_record_put(r, rec, SPAN("scopes"),
+                   ok && copies ? pol_request_strings(r, copies, scopes.n) : (struct pol_value){ .kind = POL_NONE });
+}
+
+static struct span bound_to(const struct pki_token *t)
+{
+    if (t->has_jkt)
+        return t->has_x5t ? SPAN("both") : SPAN("dpop");
+    if (t->has_x5t)
+        return SPAN("certificate");
+    // An API key with an owner is good under every certificate of that workload, and under no other.
+    return t->issuer->api_keys && !span_is_none(t->workload) ? SPAN("workload") : SPAN("nothing");
+}
+
+static struct pol_value token_value(const struct pki_token *t, struct pol_request *r)
+{
+    struct pol_record *rec = pol_record_new(r);
+    add_text(r, rec, "issuer", t->issuer->iss);
+    add_text(r, rec, "subject", t->subject);
+    add_text(r, rec, "client_id", t->client_id);
+    add_text(r, rec, "tenant", t->tenant);
+    add_text(r, rec, "bound_to", bound_to(t));
+    pol_record_put(r, rec, SPAN("roles"), pol_request_strings(r, t->roles.at, t->roles.n));
+    pol_record_put(r, rec, SPAN("groups"), pol_request_strings(r, t->groups.at, t->groups.n));
+    // It was read as JSON before: what cannot be read now leaves claims without a value, and the request is refused.
+    struct json_doc *doc = json_parse(t->claims, NULL, NULL);
+    add_scopes(r, rec, t, json_root(doc));
+    pol_record_put(r, rec, SPAN("claims"), claim(r, json_root(doc), CLAIM_DEPTH));
+    json_free(doc);
+    return pol_record_value(rec);
+}
+
+static const struct span *role_names(const struct pki_token *t, struct pol_request *r)
+{
+    struct span *names = arena_array(r->arena, t->roles.n + 1, sizeof *names), issuer = t->issuer->name;
+    for (size_t i = 0; names && i < t->roles.n; i++) {
+        struct span role = t->roles.at[i];
+        char *p = arena_alloc(r->arena, issuer.n + 1 + role.n);
+        if (!p)
+            return NULL;
+        if (issuer.n > 0)
+            memcpy(p, issuer.p, issuer.n);
+        p[issuer.n] = '/';
+        if (role.n > 0)
+            memcpy(p + issuer.n + 1, role.p, role.n);
+        names[i] = span_of(p, issuer.n + 1 + role.n);
+    }
+    return names;
+}
+
+// ---- kept with the token
+
+void gw_token_facts_ref(struct gw_token_facts *f)
+{
+    f->refs++;
+}
+
+void gw_token_facts_unref(struct gw_token_facts *f)
+{
+    if (--f->refs == 0)
+        free(f);
+}
+
+static void on_drop(struct pki_token_extra *e)
+{
+    gw_token_facts_unref((struct gw_token_facts *)e);
+}
+
+static void pack(struct pol_pack *p, const struct gw_token_facts *from, size_t n_roles, struct gw_token_facts *to)
+{
+    *to = (struct gw_token_facts){ .extra.on_drop = on_drop, .refs = 1 };
+    struct span *roles = pol_pack_array(p, from->roles, n_roles, sizeof *roles);
+    for (size_t i = 0; i < n_roles; i++) {
+        struct span role = pol_pack_text(p, from->roles[i]);
+        if (roles)
+            roles[i] = role;
+    }
+    to->roles = roles;
+    to->value = pol_pack_value(p, &from->value);
+}
+
+// NULL where the token cannot keep them.
+static const struct gw_token_facts *keep(struct gw_exchange *x, const struct gw_token_facts *made)
+{
+    struct pol_pack measured = { 0 };
+    struct gw_token_facts unplaced;
+    size_t n = x->token->roles.n;
+    pack(&measured, made, n, &unplaced);
+    size_t size = sizeof *made + pol_pack_size(&measured);
+    struct gw_token_facts *kept = size <= PKI_TOKEN_EXTRA_MAX ? malloc(size) : NULL;
+    if (!kept)
+        return NULL;
+    struct pol_pack p = pol_pack_into(&measured, kept + 1);
+    pack(&p, made, n, kept);
+    if (pki_token_cache_attach(x->services->tokens, x->token, &kept->extra, size))
+        return kept;
+    free(kept);
+    return NULL;
+}
+
+static const struct gw_token_facts *make(struct gw_exchange *x, struct pol_request *r)
+{
+    struct gw_token_facts *f = arena_alloc(r->arena, sizeof *f);
+    if (!f)
+        return NULL;
+    *f = (struct gw_token_facts){ .value = token_value(x->token, r), .roles = role_names(x->token, r) };
+    if (r->err != 0 || r->arena->failed || f->value.kind == POL_NONE)
+        return NULL;
+    // What was used once may never be used again. An API key is no token of the cache.
+    const struct gw_token_facts *kept = x->token_cached && !x->token->issuer->api_keys ? keep(x, f) : NULL;
+    return kept ? kept : f;
+}
+
+const struct gw_token_facts *gw_token_facts_of(struct gw_exchange *x, struct pol_request *r)
+{
+    if (x->token->extra)
+        return (const struct gw_token_facts *)x->token->extra;
+    if (!x->token_facts)
+        x->token_facts = make(x, r);
+    return x->token_facts;
+}
