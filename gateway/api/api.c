@@ -23,7 +23,7 @@ struct gw_api {
     struct compiled_row rows[];
 };
 
-static const struct gw_api_def *const defs[] = { &gw_api_qdrant, &gw_api_chroma };
+static const struct gw_api_def *const defs[] = { &gw_api_qdrant, &gw_api_chroma, &gw_api_milvus };
 
 const struct gw_api_def *gw_api_def_at(size_t i)
 {
@@ -208,7 +208,7 @@ static int inspect_body(struct gw_api_build *b)
     json root = json_root(doc);
     int rc = json_type(root) == JSON_OBJECT ? b->row->inspect(b, root)
                                             : gw_api_refuse(b, ERR_API_BODY, "the body is no JSON object", SPAN_NONE);
-    if (rc == 0) {
+    if (rc == 0 && span_is_none(b->meaning.body)) {
         struct buf out;
         buf_init(&out, 0);
         struct span text = json_write(&out, root) ? arena_dup(b->arena, buf_span(&out)) : SPAN_NONE;

@@ -88,7 +88,8 @@ enum gw_api_list {
     GW_API_LIST_QDRANT_ALIASES,
     GW_API_LIST_CHROMA_COLLECTIONS,
     GW_API_LIST_CHROMA_COUNT, // answered by listing and counting what the subject may see
-    GW_API_LIST_CHROMA_DATABASES
+    GW_API_LIST_CHROMA_DATABASES,
+    GW_API_LIST_MILVUS_NAMES // of collections, or of aliases
 };
 
 // A lesser request that does for a subject who may not make the whole one: get_or_create by somebody who may only look becomes a GET, which can
@@ -121,7 +122,7 @@ struct gw_api_meaning {
 struct gw_api_def; // a table's text: gateway/api/table.h
 struct gw_api;     // compiled
 
-// "qdrant", "chroma"; NULL when unknown. gw_api_def_at: by index, NULL at the end (for suggestions).
+// "qdrant", "chroma", "milvus"; NULL when unknown. gw_api_def_at: by index, NULL at the end.
 const struct gw_api_def *gw_api_def_find(struct span name);
 const struct gw_api_def *gw_api_def_at(size_t i);
 struct span gw_api_def_name(const struct gw_api_def *def);

@@ -6,21 +6,33 @@
 
 #include <stdlib.h>
 
+// What the entries stand in.
+enum envelope {
+    ARRAY,  // nothing
+    RESULT, // Qdrant: {"result": {"…": […]}, "status": "ok", "time": …}
+    DATA,   // Milvus: {"code": 0, "data": […]}
+};
+
 // What differs between the kinds of list.
 struct shape {
-    const char *result; // member of "result" that holds the entries; NULL: the answer is an array
-    const char *name;   // member of an entry that names it
+    enum envelope envelope;
+    const char *result; // RESULT: the member that holds the entries
+    const char *name;   // member of an entry that names it; NULL: it is a name
     const char *target; // member that names a collection which must be visible too; NULL: none
     bool count;         // answered with a number
     bool database;      // an entry is a database
 };
 
 static const struct shape shapes[] = {
-    [GW_API_LIST_QDRANT_COLLECTIONS] = { .result = "collections", .name = "name" },
-    [GW_API_LIST_QDRANT_ALIASES] = { .result = "aliases", .name = "alias_name", .target = "collection_name" },
+    [GW_API_LIST_QDRANT_COLLECTIONS] = { .envelope = RESULT, .result = "collections", .name = "name" },
+    [GW_API_LIST_QDRANT_ALIASES] = { .envelope = RESULT,
+                                     .result = "aliases",
+                                     .name = "alias_name",
+                                     .target = "collection_name" },
     [GW_API_LIST_CHROMA_COLLECTIONS] = { .name = "name" },
     [GW_API_LIST_CHROMA_COUNT] = { .name = "name", .count = true },
     [GW_API_LIST_CHROMA_DATABASES] = { .name = "name", .database = true },
+    [GW_API_LIST_MILVUS_NAMES] = { .envelope = DATA },
 };
 
 struct item {
@@ -42,14 +54,31 @@ struct merge {
     double time;
 };
 
+// Milvus says it with 200: its codes for a database and for a collection that are not there.
+static bool is_absent(const struct shape *shape, int status, json root)
+{
+    int64_t code;
+    if (status == 404)
+        return true;
+    return shape->envelope == DATA && json_i64(json_get(root, SPAN("code")), &code) && (code == 800 || code == 100);
+}
+
 static json entries_of(const struct shape *shape, json root)
 {
-    if (!shape->result)
-        return json_type(root) == JSON_ARRAY ? root : NULL;
-    if (!span_eq(json_string(json_get(root, SPAN("status"))), SPAN("ok")))
-        return NULL;
-    json list = json_get(json_get(root, SPAN("result")), span_str(shape->result));
+    json list = root;
+    int64_t code;
+    if (shape->envelope == RESULT)
+        list = span_eq(json_string(json_get(root, SPAN("status"))), SPAN("ok"))
+                   ? json_get(json_get(root, SPAN("result")), span_str(shape->result))
+                   : NULL;
+    else if (shape->envelope == DATA)
+        list = json_i64(json_get(root, SPAN("code")), &code) && code == 0 ? json_get(root, SPAN("data")) : NULL;
     return json_type(list) == JSON_ARRAY ? list : NULL;
+}
+
+static struct span name_of(const struct shape *shape, json v)
+{
+    return json_string(shape->name ? json_get(v, span_str(shape->name)) : v);
 }
 
 // Every entry has to be what we take it for, or nothing of the answer is used.
@@ -59,12 +88,12 @@ static bool well_formed(const struct merge *m, json list)
     struct span member;
     json v;
     while (json_next(&it, &member, &v)) {
-        if (span_is_none(json_string(json_get(v, span_str(m->shape->name)))))
+        if (span_is_none(name_of(m->shape, v)))
             return false;
         if (m->shape->target && span_is_none(json_string(json_get(v, span_str(m->shape->target)))))
             return false;
         // Chroma's entries say where they are; the filter would judge them by the path's.
-        if (m->shape->result)
+        if (m->shape->envelope != ARRAY)
             continue;
         if (!span_eq(json_string(json_get(v, SPAN("tenant"))), m->tenant))
             return false;
@@ -97,7 +126,7 @@ static int take(struct merge *m, unsigned shard, json list)
     struct span member;
     json v;
     while (json_next(&it, &member, &v)) {
-        struct span name = json_string(json_get(v, span_str(m->shape->name)));
+        struct span name = name_of(m->shape, v);
         if (!shown(m, shard, name, v)) {
             m->hidden++;
             continue;
@@ -136,11 +165,16 @@ static int write_answer(struct merge *m, const struct gw_api_meaning *meaning, s
     struct buf out;
     buf_init(&out, 0);
     struct json_writer w = json_writer(&out);
-    if (m->shape->result) {
+    if (m->shape->envelope == RESULT) {
         json_w_object(&w);
         json_w_key(&w, SPAN("result"));
         json_w_object(&w);
         json_w_key(&w, span_str(m->shape->result));
+    } else if (m->shape->envelope == DATA) {
+        json_w_object(&w);
+        json_w_key(&w, SPAN("code"));
+        json_w_int(&w, 0);
+        json_w_key(&w, SPAN("data"));
     }
     if (!m->shape->count)
         json_w_array(&w);
@@ -160,7 +194,9 @@ static int write_answer(struct merge *m, const struct gw_api_meaning *meaning, s
         json_w_uint(&w, written);
     else
         json_w_end(&w);
-    if (m->shape->result) {
+    if (m->shape->envelope == DATA) {
+        json_w_end(&w);
+    } else if (m->shape->envelope == RESULT) {
         json_w_end(&w);
         json_w_key(&w, SPAN("status"));
         json_w_string(&w, SPAN("ok"));
@@ -194,12 +230,12 @@ int gw_api_list_merge(const struct gw_api_meaning *meaning, const struct gw_api_
     if (!m.docs || !r.failed)
         return ERR_NOMEM;
     for (size_t i = 0; i < n && rc == 0; i++) {
-        // The tenant is not there: this shard has nothing of it.
-        if (answers[i].status == 404)
-            continue;
         const struct json_limits limits = { .bytes = answers[i].body.n + 1, .depth = 64, .raw_numbers = true };
         if (answers[i].status == 200)
             m.docs[i] = json_parse(answers[i].body, &limits, NULL);
+        // The tenant is not there: this shard has nothing of it.
+        if (is_absent(m.shape, answers[i].status, m.docs[i] ? json_root(m.docs[i]) : NULL))
+            continue;
         json list = m.docs[i] ? entries_of(m.shape, json_root(m.docs[i])) : NULL;
         if (!list || !well_formed(&m, list)) {
             r.failed[r.n_failed++] = answers[i].shard;

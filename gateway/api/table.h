@@ -30,7 +30,7 @@ enum gw_api_flag {
 
 struct gw_api_build;
 
-// 0, or the error with gw_api_refuse. `body` is what was sent, an object.
+// 0, or the error with gw_api_refuse. `body` is what was sent, an object. What goes on is the same again, unless it sets meaning.body to another.
 typedef int (*gw_api_inspector)(struct gw_api_build *b, json body);
 
 struct gw_api_row {
@@ -50,7 +50,7 @@ struct gw_api_def {
     const char *const *query; // every parameter the API has, NULL-terminated
 };
 
-extern const struct gw_api_def gw_api_qdrant, gw_api_chroma;
+extern const struct gw_api_def gw_api_qdrant, gw_api_chroma, gw_api_milvus;
 
 #define GW_API_PAIRS_MAX 32
 

@@ -11,7 +11,7 @@
 
 #define BODY_MAX ((size_t)64 << 20)
 
-static const char *const api_words[] = { "qdrant", "chroma", NULL };
+static const char *const api_words[] = { "qdrant", "chroma", "milvus", NULL };
 
 // What is known of a request; `error` is why it is denied.
 struct route {
@@ -74,7 +74,9 @@ static int place(struct route *r)
 {
     const struct gw_config *c = r->config;
     const struct gw_api_authorisation *first = &r->meaning.authorisations[0];
-    enum gw_config_api api = span_eq(r->meaning.api, SPAN("qdrant")) ? GW_CONFIG_QDRANT : GW_CONFIG_CHROMA;
+    int api = 1;
+    while (!span_eq(gw_api_def_name(gw_api_def_at((size_t)api - 1)), r->meaning.api))
+        api++;
     struct span *names = arena_array(&r->cli->arena, c->shards_n + 1, sizeof(*names));
     struct gw_placement_rule *rules = arena_array(&r->cli->arena, c->routes_n + 1, sizeof(*rules));
     if (!names || !rules)
@@ -83,7 +85,7 @@ static int place(struct route *r)
         names[i] = c->shards[i].name.v;
     size_t n = 0;
     for (size_t i = 0; i < c->routes_n; i++)
-        if (c->routes[i].shards_n > 0 && c->shards[c->routes[i].shards[0]].api == api)
+        if (c->routes[i].shards_n > 0 && (int)c->shards[c->routes[i].shards[0]].api == api)
             rules[n++] = (struct gw_placement_rule){ .database = c->routes[i].database.v,
                                                      .tenant = c->routes[i].tenant.v,
                                                      .collection = c->routes[i].collection.v,

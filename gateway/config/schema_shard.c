@@ -2,7 +2,9 @@
 // Where requests go: shards and routes.
 #include "gateway/config/schema_table.h"
 
-static const struct gw_choice apis[] = { { NAME("qdrant"), GW_CONFIG_QDRANT }, { NAME("chroma"), GW_CONFIG_CHROMA } };
+static const struct gw_choice apis[] = { { NAME("qdrant"), GW_CONFIG_QDRANT },
+                                         { NAME("chroma"), GW_CONFIG_CHROMA },
+                                         { NAME("milvus"), GW_CONFIG_MILVUS } };
 static const struct gw_field shard_timeouts_fields[] = {
     { .key = NAME("connect"),
       .type = GW_FIELD_DURATION,

@@ -10,6 +10,7 @@
 
 #define Q "collections/docs"
 #define P "api/v2/tenants/t/databases/d/collections"
+#define M "v2/vectordb"
 #define U P "/00000000-0000-4000-8000-000000000001"
 
 static const struct {
@@ -46,22 +47,39 @@ static const struct {
     { "chroma", "POST", U "/add" },
     { "chroma", "POST", "api/v2/tenants" },
     { "chroma", "POST", "api/v2/tenants/t/databases" },
+    { "milvus", "POST", M "/entities/query" },
+    { "milvus", "POST", M "/entities/get" },
+    { "milvus", "POST", M "/entities/search" },
+    { "milvus", "POST", M "/entities/hybrid_search" },
+    { "milvus", "POST", M "/entities/insert" },
+    { "milvus", "POST", M "/entities/delete" },
+    { "milvus", "POST", M "/collections/create" },
+    { "milvus", "POST", M "/collections/rename" },
+    { "milvus", "POST", M "/aliases/create" },
+    { "milvus", "POST", M "/aliases/list" },
+    { "milvus", "POST", M "/databases/drop" },
 };
 #define REQUESTS (sizeof(requests) / sizeof(requests[0]))
 
 static const struct {
-    const char *api, *path;
+    const char *api, *method, *path, *body;
 } lists[] = {
-    { "qdrant", "collections" }, { "qdrant", "aliases" }, { "chroma", P }, { "chroma", "api/v2/tenants/t/databases" }
+    { "qdrant", "GET", "collections", NULL },
+    { "qdrant", "GET", "aliases", NULL },
+    { "chroma", "GET", P, NULL },
+    { "chroma", "GET", "api/v2/tenants/t/databases", NULL },
+    { "milvus", "POST", M "/collections/list", "{}" },
 };
 #define LISTS (sizeof(lists) / sizeof(lists[0]))
 
 static struct gw_api *compiled(const char *name)
 {
-    static struct gw_api *apis[2];
-    size_t i = name[0] == 'c';
+    static struct gw_api *apis[4];
+    size_t i = 0;
+    while (!span_eq(gw_api_def_name(gw_api_def_at(i)), span_str(name)))
+        i++;
     if (!apis[i])
-        apis[i] = gw_api_new(gw_api_def_find(span_str(name)));
+        apis[i] = gw_api_new(gw_api_def_at(i));
     assert(apis[i]);
     return apis[i];
 }
@@ -103,7 +121,8 @@ static void lists_and_names(size_t which, struct span body)
     struct span target;
     struct arena arena;
     arena_init(&arena, 0);
-    int rc = match(lists[which].api, "GET", lists[which].path, SPAN_NONE, &arena, &m);
+    int rc = match(lists[which].api, lists[which].method, lists[which].path,
+                   lists[which].body ? span_str(lists[which].body) : SPAN_NONE, &arena, &m);
     assert(rc == 0);
     const struct gw_api_list_answer answers[] = { { 0, 200, body }, { 1, 200, body } };
     if (gw_api_list_merge(&m, answers, 2, odd_ones, NULL, &arena, &r) == 0) {

@@ -25,14 +25,20 @@ struct merged {
     unsigned calls;
 };
 
-static void merge(struct merged *m, const char *api, const char *target, const struct gw_api_list_answer *answers,
-                  size_t n)
+static void merge_asked(struct merged *m, const char *api, const char *method, const char *target, const char *body,
+                        const struct gw_api_list_answer *answers, size_t n)
 {
     memset(m, 0, sizeof(*m));
     asked_init(&m->a, api);
-    ask(&m->a, "GET", target, NULL);
+    ask(&m->a, method, target, body);
     assert_int_equal(m->a.rc, 0);
     m->rc = gw_api_list_merge(&m->a.meaning, answers, n, visible, &m->calls, &m->a.arena, &m->result);
+}
+
+static void merge(struct merged *m, const char *api, const char *target, const struct gw_api_list_answer *answers,
+                  size_t n)
+{
+    merge_asked(m, api, "GET", target, NULL, answers, n);
 }
 
 static void only_visible_collections_are_shown(void **state)
@@ -202,6 +208,32 @@ static void a_tenant_that_some_shards_do_not_have_is_no_failure(void **state)
     asked_fini(&m.a);
 }
 
+// Milvus says with 200 and a code that there is no such database.
+static void milvus_names_are_shown_and_its_codes_understood(void **state)
+{
+    (void)state;
+    const struct gw_api_list_answer answers[] = {
+        { 0, 200, SPAN("{\"code\":0,\"data\":[\"docs\",\"secret-1\"]}") },
+        { 1, 200, SPAN("{\"code\":800,\"message\":\"database not found\"}") },
+        { 2, 200, SPAN("{\"code\":0,\"data\":[\"letters\",\"docs\"],\"cost\":0}") },
+        { 3, 200, SPAN("{\"code\":65535,\"message\":\"broken\"}") },
+        { 4, 200, SPAN("{\"code\":0,\"data\":[{\"name\":\"secret\"}]}") },
+    };
+    struct merged m;
+    merge_asked(&m, "milvus", "POST", "/v2/vectordb/collections/list", "{\"dbName\":\"d\"}", answers, 5);
+    assert_int_equal(m.rc, 0);
+    assert_span(m.result.body, "{\"code\":0,\"data\":[\"docs\",\"letters\"]}");
+    assert_int_equal(m.result.hidden, 1);
+    assert_int_equal(m.result.n_failed, 2);
+    asked_fini(&m.a);
+    merge_asked(&m, "milvus", "POST", "/v2/vectordb/collections/list", "{\"dbName\":\"d\"}", &answers[1], 1);
+    assert_int_equal(m.rc, ERR_API_COLLECTION);
+    asked_fini(&m.a);
+    merge_asked(&m, "milvus", "POST", "/v2/vectordb/collections/list", "{\"dbName\":\"d\"}", &answers[3], 1);
+    assert_int_equal(m.rc, ERR_SHARD_ANSWER);
+    asked_fini(&m.a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +245,7 @@ int main(void)
         cmocka_unit_test(databases_are_filtered_too),
         cmocka_unit_test(a_shard_that_failed_is_named),
         cmocka_unit_test(a_tenant_that_some_shards_do_not_have_is_no_failure),
+        cmocka_unit_test(milvus_names_are_shown_and_its_codes_understood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
