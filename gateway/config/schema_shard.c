@@ -87,7 +87,7 @@ static const struct gw_field shard_fields[] = {
       AT(gw_config_shard, api),
       CHOICES(apis),
       .required = true,
-      .doc = "which database it is: qdrant or chroma" },
+      .doc = "which database it is: qdrant, chroma or milvus" },
     { .key = NAME("endpoints"),
       .type = GW_FIELD_CUSTOM,
       .required = true,
