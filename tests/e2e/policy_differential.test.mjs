@@ -1,38 +1,26 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Two implementations of one language: policies and requests made by chance, decided by policy/ and by Cedar itself (cedar-wasm). Decision,
 // determining policies and the policies that could not be evaluated must be equal, and so must be what either refuses to parse. On top: what the
-// gateway makes of it (a forbid that cannot be evaluated denies) follows from the same answers.
+// gateway makes of it (a forbid that cannot be evaluated denies) follows from the same answers. What `policy format` makes of them is the same to Cedar.
 //
 // SALLYPORT_SEED repeats a run, SALLYPORT_ROUNDS is how many worlds of 25 requests there are (800, a tenth under a sanitizer).
 import { test, before, after } from 'node:test'
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
-import path from 'node:path'
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs'
+import { Driver } from './lib/cedar_driver.mjs'
 import { Maker, policyText } from './lib/cedar_make.mjs'
 import { shrink } from './lib/cedar_shrink.mjs'
-import { sallyport, sanitised } from './lib/files.mjs'
+import { sanitised } from './lib/files.mjs'
 
 const REQUESTS = 25, POLICIES = 12
 const rounds = Number(process.env.SALLYPORT_ROUNDS ?? (sanitised ? 80 : 800))
 const seed = Number(process.env.SALLYPORT_SEED ?? Date.now() % 1_000_000_000)
 
-let driver, lines
+let driver
+const ask = question => driver.ask(question)
 
-before(() => {
-  driver = spawn(path.join(path.dirname(sallyport), 'tests/e2e/drivers/policy'), { stdio: ['pipe', 'pipe', 'inherit'] })
-  driver.stdin.on('error', () => {}) // its end is seen on the other pipe
-  lines = createInterface({ input: driver.stdout })[Symbol.asyncIterator]()
-})
-after(() => { driver.stdin.end() })
-
-async function ask(question) {
-  driver.stdin.write(`${JSON.stringify(question)}\n`)
-  const { value, done } = await lines.next()
-  assert.ok(!done, `the driver ended at: ${JSON.stringify(question).slice(0, 4000)}`)
-  return JSON.parse(value)
-}
+before(() => { driver = new Driver() })
+after(() => { driver.end() })
 
 // ---- how each is asked
 
@@ -187,4 +175,41 @@ test('what is no policy is none to either parser', { timeout: 300_000 }, async t
     })
   }
   t.diagnostic(`${all} texts, ${accepted} of them policies`)
+})
+
+// What Cedar reads in a text, without what formatting may change.
+function meaning(source, template) {
+  const answer = template ? cedar.templateToJson(source) : cedar.policyToJson(source)
+  assert.equal(answer.type, 'success', `SALLYPORT_SEED=${seed}: ${JSON.stringify(answer.errors)}\n${source}`)
+  return JSON.stringify(answer.json)
+}
+
+// A comment behind some of the tokens.
+function commented(m, source) {
+  let n = 0
+  const tokens = source.match(/"(?:[^"\\]|\\.)*"|[?A-Za-z_]\w*|\d+|::|[<>=!]=|&&|\|\||\s+|./gsu)
+  return [tokens.map(token => m.r.chance(3) ? `${token} // c${n++}\n` : token).join(''), n]
+}
+
+test('formatting changes neither what a policy means nor its comments, and is done in one go', { timeout: 300_000 }, async t => {
+  let all = 0, comments = 0
+  for (let i = 0; i < rounds; i++) {
+    const m = new Maker(seed * 4096 + i + 3072)
+    m.entities()
+    const policies = Array.from({ length: 6 }, (_, k) => m.policy(`p${k}`)).filter(p => parses(policyText(p), p.slots.length > 0))
+    const sources = policies.map(p => commented(m, policyText(p)))
+    const { texts } = await ask({ format: sources.map(([text]) => text) })
+    const again = await ask({ format: texts })
+    policies.forEach((p, k) => {
+      const [source, n] = sources[k]
+      assert.ok(texts[k] !== null, `SALLYPORT_SEED=${seed}: not formatted:\n${source}`)
+      assert.equal(meaning(texts[k], p.slots.length > 0), meaning(source, p.slots.length > 0), `SALLYPORT_SEED=${seed}: another meaning:\n${source}\nas\n${texts[k]}`)
+      for (let c = 0; c < n; c++) assert.ok(texts[k].includes(`// c${c}\n`), `SALLYPORT_SEED=${seed}: a comment is lost:\n${source}\nas\n${texts[k]}`)
+      assert.equal(again.texts[k], texts[k], `SALLYPORT_SEED=${seed}: formatted twice it is another:\n${source}`)
+      comments += n
+    })
+    all += policies.length
+  }
+  t.diagnostic(`${all} policies, ${comments} comments`)
+  assert.ok(all > rounds * 5 && comments > all)
 })

@@ -6,12 +6,17 @@
 //   {"policies": "…", "entities": […], "links": […], "requests": [{…}, …]}
 //     → {"answers": [{"allow", "reason", "errors", "gateway"} or {"refused"}, …]}, or {"refused": "why"}
 //
+//   {"schema": "…", "validate": ["permit …;", …]}  → {"valid": [true, false, …], "why": [null, "…", …]}, or {"refused": "why"}
+//   {"format": ["permit …;", …]}                   → {"texts": ["…" or null, …]}
+//
 // `reason` and `errors` are ids of policies as Cedar's authoriser has it, `gateway` is whether the gateway would allow it.
 #include "gateway/base/err.h"
 #include "gateway/base/json.h"
 #include "policy/decide.h"
+#include "policy/format.h"
 #include "policy/links_json.h"
 #include "policy/request_json.h"
+#include "policy/schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +131,88 @@ static void check(struct json_writer *w, json list)
     json_w_end(w);
 }
 
+// Each text alone.
+static void validate_each(struct json_writer *w, const struct pol_schema *schema, json list)
+{
+    static const struct pol_options options = { .hash_key = 42 };
+    struct json_iter it = json_iter(list);
+    struct span name;
+    struct buf why;
+    json v;
+
+    buf_init(&why, 0);
+    struct json_writer ww = json_writer(&why);
+    json_w_array(&ww);
+    json_w_key(w, SPAN("valid"));
+    json_w_array(w);
+    while (json_next(&it, &name, &v)) {
+        struct pol_source s = { SPAN("policy"), json_string(v) };
+        struct arena a;
+        struct diags d;
+
+        arena_init(&a, 0);
+        diags_init(&d);
+        bool valid = pol_schema_validate(schema, &s, 1, &options, &d);
+        json_w_bool(w, valid);
+        if (valid)
+            json_w_null(&ww);
+        else
+            json_w_string(&ww, first_complaint(&a, &d));
+        diags_fini(&d);
+        arena_fini(&a);
+    }
+    json_w_end(w);
+    json_w_end(&ww);
+    json_w_key(w, SPAN("why"));
+    json_w_raw(w, buf_span(&why));
+    buf_fini(&why);
+}
+
+static void validate(struct json_writer *w, json v)
+{
+    struct pol_source s = { SPAN("schema"), json_string(json_get(v, SPAN("schema"))) };
+    struct arena a;
+    struct diags d;
+
+    arena_init(&a, 0);
+    diags_init(&d);
+    struct pol_schema *schema = pol_schema_new(&s, 1, &d);
+    if (schema) {
+        validate_each(w, schema, json_get(v, SPAN("validate")));
+    } else {
+        json_w_key(w, SPAN("refused"));
+        json_w_string(w, first_complaint(&a, &d));
+    }
+    pol_schema_free(schema);
+    diags_fini(&d);
+    arena_fini(&a);
+}
+
+static void formats(struct json_writer *w, json list)
+{
+    struct json_iter it = json_iter(list);
+    struct span name;
+    json v;
+
+    json_w_key(w, SPAN("texts"));
+    json_w_array(w);
+    while (json_next(&it, &name, &v)) {
+        struct pol_source s = { SPAN("policy"), json_string(v) };
+        struct buf out;
+        struct diags d;
+
+        buf_init(&out, 0);
+        diags_init(&d);
+        if (pol_format(&s, &out, &d))
+            json_w_string(w, buf_span(&out));
+        else
+            json_w_null(w);
+        diags_fini(&d);
+        buf_fini(&out);
+    }
+    json_w_end(w);
+}
+
 static bool line(struct span text)
 {
     struct json_error error;
@@ -147,6 +234,10 @@ static bool line(struct span text)
     json_w_object(&w);
     if (json_get(json_root(doc), SPAN("check"))) {
         check(&w, json_get(json_root(doc), SPAN("check")));
+    } else if (json_get(json_root(doc), SPAN("validate"))) {
+        validate(&w, json_root(doc));
+    } else if (json_get(json_root(doc), SPAN("format"))) {
+        formats(&w, json_get(json_root(doc), SPAN("format")));
     } else {
         struct pol_set *set = load(&a, json_root(doc), &d);
 
