@@ -111,6 +111,7 @@ struct gw_api_meaning {
     uint64_t list_limit, list_offset; // Chroma's own paging, applied after filtering; limit UINT64_MAX: none
     bool changes_data;                // audit goes first
     bool idempotent;                  // may be retried on another endpoint before an answer's first byte
+    bool counts;                      // the answer is a number, not records
     bool teaches_names;               // a 200 answer holds Chroma collections: gw_name_map_learn
     bool forgets_names;               // success changes a UUID's name or ends it: gw_name_map_forget
     struct span method;               // to send instead of the client's; SPAN_NONE: the client's own

@@ -374,7 +374,7 @@ static const struct gw_api_row rows[] = {
     { "PUT",    P "/{c}",                 GW_ACTION_ALTER, GW_API_BODY_INSPECT, GW_API_UUID | GW_API_FORGETS, 0, update_collection, NULL },
 
     { "POST", P "/{c}/get",             GW_ACTION_READ,   GW_API_BODY_INSPECT, GW_API_UUID, 0, get_records, NULL },
-    { "GET",  P "/{c}/count",           GW_ACTION_READ,   GW_API_BODY_NONE, GW_API_UUID, 0, NULL, NULL },
+    { "GET",  P "/{c}/count",           GW_ACTION_READ,   GW_API_BODY_NONE, GW_API_UUID | GW_API_COUNTS, 0, NULL, NULL },
     { "GET",  P "/{c}/indexing_status", GW_ACTION_META,   GW_API_BODY_NONE, GW_API_UUID, 0, NULL, NULL },
     { "GET",  P "/{c}/fork_count",      GW_ACTION_META,   GW_API_BODY_NONE, GW_API_UUID, 0, NULL, NULL },
     { "POST", P "/{c}/query",           GW_ACTION_SEARCH, GW_API_BODY_INSPECT, GW_API_UUID, 0, query_records, NULL },

@@ -29,7 +29,7 @@ static const struct gw_api_row rows[] = {
     { "GET",  P "/{x}",    GW_ACTION_READ, GW_API_BODY_NONE, 0, 0, NULL, gw_qdrant_point },
     { "POST", P,           GW_ACTION_READ, GW_API_BODY_INSPECT, 0, 0, gw_qdrant_points, NULL },
     { "POST", P "/scroll", GW_ACTION_READ, GW_API_BODY_INSPECT, 0, 0, gw_qdrant_scroll, NULL },
-    { "POST", P "/count",  GW_ACTION_READ, GW_API_BODY_INSPECT, 0, 0, gw_qdrant_count, NULL },
+    { "POST", P "/count",  GW_ACTION_READ, GW_API_BODY_INSPECT, GW_API_COUNTS, 0, gw_qdrant_count, NULL },
     { "POST", C "/facet",  GW_ACTION_READ, GW_API_BODY_INSPECT, 0, 0, gw_qdrant_facet, NULL },
 
     { "POST", P "/query",                 GW_ACTION_SEARCH, GW_API_BODY_INSPECT, 0, 0, gw_qdrant_query, NULL },

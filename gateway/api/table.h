@@ -26,6 +26,7 @@ enum gw_api_flag {
     GW_API_ALL = 1 << 3,     // fan ALL
     GW_API_TEACHES = 1 << 4, // see struct gw_api_meaning
     GW_API_FORGETS = 1 << 5,
+    GW_API_COUNTS = 1 << 6,
 };
 
 struct gw_api_build;

@@ -308,6 +308,44 @@ struct gw_config_route {
     size_t shards_n;
 };
 
+// By whom the requests of a limit are counted.
+enum gw_config_limit_per {
+    GW_LIMIT_PER_SUBJECT = 1,
+    GW_LIMIT_PER_WORKLOAD,
+    GW_LIMIT_PER_TENANT,
+    GW_LIMIT_PER_CLIENT,
+    GW_LIMIT_PER_COLLECTION,
+    GW_LIMIT_PER_ALL
+};
+
+// Requests that a limit is for. Globs; no list matches everything, also what has no such name.
+struct gw_config_limit_match {
+    unsigned actions; // GW_ACTION_BIT; 0: all
+    struct gw_config_texts databases, tenants, collections, workloads, roles;
+};
+
+struct gw_config_limit {
+    struct gw_config_place at;
+    struct gw_config_text name; // clients see it
+    struct gw_config_limit_match match;
+    enum gw_config_limit_per per;
+    struct gw_config_text rate; // as written: "1000/min" …
+    uint64_t count;             // … so many
+    int64_t period;             // … a period
+    uint64_t burst;             // at once; the count, unless it is configured
+    bool by_results;            // a request costs what it may return, in units of `unit`; else one
+    uint64_t unit;
+};
+
+// Rate limits. All rules that match a request apply to it.
+struct gw_config_rates {
+    struct gw_config_place at;
+    bool headers;     // answers tell what is left
+    uint64_t buckets; // that the process can count in at once
+    const struct gw_config_limit *rules;
+    size_t rules_n;
+};
+
 struct gw_config_audit {
     struct gw_config_text file; // path
     bool sync_request;          // an answer waits until its record is on the disk
@@ -399,6 +437,7 @@ struct gw_config {
     size_t shards_n;
     const struct gw_config_route *routes;
     size_t routes_n;
+    struct gw_config_rates limits;
     struct gw_config_revocations revocations;
     struct gw_config_authority authority;
     struct gw_config_audit audit;

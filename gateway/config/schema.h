@@ -96,5 +96,7 @@ void gw_config_check(struct gw_config *c, struct diags *diags);
 // Of the authority's part, and of which parts there are (check_authority.c).
 void gw_config_check_parts(struct gw_config *c, struct diags *diags);
 void gw_config_check_authority(struct gw_config *c, struct diags *diags);
+// Of limits, whose rates it takes apart (schema_limits.c).
+void gw_config_check_limits(struct gw_config *c, struct diags *diags);
 
 #endif

@@ -55,5 +55,6 @@ extern const struct gw_schema gw_config_remote_timeouts_schema;
 extern const struct gw_schema gw_config_remote_schema;
 extern const struct gw_schema gw_config_shard_schema;
 extern const struct gw_schema gw_config_route_schema;
+extern const struct gw_schema gw_config_rates_schema;
 
 #endif

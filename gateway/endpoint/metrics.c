@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/endpoint/metrics.h"
 
+#include "gateway/endpoint/limit_rows.h"
 #include "gateway/endpoint/policy_rows.h"
 
 #include <inttypes.h>
@@ -162,6 +163,11 @@ void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n
                        sum);
     }
     gw_policy_rows_write(out, state->policies, loops, n);
+    gw_limit_rows_write(out, state->limits, loops, n);
+    gauge(out, "limit_buckets_used", "gauge", "Budgets of rate limits that are in use, or were a while ago.",
+          (int64_t)state->limit_buckets_used);
+    gauge(out, "limit_buckets", "gauge", "Budgets that can be in use at once; full, requests are refused.",
+          (int64_t)state->limit_buckets);
     write_durations(out, loops, n);
     write_visits(out, loops, n);
     gauge(out, "loops", "gauge", "Event loops.", (int64_t)state->loops);

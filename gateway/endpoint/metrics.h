@@ -64,6 +64,11 @@ enum gw_visit_endpoint {
 #define GW_POLICY_ROWS 256
 #define GW_POLICY_SHARED 4
 
+// Limits of the configuration that are counted each by its name; the row behind them counts those of policies, and the last all others (limit_rows.h).
+#define GW_LIMIT_ROWS 64
+#define GW_LIMIT_ROW_POLICIES GW_LIMIT_ROWS
+#define GW_LIMIT_ROW_OTHERS (GW_LIMIT_ROWS + 1)
+
 // Upper bounds of the request-duration histogram, in microseconds; the last bucket is +Inf.
 #define GW_DURATION_BUCKETS 14
 
@@ -74,6 +79,7 @@ struct gw_metrics {
     _Atomic uint64_t duration_sum_us;
     _Atomic uint64_t visits[GW_VISIT_ENDPOINTS][GW_VISIT_CLASSES];
     _Atomic uint64_t policy[GW_POLICY_ROWS + GW_POLICY_SHARED]; // decisions
+    _Atomic uint64_t limit[GW_LIMIT_ROWS + 2];                  // refusals
 };
 
 // By the owning loop only.
@@ -96,6 +102,10 @@ static inline void gw_count_policy(struct gw_metrics *m, uint16_t row)
 {
     gw_count_(&m->policy[row], 1);
 }
+static inline void gw_count_limit(struct gw_metrics *m, uint16_t row)
+{
+    gw_count_(&m->limit[row], 1);
+}
 void gw_count_visit(struct gw_metrics *m, unsigned endpoint, unsigned status);
 
 // The revocation feed, as followed.
@@ -114,6 +124,7 @@ struct gw_metrics_issuer {
 };
 
 struct gw_policy_rows;
+struct gw_limit_rows;
 
 // What is not a loop's count but the process's state; filled by the control thread.
 struct gw_metrics_state {
@@ -127,6 +138,8 @@ struct gw_metrics_state {
     bool ready;
     struct gw_feed_state feed;
     const struct gw_policy_rows *policies; // may be NULL
+    const struct gw_limit_rows *limits;    // likewise
+    uint64_t limit_buckets, limit_buckets_used;
     const struct gw_metrics_issuer *issuers;
     size_t n_issuers;
 };

@@ -37,7 +37,10 @@ struct gw_problem {
     const struct span
         *challenges; // written with 401 and 403 (insufficient_scope, RFC 6750 §3.1), and 400 invalid_request
     size_t n_challenges;
+    const struct gw_answer_field *fields; // others
+    size_t n_fields;
     uint64_t retry_after_s; // 0: 1 second for 429 and 503, none for others
+    bool never;             // none: it will be refused again
     int64_t wall_ms;        // for the Date field; 0: none
     bool head;
     bool close;

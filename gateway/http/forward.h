@@ -6,6 +6,7 @@
 #ifndef SALLYPORT_HTTP_FORWARD_H
 #define SALLYPORT_HTTP_FORWARD_H
 
+#include "gateway/http/answer.h"
 #include "gateway/http/body.h"
 #include "gateway/http/target.h"
 #include "gateway/http/writer.h"
@@ -37,6 +38,8 @@ struct gw_to_client {
     bool keep_alive;       // what the gateway wants; false writes `connection: close`
     struct span request_id;
     struct span dpop_nonce;   // sent as dpop-nonce when it rolls; SPAN_NONE: none
+    const struct gw_answer_field *fields; // of the gateway's own, besides
+    size_t n_fields;
     const struct span *allow; // further header names, lower case
     size_t n_allow;
     bool body_rewritten; // the body will be `content_length` bytes, whatever the shard said

@@ -44,6 +44,7 @@ struct gw_shared {
     struct pki_replay *replay;
     const struct pki_nonce_keys *nonces;
     struct pki_nonce_demands *demands;
+    struct gw_quota *quota;
     struct gw_tls_ticket_keys *tickets;
     struct gw_tls_peers *peers;
     struct gw_audit *audit;

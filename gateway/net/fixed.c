@@ -39,6 +39,7 @@ void gw_fixed_warn(struct log *log, const struct gw_config *old, const struct gw
         { "operations.listen", span_eq(old->operations.listen.v, new->operations.listen.v) },
         { "dpop.replay", old->dpop.replay.capacity == new->dpop.replay.capacity &&
                              old->dpop.replay.share_percent == new->dpop.replay.share_percent },
+        { "limits.buckets", old->limits.buckets == new->limits.buckets },
         { "dpop.nonce_lifetime", old->dpop.nonce_lifetime == new->dpop.nonce_lifetime },
         { "listener.addresses", same_texts(&old->listener.addresses, &new->listener.addresses) },
         { "authority.addresses", same_texts(&a->addresses, &b->addresses) },

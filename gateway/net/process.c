@@ -65,6 +65,9 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .start_s = p->start_s,
         .ready = span_is_none(state->not_ready),
         .policies = &p->policy_rows,
+        .limits = &p->limit_rows,
+        .limit_buckets = p->shared.quota ? gw_quota_buckets(p->shared.quota) : 0,
+        .limit_buckets_used = p->shared.quota ? gw_quota_used(p->shared.quota) : 0,
         .issuers = p->issuer_rows,
         .n_issuers = n_issuers < GW_PROCESS_ISSUER_ROWS ? n_issuers : GW_PROCESS_ISSUER_ROWS,
     };

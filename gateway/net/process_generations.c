@@ -92,8 +92,9 @@ static bool same_files(const struct gw_snapshot *a, const struct gw_snapshot *b)
 }
 
 // Before anybody else sees the snapshot.
-static void number_policies(struct gw_process *p, struct gw_snapshot *s)
+static void number(struct gw_process *p, struct gw_snapshot *s)
 {
+    s->limit_rows = gw_limit_rows_take(&p->limit_rows, &s->config->limits, &s->arena);
     if (s->policies)
         s->policy_rows = gw_policy_rows_take(&p->policy_rows, s->policies, &s->arena);
 }
@@ -129,7 +130,7 @@ void gw_process_reload(struct gw_process *p, const char *why)
     if (fresh) {
         gw_fixed_warn(&p->log, p->snapshot->config, fresh->config);
         bool same = same_files(p->snapshot, fresh);
-        number_policies(p, fresh);
+        number(p, fresh);
         gw_snapshot_unref(p->snapshot);
         p->snapshot = fresh;
         p->control.now = clock_read();
@@ -170,7 +171,7 @@ bool gw_process_load(struct gw_process *p)
     p->snapshot = gw_snapshot_load(p->path, 1, clock_read().wall_ms / 1000, &diags);
     gw_policy_rows_init(&p->policy_rows);
     if (p->snapshot)
-        number_policies(p, p->snapshot);
+        number(p, p->snapshot);
     p->revoked = gw_revoked_source_new(true);
     const struct gw_issuer_keys_options keys = {
         .ground = gw_control_ground(&p->control), .log = &p->log, .on_news = on_keys, .on_rung = on_rung, .ctx = p

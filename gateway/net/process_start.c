@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define PEERS 65536
+#define QUOTA_SHARE_PERCENT 25
 #define NONCE_BUCKETS 4 // nonces roll this often within their life
 
 void gw_process_harden(void)
@@ -70,18 +71,21 @@ static bool make_shared(struct gw_process *p)
         .share_percent = c->dpop.replay.share_percent,
         .not_before_ms = p->open_ms,
     };
+    struct gw_quota_options quota = { .buckets = (size_t)c->limits.buckets, .share_percent = QUOTA_SHARE_PERCENT };
+    pki_random(quota.key, sizeof quota.key);
     p->shared = (struct gw_shared){
         .log = &p->log,
         .replay = pki_replay_new(&replay),
         .nonces = &p->nonces,
         .demands = pki_nonce_demands_new(),
+        .quota = gw_quota_new(&quota),
         .tickets =
             gw_tls_ticket_keys_new((c->listener.present ? c->listener.tls : c->authority.tls).tickets.lifetime / 1000),
         .peers = gw_tls_peers_new(PEERS),
         .names = &p->names,
     };
-    if (!p->shared.replay || !p->shared.demands || !p->shared.tickets || !p->shared.peers) {
-        log_error(&p->log, "out of memory; lower dpop.replay.capacity");
+    if (!p->shared.replay || !p->shared.demands || !p->shared.quota || !p->shared.tickets || !p->shared.peers) {
+        log_error(&p->log, "out of memory; lower dpop.replay.capacity or limits.buckets");
         return false;
     }
     struct gw_audit_options audit = {

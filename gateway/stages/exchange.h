@@ -12,7 +12,9 @@
 #include "gateway/base/clock.h"
 #include "gateway/config/snapshot.h"
 #include "gateway/endpoint/metrics.h"
+#include "gateway/http/answer.h"
 #include "gateway/stages/introspection.h"
+#include "gateway/stages/quota.h"
 #include "gateway/tls/engine.h"
 #include "pki/nonce_demand.h"
 #include "pki/proof_cache.h"
@@ -31,13 +33,14 @@ struct gw_present {
     const struct gw_revoked_term *fresh; // of the feed's set; may be NULL
 };
 
-// What the stages of one loop work with. The caches are the loop's own; `replay`, `nonces` and `demands` are the process's.
+// What the stages of one loop work with. The caches are the loop's own; `replay`, `nonces`, `demands` and `quota` are the process's.
 struct gw_services {
     struct pki_token_cache *tokens;
     struct pki_proof_cache *proofs;
     struct pki_replay *replay;
     const struct pki_nonce_keys *nonces;
     struct pki_nonce_demands *demands;
+    struct gw_quota *quota;
     struct gw_name_map *names;
     struct gw_introspection *introspection;
     const struct gw_present *present;
@@ -59,7 +62,7 @@ struct gw_key_wait {
 };
 
 // Stages, in order; pipeline.c has the functions.
-#define GW_STAGE_TABLE(X) X(identity) X(target) X(token) X(binding) X(api) X(policy) X(route)
+#define GW_STAGE_TABLE(X) X(identity) X(target) X(token) X(binding) X(api) X(policy) X(limits) X(route)
 enum gw_stage_id {
 #define X(name) GW_STAGE_##name,
     GW_STAGE_TABLE(X)
@@ -114,6 +117,10 @@ struct gw_exchange {
     bool shadow_differs,
         shadow_allows; // with its shadow policies in force the request would have been decided otherwise: so
     const struct gw_token_facts *token_facts; // once they were made, if the token does not keep them (token_facts.h)
+    // limits
+    struct gw_answer_field limit_fields[2]; // of the answer, whatever it is; in the arena
+    size_t n_limit_fields;
+    bool never; // the refusal is for good: no Retry-After
     // route
     struct gw_shard_set shards; // where it goes: one, or those to ask
 

@@ -17,6 +17,8 @@ static const struct {
     [GW_STAGE_api] = { "api", gw_stage_api },
     // The token's scopes cover it and the policies permit it, for every collection it touches.
     [GW_STAGE_policy] = { "policy", gw_stage_policy },
+    // It is within every limit that it counts for.
+    [GW_STAGE_limits] = { "limits", gw_stage_limits },
     // There is a shard for it.
     [GW_STAGE_route] = { "route", gw_stage_route },
 };

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Rate limits: the rules, and what no single key of them can tell.
+#include "gateway/api/action.h"
+#include "gateway/config/schema_table.h"
+
+enum { RULES_MOST = 64, COUNT_MOST = 1000000000, PER_SECOND_MOST = 1000000 };
+#define FILLS_IN_MOST (31 * DAY)
+
+static const struct gw_choice actions[] = {
+    { NAME("search"), (int)GW_ACTION_BIT(GW_ACTION_SEARCH) }, { NAME("read"), (int)GW_ACTION_BIT(GW_ACTION_READ) },
+    { NAME("list"), (int)GW_ACTION_BIT(GW_ACTION_LIST) },     { NAME("meta"), (int)GW_ACTION_BIT(GW_ACTION_META) },
+    { NAME("write"), (int)GW_ACTION_BIT(GW_ACTION_WRITE) },   { NAME("delete"), (int)GW_ACTION_BIT(GW_ACTION_DELETE) },
+    { NAME("create"), (int)GW_ACTION_BIT(GW_ACTION_CREATE) }, { NAME("alter"), (int)GW_ACTION_BIT(GW_ACTION_ALTER) },
+    { NAME("drop"), (int)GW_ACTION_BIT(GW_ACTION_DROP) },     { NAME("export"), (int)GW_ACTION_BIT(GW_ACTION_EXPORT) },
+    { NAME("ops"), (int)GW_ACTION_BIT(GW_ACTION_OPS) },       { NAME("readonly"), (int)GW_ACTIONS_READONLY },
+    { NAME("readwrite"), (int)GW_ACTIONS_READWRITE },         { NAME("admin"), (int)GW_ACTIONS_ADMIN },
+};
+static_assert(GW_ACTION_COUNT == 11, "an action without a name here");
+
+static const struct gw_choice pers[] = {
+    { NAME("subject"), GW_LIMIT_PER_SUBJECT }, { NAME("workload"), GW_LIMIT_PER_WORKLOAD },
+    { NAME("tenant"), GW_LIMIT_PER_TENANT },   { NAME("client"), GW_LIMIT_PER_CLIENT },
+    { NAME("all"), GW_LIMIT_PER_ALL },         { NAME("collection"), GW_LIMIT_PER_COLLECTION },
+};
+static const struct gw_choice costs[] = { { NAME("request"), 0 }, { NAME("results"), 1 } };
+
+// As @limit has it (policy/obligation.h).
+static const struct {
+    struct span name;
+    int64_t ms;
+} periods[] = { { NAME("s"), SECOND }, { NAME("min"), MINUTE }, { NAME("h"), HOUR }, { NAME("day"), DAY } };
+
+static bool parse_rate(struct span s, uint64_t *count, int64_t *period)
+{
+    struct span rest = s, number = span_trim(span_cut(&rest, '/'));
+    if (!span_to_u64(number, count) || *count == 0)
+        return false;
+    rest = span_trim(rest);
+    for (size_t i = 0; i < COUNT_OF(periods); i++)
+        if (span_eq(rest, periods[i].name)) {
+            *period = periods[i].ms;
+            return true;
+        }
+    return false;
+}
+
+static const char *fault_rate(struct span s)
+{
+    uint64_t count;
+    int64_t period;
+    if (!parse_rate(s, &count, &period))
+        return "a number a period is expected, of s, min, h and day: 1000/min";
+    if (count > COUNT_MOST || count > PER_SECOND_MOST * (uint64_t)(period / SECOND))
+        return "this is no limit; at most 1000000/s, and 1000000000 a period, are counted";
+    return NULL;
+}
+
+#define GLOBS(member, text)                                                                                        \
+    {                                                                                                              \
+        .key = NAME(#member), .type = GW_FIELD_TEXTS, AT(gw_config_limit_match, member), .fault = gw_fault_glob, \
+        .doc = "patterns of " text "; everything without it"                                                      \
+    }
+
+static const struct gw_field match_fields[] = {
+    { .key = NAME("actions"),
+      .type = GW_FIELD_FLAGS,
+      AT(gw_config_limit_match, actions),
+      CHOICES(actions),
+      .doc = "list of actions or action groups; all without it" },
+    GLOBS(databases, "the database"),
+    GLOBS(tenants, "the token's tenant, or of the one that the request names when the token has none"),
+    GLOBS(collections, "the collection"),
+    GLOBS(workloads, "the workload's SPIFFE ID"),
+    GLOBS(roles, "roles of the token, one of which must match"),
+};
+static const struct gw_schema match_schema = PART(match_fields, gw_config_limit_match);
+
+static const struct gw_field rule_fields[] = {
+    { .key = NAME("name"),
+      .type = GW_FIELD_TEXT,
+      AT(gw_config_limit, name),
+      .required = true,
+      .fault = gw_fault_name,
+      .doc = "a short name, for metrics, records and the RateLimit fields of answers: clients see it" },
+    { .key = NAME("match"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_limit, match),
+      .schema = &match_schema,
+      .doc = "which requests it is for; all without it" },
+    { .key = NAME("per"),
+      .type = GW_FIELD_CHOICE,
+      AT(gw_config_limit, per),
+      CHOICES(pers),
+      .fallback = "subject",
+      .doc = "who has a budget of their own: each subject (of an issuer), workload, tenant, client (client_id of an "
+             "issuer) or collection; all: one for everybody together" },
+    { .key = NAME("rate"),
+      .type = GW_FIELD_TEXT,
+      AT(gw_config_limit, rate),
+      .required = true,
+      .fault = fault_rate,
+      .doc = "how much a period comes back, which is s, min, h or day: 1000/min" },
+    { .key = NAME("burst"),
+      .type = GW_FIELD_COUNT,
+      AT(gw_config_limit, burst),
+      .low = 1,
+      .high = COUNT_MOST,
+      .doc = "how much can be used at once; without it the number of rate" },
+    { .key = NAME("cost"),
+      .type = GW_FIELD_SWITCH,
+      AT(gw_config_limit, by_results),
+      CHOICES(costs),
+      .fallback = "request",
+      .doc = "request: every request costs 1; results: a search or a read costs as many units as records it may return" },
+    { .key = NAME("unit"),
+      .type = GW_FIELD_COUNT,
+      AT(gw_config_limit, unit),
+      .fallback = "10",
+      .low = 1,
+      .high = 1000000,
+      .doc = "with cost: results, how many records cost 1" },
+};
+static const struct gw_schema rule_schema = PLACED(rule_fields, gw_config_limit);
+
+static const struct gw_field rates_fields[] = {
+    { .key = NAME("rules"),
+      .type = GW_FIELD_LIST,
+      AT(gw_config_rates, rules),
+      .extra = offsetof(struct gw_config_rates, rules_n),
+      .schema = &rule_schema,
+      .doc = "limits, of which all that match a request apply to it" },
+    { .key = NAME("headers"),
+      .type = GW_FIELD_BOOL,
+      AT(gw_config_rates, headers),
+      .fallback = "true",
+      .doc = "whether answers have RateLimit and RateLimit-Policy fields" },
+    { .key = NAME("buckets"),
+      .type = GW_FIELD_COUNT,
+      AT(gw_config_rates, buckets),
+      .fallback = "65536",
+      .low = 1024,
+      .high = 16777216,
+      .doc = "how many budgets can be in use at once, of which one workload's requests may take up a quarter; over "
+             "that they are refused" },
+};
+const struct gw_schema gw_config_rates_schema = PLACED(rates_fields, gw_config_rates);
+
+void gw_config_check_limits(struct gw_config *c, struct diags *diags)
+{
+    struct gw_config_limit *rules = (void *)(uintptr_t)c->limits.rules;
+
+    if (c->limits.rules_n > RULES_MOST)
+        gw_config_error(c, rules[RULES_MOST].at, diags, "more than %d limits", RULES_MOST);
+    for (size_t i = 0; i < c->limits.rules_n; i++) {
+        struct gw_config_limit *r = &rules[i];
+        for (size_t j = 0; j < i && !span_is_none(r->name.v); j++)
+            if (span_eq(rules[j].name.v, r->name.v)) {
+                gw_config_error(c, r->name.at, diags, "the limit '%.*s' is already in line %u; names must differ",
+                                SPAN_FMT(r->name.v), rules[j].name.at.line);
+                break;
+            }
+        if (span_is_none(r->rate.v) || !parse_rate(r->rate.v, &r->count, &r->period))
+            continue; // it was complained about
+        if (r->burst == 0)
+            r->burst = r->count;
+        if (r->burst / r->count >= (uint64_t)(FILLS_IN_MOST / r->period))
+            gw_config_error(c, r->at, diags,
+                            "a burst of %llu takes more than a month to come back at %.*s; lower 'burst'",
+                            (unsigned long long)r->burst, SPAN_FMT(r->rate.v));
+    }
+}
