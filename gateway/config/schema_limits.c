@@ -55,10 +55,10 @@ static const char *fault_rate(struct span s)
     return NULL;
 }
 
-#define GLOBS(member, text)                                                                                        \
-    {                                                                                                              \
+#define GLOBS(member, text)                                                                                      \
+    {                                                                                                            \
         .key = NAME(#member), .type = GW_FIELD_TEXTS, AT(gw_config_limit_match, member), .fault = gw_fault_glob, \
-        .doc = "patterns of " text "; everything without it"                                                      \
+        .doc = "patterns of " text "; everything without it"                                                     \
     }
 
 static const struct gw_field match_fields[] = {
@@ -111,7 +111,8 @@ static const struct gw_field rule_fields[] = {
       AT(gw_config_limit, by_results),
       CHOICES(costs),
       .fallback = "request",
-      .doc = "request: every request costs 1; results: a search or a read costs as many units as records it may return" },
+      .doc =
+          "request: every request costs 1; results: a search or a read costs as many units as records it may return" },
     { .key = NAME("unit"),
       .type = GW_FIELD_COUNT,
       AT(gw_config_limit, unit),

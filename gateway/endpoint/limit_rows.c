@@ -28,7 +28,7 @@ void gw_limit_rows_write(struct buf *out, const struct gw_limit_rows *r, struct 
 {
     bool begun = false;
     for (size_t row = 0; r && row < GW_LIMIT_ROWS + 2; row++) {
-        const char *name = row < r->n                      ? r->names[row]
+        const char *name = row < r->n                     ? r->names[row]
                            : row == GW_LIMIT_ROW_POLICIES ? "@limit"
                            : row == GW_LIMIT_ROW_OTHERS   ? "(others)"
                                                           : NULL;

@@ -96,7 +96,9 @@ int gw_problem_write(const struct gw_problem *p, struct buf *out)
                       .n_challenges = challenged ? p->n_challenges : 0,
                       .fields = p->fields,
                       .n_fields = p->n_fields,
-                      .retry_after_s = p->never ? 0 : p->retry_after_s ? p->retry_after_s : waits,
+                      .retry_after_s = p->never           ? 0
+                                       : p->retry_after_s ? p->retry_after_s
+                                                          : waits,
                       .wall_ms = p->wall_ms,
                       .head = p->head,
                       .close = p->close || gw_problem_must_close(p->error),

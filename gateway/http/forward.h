@@ -37,7 +37,7 @@ struct gw_to_client {
     unsigned minor;        // of the client's request
     bool keep_alive;       // what the gateway wants; false writes `connection: close`
     struct span request_id;
-    struct span dpop_nonce;   // sent as dpop-nonce when it rolls; SPAN_NONE: none
+    struct span dpop_nonce;               // sent as dpop-nonce when it rolls; SPAN_NONE: none
     const struct gw_answer_field *fields; // of the gateway's own, besides
     size_t n_fields;
     const struct span *allow; // further header names, lower case

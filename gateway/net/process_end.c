@@ -93,6 +93,7 @@ void gw_process_finish(struct gw_process *p)
     gw_policy_rows_fini(&p->policy_rows);
     pki_replay_free(p->shared.replay);
     pki_nonce_demands_free(p->shared.demands);
+    gw_quota_free(p->shared.quota);
     gw_tls_ticket_keys_free(p->shared.tickets);
     gw_tls_peers_free(p->shared.peers);
     free(p->loops);

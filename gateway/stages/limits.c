@@ -169,8 +169,7 @@ static void add_obligation(struct charges *c, const struct gw_decision *d, const
     const struct pki_token *t = x->token;
     struct gw_quota_rate rate = gw_quota_rate(o->count, o->period_ms, o->count);
     const struct span parts[PARTS] = {
-        SPAN("policy"), pol_set_policy(d->request.set, o->policy)->id,
-        workload_of(x), t->issuer->iss,
+        SPAN("policy"), pol_set_policy(d->request.set, o->policy)->id,       workload_of(x), t->issuer->iss,
         t->subject,     span_is_none(t->subject) ? t->client_id : SPAN_NONE,
     };
     add(c, gw_quota_bucket(x->services->quota, parts, PARTS, &rate), &rate, 1,

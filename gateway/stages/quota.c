@@ -56,7 +56,8 @@ struct gw_quota *gw_quota_new(const struct gw_quota_options *o)
         free(q);
         return NULL;
     }
-    q->groups = (void *)(((uintptr_t)q->memory + _Alignof(struct group) - 1) & ~(uintptr_t)(_Alignof(struct group) - 1));
+    q->groups =
+        (void *)(((uintptr_t)q->memory + _Alignof(struct group) - 1) & ~(uintptr_t)(_Alignof(struct group) - 1));
     return q;
 }
 
@@ -168,7 +169,7 @@ uint64_t gw_quota_bucket(const struct gw_quota *q, const struct span *parts, siz
     uint64_t h = siphash24(chain, span_of(numbers, sizeof numbers));
     for (size_t i = 0; i < n; i++) {
         chain[0] = h ^ (span_is_none(parts[i]) ? 1 : 0);
-            h = siphash24(chain, parts[i]);
+        h = siphash24(chain, parts[i]);
     }
     return h ? h : 1;
 }

@@ -64,7 +64,8 @@ struct gw_quota_charge {
 };
 
 // The hash of what a bucket is for. The rate is part of it: a limit that gets another rate begins with full buckets.
-uint64_t gw_quota_bucket(const struct gw_quota *q, const struct span *parts, size_t n, const struct gw_quota_rate *rate);
+uint64_t gw_quota_bucket(const struct gw_quota *q, const struct span *parts, size_t n,
+                         const struct gw_quota_rate *rate);
 
 // Takes all charges, or none of them. `owner`: any hash of the workload. 0; ERR_RATE, or ERR_OVERLOADED (some GW_QUOTA_CROWDED); the outcomes
 // say which of them it was.

@@ -365,6 +365,7 @@ static void init(struct rig *r, const char *issuers, const char *shards, const c
         .replay = pki_replay_new(&(struct pki_replay_options){ .entries = 4096 }),
         .nonces = &r->nonces,
         .demands = pki_nonce_demands_new(),
+        .quota = gw_quota_new(&(struct gw_quota_options){ .buckets = 1024, .share_percent = 25, .key = { 1, 2 } }),
         .tickets = gw_tls_ticket_keys_new(0),
         .peers = gw_tls_peers_new(64),
     };
@@ -403,6 +404,7 @@ void rig_fini(struct rig *r)
     gw_audit_close(r->shared.audit, 1000);
     pki_replay_free(r->shared.replay);
     pki_nonce_demands_free(r->shared.demands);
+    gw_quota_free(r->shared.quota);
     gw_tls_ticket_keys_free(r->shared.tickets);
     gw_tls_peers_free(r->shared.peers);
     pki_trust_free(r->trust);

@@ -117,9 +117,9 @@ static void extreme_rates_do_not_overflow(void **state)
         int64_t period_ms;
         uint64_t burst;
     } rows[] = {
-        { 1, 86400000, 1 },          { UINT64_MAX, 1, UINT64_MAX }, { 1, INT64_MAX, UINT64_MAX }, { 1, INT64_MAX, 1 },
-        { 3, 1000, 1000000000 },     { 1, 1, UINT64_MAX },          { 7, 1000, 7 },
-        { 1000000000, 86400000, 1 },
+        { 1, 86400000, 1 },  { UINT64_MAX, 1, UINT64_MAX }, { 1, INT64_MAX, UINT64_MAX },
+        { 1, INT64_MAX, 1 }, { 3, 1000, 1000000000 },       { 1, 1, UINT64_MAX },
+        { 7, 1000, 7 },      { 1000000000, 86400000, 1 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct gw_quota_rate r = gw_quota_rate(rows[i].count, rows[i].period_ms, rows[i].burst);
@@ -183,8 +183,8 @@ static void names_do_not_run_into_each_other(void **state)
     struct gw_quota *q = table(1024, 25);
     struct gw_quota_rate r = gw_quota_rate(1, 1000, 1), s = gw_quota_rate(1, 1000, 2);
     const struct span parts[][2] = {
-        { SPAN("ab"), SPAN("c") }, { SPAN("a"), SPAN("bc") }, { SPAN("abc"), SPAN("") }, { SPAN("abc"), SPAN_NONE },
-        { SPAN_NONE, SPAN("abc") }, { SPAN(""), SPAN("abc") },
+        { SPAN("ab"), SPAN("c") },  { SPAN("a"), SPAN("bc") },  { SPAN("abc"), SPAN("") },
+        { SPAN("abc"), SPAN_NONE }, { SPAN_NONE, SPAN("abc") }, { SPAN(""), SPAN("abc") },
     };
     uint64_t seen[12];
     size_t n = 0;
