@@ -34,35 +34,34 @@ bool gw_archive_is_name(struct span name)
 
 static int by_name(const void *a, const void *b)
 {
-    return span_cmp(*(const struct span *)a, *(const struct span *)b);
-}
-
-// NULL, or what is wrong with them together.
-static const char *together(const struct gw_archive *a, struct arena *arena)
-{
-    struct span *sorted = arena_array(arena, a->n + 1, sizeof *sorted);
-    if (!sorted)
-        return NULL; // the arena is marked
-    for (size_t i = 0; i < a->n; i++)
-        sorted[i] = a->v[i].name;
-    qsort(sorted, a->n, sizeof *sorted, by_name);
-    for (size_t i = 1; i < a->n; i++)
-        if (span_eq(sorted[i - 1], sorted[i]))
-            return "two members have the same name";
-    for (size_t i = 0; i < a->n; i++)
-        for (size_t k = 1; k < sorted[i].n; k++) {
-            struct span folder = span_sub(sorted[i], 0, k);
-            if (sorted[i].p[k] == '/' && bsearch(&folder, sorted, a->n, sizeof *sorted, by_name))
-                return "a member has the name of another one's folder";
-        }
-    return NULL;
+    return span_cmp((*(const struct gw_archive_member *const *)a)->name,
+                    (*(const struct gw_archive_member *const *)b)->name);
 }
 
 const struct gw_archive_member *gw_archive_find(const struct gw_archive *a, struct span name)
 {
+    const struct gw_archive_member wanted = { .name = name }, *key = &wanted, **found = NULL;
+    if (a->n > 0)
+        found = bsearch(&key, a->by_name, a->n, sizeof *a->by_name, by_name);
+    return found ? *found : NULL;
+}
+
+// NULL, or what is wrong with them together.
+static const char *together(struct gw_archive *a, struct arena *arena)
+{
+    a->by_name = arena_array(arena, a->n + 1, sizeof *a->by_name);
+    if (!a->by_name)
+        return NULL; // the arena is marked
     for (size_t i = 0; i < a->n; i++)
-        if (span_eq(a->v[i].name, name))
-            return &a->v[i];
+        a->by_name[i] = &a->v[i];
+    qsort(a->by_name, a->n, sizeof *a->by_name, by_name);
+    for (size_t i = 1; i < a->n; i++)
+        if (span_eq(a->by_name[i - 1]->name, a->by_name[i]->name))
+            return "two members have the same name";
+    for (size_t i = 0; i < a->n; i++)
+        for (size_t k = 1; k < a->v[i].name.n; k++)
+            if (a->v[i].name.p[k] == '/' && gw_archive_find(a, span_sub(a->v[i].name, 0, k)))
+                return "a member has the name of another one's folder";
     return NULL;
 }
 

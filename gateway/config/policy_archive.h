@@ -23,6 +23,7 @@ struct gw_archive_member {
 struct gw_archive {
     struct gw_archive_member *v; // in the order of the archive
     size_t n;
+    const struct gw_archive_member **by_name;
 };
 
 struct gw_archive_fault {

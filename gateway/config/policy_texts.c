@@ -194,7 +194,7 @@ void gw_policy_texts_validate(const struct gw_policy_texts *t, enum gw_policy_ro
     struct pol_schema *s = pol_schema_new(own ? t->schemas.v : &pol_schema_shipped, own ? t->schemas.n : 1, diags);
     if (!s)
         return;
-    pol_schema_confine(s, SPAN("token:"), role == GW_POLICY_AUTHORITY);
+    pol_schema_confine(s, SPAN("token:"), role == GW_POLICY_GATEWAY);
     pol_schema_validate(s, t->policies.v, t->policies.n, options, diags);
     // The built-in actions are made here, not by whoever wrote the schema.
     for (size_t i = 0; i < t->entities.n; i++)
