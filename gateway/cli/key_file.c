@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "gateway/base/file.h"
+#include "gateway/cli/argument.h"
 #include "gateway/cli/passphrase.h"
 #include "pki/hsm.h"
 #include "pki/pem.h"
 
 #define KEY_FILE_MAX (64 * 1024)
+#define SET_FILE_MAX (1024 * 1024)
 #define CERT_FILE_MAX (1024 * 1024)
 #define CERTS_MAX 64
 
@@ -135,6 +137,20 @@ int gw_cli_public_key(struct gw_cli *cli, const char *path, struct pki_key **out
     if (rc == 0)
         *out = key;
     return rc;
+}
+
+struct pki_jwks *gw_cli_key_set(struct gw_cli *cli, const char *path, unsigned algs)
+{
+    struct span text = gw_cli_read(cli, path, SET_FILE_MAX);
+    struct diags diags;
+
+    if (span_is_none(text))
+        return NULL;
+    diags_init(&diags);
+    struct pki_jwks *keys = pki_jwks_read(text, algs, span_str(path), &diags);
+    gw_cli_diags(cli, cli->err, &diags);
+    diags_fini(&diags);
+    return keys;
 }
 
 // ---- out

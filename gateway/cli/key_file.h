@@ -5,6 +5,7 @@
 #define SALLYPORT_CLI_KEY_FILE_H
 
 #include "gateway/cli/cli.h"
+#include "pki/jwks.h"
 #include "pki/key.h"
 
 // The environment variable that may name a passphrase file.
@@ -15,6 +16,9 @@
 int gw_cli_private_key(struct gw_cli *cli, const char *path, const char *passphrase_file, struct pki_key **out);
 // A key of which the public half is wanted: a pkcs11: URI, PEM (public, certificate, or private without a passphrase), a JWK, or a JWK set of one key.
 int gw_cli_public_key(struct gw_cli *cli, const char *path, struct pki_key **out);
+
+// A JWK set of public keys for these algorithms (pki/jwks.h). NULL after the complaints.
+struct pki_jwks *gw_cli_key_set(struct gw_cli *cli, const char *path, unsigned algs);
 
 // Writes a private key, mode 0600, to a file that must not exist yet: there whole or not at all. SPAN_NONE passphrase: unencrypted.
 int gw_cli_write_key(struct gw_cli *cli, const char *path, const struct pki_key *key, struct span passphrase);
