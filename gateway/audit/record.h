@@ -49,7 +49,7 @@ struct gw_audit_record {
     const struct span *shadow_policies; // and by these; written only if it differs
     size_t shadow_policies_n;
     struct span policy_errors; // JSON text, or SPAN_NONE
-    struct span policy_set;    // which policies: digest or generation
+    struct span policy_set;    // which policies: the generation, and the version of a bundle
     struct span
         inputs; // JSON text: the list of policy requests as evaluated, in the form of policy/request_json.h; SPAN_NONE: none
     // went where

@@ -3,7 +3,7 @@
 
 #include "gateway/base/file.h"
 #include "gateway/base/secret.h"
-#include "gateway/config/policy_files.h"
+#include "gateway/config/policy_load.h"
 #include "gateway/config/snapshot_files.h"
 #include "gateway/tls/context.h"
 
@@ -365,6 +365,7 @@ static void snapshot_free(struct gw_snapshot *s)
     for (size_t i = 0; s->key_servers && i < s->config->issuers_n; i++)
         gw_remote_fini(&s->key_servers[i]);
     pol_set_free(s->policies);
+    gw_policy_bundle_free(s->policy_bundle);
     gw_snapshot_authority_fini(&s->authority);
     for (size_t i = 0; i < s->n_apis; i++)
         gw_api_free(s->apis[i].api);
@@ -382,7 +383,7 @@ static void snapshot_free(struct gw_snapshot *s)
     free(s);
 }
 
-struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int64_t now_s, struct diags *diags)
+static struct gw_snapshot *load(const char *path, uint64_t generation, bool start, int64_t now_s, struct diags *diags)
 {
     struct gw_config *config;
     if (gw_config_load(path, &config, diags) != 0)
@@ -395,6 +396,7 @@ struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int6
     }
     s->refs = 1;
     s->generation = generation;
+    s->start = start;
     s->config = config;
     s->policy_budget = (uint32_t)config->policy.budget;
     arena_init(&s->arena, 0);
@@ -410,7 +412,13 @@ struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int6
         load_api_keys(s, diags);
         load_shards(s, now_s, diags);
         if (config->policy.present)
-            s->policies = gw_policy_files_load(config, &config->policy, GW_POLICY_GATEWAY, gw_snapshot_note, s, diags);
+            s->policies =
+                gw_policy_load(config, &config->policy, GW_POLICY_GATEWAY, start ? GW_POLICY_START : GW_POLICY_RELOAD,
+                               gw_snapshot_note, s, &s->policy_bundle, diags);
+        unsigned long long version = s->policy_bundle ? s->policy_bundle->manifest.version : 0;
+        s->policy_set =
+            version ? arena_printf(&s->arena, "bundle %llu, generation %llu", version, (unsigned long long)generation)
+                    : arena_printf(&s->arena, "generation %llu", (unsigned long long)generation);
         gw_snapshot_authority_load(s, now_s, diags);
     }
     if (diags->errors == 0 && (s->arena.failed || !s->issuers || (config->policy.present && !s->policies)))
@@ -419,6 +427,16 @@ struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int6
         return s;
     snapshot_free(s);
     return NULL;
+}
+
+struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int64_t now_s, struct diags *diags)
+{
+    return load(path, generation, false, now_s, diags);
+}
+
+struct gw_snapshot *gw_snapshot_start(const char *path, int64_t now_s, struct diags *diags)
+{
+    return load(path, 1, true, now_s, diags);
 }
 
 struct gw_snapshot *gw_snapshot_ref(struct gw_snapshot *s)

@@ -42,9 +42,12 @@ struct gw_served_api {
     const unsigned *shards;        // the placement's shard numbers → indexes into gw_snapshot.shards
 };
 
+struct gw_policy_bundle;
+
 struct gw_snapshot {
     _Atomic(unsigned) refs;
     uint64_t generation;
+    bool start; // the first of a process: where a policy bundle does not load, the last good one does (policy_load.h)
     struct gw_config *config;
     struct arena arena; // of everything below that is not an object of its own
 
@@ -55,6 +58,8 @@ struct gw_snapshot {
     const struct pki_issuer *api_keys; // what keys of the registry are tokens of; NULL: none are accepted
     struct pki_dpop_params dpop;
     struct pol_set *policies;
+    struct gw_policy_bundle *policy_bundle; // that they came in; NULL: from files
+    struct span policy_set;                 // as records name them: "generation 3", "bundle 42, generation 3"
     uint32_t policy_budget;
     const uint16_t *policy_rows; // by policy: where its decisions are counted (endpoint/policy_rows.h); NULL: nowhere
     const uint16_t *limit_rows;  // likewise by limit of the configuration (endpoint/limit_rows.h)
@@ -86,6 +91,8 @@ struct gw_snapshot {
 
 // Reads `path` and all it names. NULL with the reasons in `diags` (warnings may be there on success too). One reference.
 struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int64_t now_s, struct diags *diags);
+// The first of a process that starts: the last good policy bundle stands in for one that does not load, with a warning. Generation 1.
+struct gw_snapshot *gw_snapshot_start(const char *path, int64_t now_s, struct diags *diags);
 struct gw_snapshot *gw_snapshot_ref(struct gw_snapshot *s);
 // Frees with the last reference, in whatever thread that is. NULL is fine.
 void gw_snapshot_unref(struct gw_snapshot *s);

@@ -2,7 +2,7 @@
 #include "gateway/config/snapshot_authority.h"
 
 #include "gateway/base/secret.h"
-#include "gateway/config/policy_files.h"
+#include "gateway/config/policy_load.h"
 #include "gateway/config/snapshot_files.h"
 #include "gateway/tls/context.h"
 
@@ -129,7 +129,9 @@ void gw_snapshot_authority_load(struct gw_snapshot *s, int64_t now_s, struct dia
     load_state(s, diags);
     a->passphrase = read_private(s, &a->config->signing.passphrase_file, true, diags);
     load_clients(s, diags);
-    a->policies = gw_policy_files_load(c, &c->authority.policy, GW_POLICY_AUTHORITY, gw_snapshot_note, s, diags);
+    a->policies =
+        gw_policy_load(c, &c->authority.policy, GW_POLICY_AUTHORITY, s->start ? GW_POLICY_START : GW_POLICY_RELOAD,
+                       gw_snapshot_note, s, &a->policy_bundle, diags);
 }
 
 void gw_snapshot_authority_fini(struct gw_snapshot_authority *a)
@@ -140,4 +142,5 @@ void gw_snapshot_authority_fini(struct gw_snapshot_authority *a)
     for (size_t i = 0; a->clients && i < a->config->clients_n; i++)
         pki_jwks_free(a->clients[i]);
     pol_set_free(a->policies);
+    gw_policy_bundle_free(a->policy_bundle);
 }

@@ -9,6 +9,7 @@
 #include "pki/jwks.h"
 #include "policy/set.h"
 
+struct gw_policy_bundle;
 struct gw_tls_context;
 struct gw_tls_peers;
 struct gw_tls_ticket_keys;
@@ -24,6 +25,7 @@ struct gw_snapshot_authority {
     struct span base;                         // the same without a trailing slash: what paths are put behind
     struct gw_target_options target;          // its one authority
     struct pol_set *policies;
+    struct gw_policy_bundle *policy_bundle; // that they came in; NULL: from files
     uint32_t policy_budget;
     struct pki_dpop_params dpop;                   // at the token endpoint
     struct pki_jwks **clients;                     // one each of config->clients; NULL: it has no keys of its own

@@ -140,6 +140,17 @@ static void write_issuers(struct buf *out, const struct gw_metrics_issuer *issue
                    SPAN_FMT(issuers[i].name), issuers[i].read_s);
 }
 
+static void write_bundles(struct buf *out, const struct gw_bundle_state bundles[static 2])
+{
+    if (!bundles[0].role && !bundles[1].role)
+        return;
+    head(out, "policy_bundle", "gauge", "Version of the policy bundle in force, by where it came from.");
+    for (size_t i = 0; i < 2; i++)
+        if (bundles[i].role)
+            buf_printf(out, "sallyport_policy_bundle{role=\"%s\",source=\"%s\"} %" PRIu64 "\n", bundles[i].role,
+                       bundles[i].last_good ? "last_good" : "file", bundles[i].version);
+}
+
 void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n, const struct gw_metrics_state *state)
 {
     const char *last = "";
@@ -168,6 +179,7 @@ void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n
           (int64_t)state->limit_buckets_used);
     gauge(out, "limit_buckets", "gauge", "Budgets that can be in use at once; full, requests are refused.",
           (int64_t)state->limit_buckets);
+    write_bundles(out, state->bundles);
     write_durations(out, loops, n);
     write_visits(out, loops, n);
     gauge(out, "loops", "gauge", "Event loops.", (int64_t)state->loops);

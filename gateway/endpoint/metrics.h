@@ -123,6 +123,13 @@ struct gw_metrics_issuer {
     int64_t read_s; // when they were read last, seconds since the epoch; 0: never
 };
 
+// A policy bundle in force.
+struct gw_bundle_state {
+    const char *role; // "gateway", "authority"; NULL: none
+    uint64_t version;
+    bool last_good; // the one of the configuration did not load
+};
+
 struct gw_policy_rows;
 struct gw_limit_rows;
 
@@ -140,6 +147,7 @@ struct gw_metrics_state {
     const struct gw_policy_rows *policies; // may be NULL
     const struct gw_limit_rows *limits;    // likewise
     uint64_t limit_buckets, limit_buckets_used;
+    struct gw_bundle_state bundles[2];
     const struct gw_metrics_issuer *issuers;
     size_t n_issuers;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/net/process.h"
 
+#include "gateway/config/policy_bundle.h"
 #include "gateway/net/cores.h"
 #include "gateway/net/lookup.h"
 #include "gateway/net/process_inside.h"
@@ -32,6 +33,11 @@ static int64_t first_end(const struct gw_snapshot *s)
 {
     int64_t a = s->certificate_not_after_s, b = s->authority.certificate_not_after_s;
     return a != 0 && (b == 0 || a < b) ? a : b;
+}
+
+static struct gw_bundle_state bundle_state(const char *role, const struct gw_policy_bundle *b)
+{
+    return b ? (struct gw_bundle_state){ role, b->manifest.version, b->last_good } : (struct gw_bundle_state){ NULL };
 }
 
 static void describe(void *ctx, struct gw_operations_state *state)
@@ -68,6 +74,8 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .limits = &p->limit_rows,
         .limit_buckets = p->shared.quota ? gw_quota_buckets(p->shared.quota) : 0,
         .limit_buckets_used = p->shared.quota ? gw_quota_used(p->shared.quota) : 0,
+        .bundles = { bundle_state("gateway", p->snapshot->policy_bundle),
+                     bundle_state("authority", p->snapshot->authority.policy_bundle) },
         .issuers = p->issuer_rows,
         .n_issuers = n_issuers < GW_PROCESS_ISSUER_ROWS ? n_issuers : GW_PROCESS_ISSUER_ROWS,
     };

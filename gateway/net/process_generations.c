@@ -4,6 +4,7 @@
 //   files ──────────────► snapshot ─────┐
 //   revocations, feed ──► revocations ──┼──► publish ──► every loop, the authority, the main thread's own requests
 //   fetched keys ───────► revocations ──┘
+#include "gateway/config/policy_load.h"
 #include "gateway/net/fixed.h"
 #include "gateway/net/process_inside.h"
 #include "gateway/net/watch.h"
@@ -99,6 +100,21 @@ static void number(struct gw_process *p, struct gw_snapshot *s)
         s->policy_rows = gw_policy_rows_take(&p->policy_rows, s->policies, &s->arena);
 }
 
+// Before anybody else sees the snapshot, and after everything about it was found good.
+static void keep_policies(struct gw_process *p, struct gw_snapshot *s)
+{
+    gw_policy_keep(&s->config->policy, s->policy_bundle, &p->log);
+    gw_policy_keep(&s->config->authority.policy, s->authority.policy_bundle, &p->log);
+}
+
+static bool policies_follow(const struct gw_snapshot *now, const struct gw_snapshot *next, struct diags *diags)
+{
+    const struct gw_config *c = next->config;
+    return gw_policy_follows(c, &now->config->policy, now->policy_bundle, &c->policy, next->policy_bundle, diags) &&
+           gw_policy_follows(c, &now->config->authority.policy, now->authority.policy_bundle, &c->authority.policy,
+                             next->authority.policy_bundle, diags);
+}
+
 uint64_t gw_process_look(const struct gw_process *p)
 {
     return gw_watch_look(p->snapshot->files, p->snapshot->n_files);
@@ -116,7 +132,7 @@ void gw_process_reload(struct gw_process *p, const char *why)
     diags_fini(&diags);
     diags_init(&diags);
     bool taken = fresh && gw_fixed_roles(p->snapshot->config, fresh->config, &diags) &&
-                 refresh_revocations(p, fresh->config, true, &diags);
+                 policies_follow(p->snapshot, fresh, &diags) && refresh_revocations(p, fresh->config, true, &diags);
     if (fresh) {
         gw_process_print(p, &diags);
         diags_fini(&diags);
@@ -131,6 +147,7 @@ void gw_process_reload(struct gw_process *p, const char *why)
         gw_fixed_warn(&p->log, p->snapshot->config, fresh->config);
         bool same = same_files(p->snapshot, fresh);
         number(p, fresh);
+        keep_policies(p, fresh);
         gw_snapshot_unref(p->snapshot);
         p->snapshot = fresh;
         p->control.now = clock_read();
@@ -168,7 +185,7 @@ bool gw_process_load(struct gw_process *p)
 {
     struct diags diags;
     diags_init(&diags);
-    p->snapshot = gw_snapshot_load(p->path, 1, clock_read().wall_ms / 1000, &diags);
+    p->snapshot = gw_snapshot_start(p->path, clock_read().wall_ms / 1000, &diags);
     gw_policy_rows_init(&p->policy_rows);
     if (p->snapshot)
         number(p, p->snapshot);
@@ -184,6 +201,8 @@ bool gw_process_load(struct gw_process *p)
               refresh_revocations(p, p->snapshot->config, true, &diags) && diags.errors == 0;
     gw_process_print(p, &diags);
     diags_fini(&diags);
+    if (ok)
+        keep_policies(p, p->snapshot);
     return ok;
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/stages/account.h"
 
-#include <stdio.h>
-
 #include "gateway/base/base64url.h"
 #include "gateway/base/json.h"
 #include "gateway/stages/pipeline.h"
@@ -148,7 +146,6 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,
     };
-    char policy_set[32];
     struct gw_audit_latency latencies[GW_STAGE_COUNT + 2];
     struct buf requests, errors;
     buf_init(&requests, ACCOUNT_MAX);
@@ -156,10 +153,8 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
     // A usual record fits, and nothing is moved while it is written.
     buf_reserve(&requests, RECORD_USUAL);
     buf_reserve(out, RECORD_USUAL);
-    if (x->snapshot) {
-        snprintf(policy_set, sizeof policy_set, "generation %llu", (unsigned long long)x->snapshot->generation);
-        r.policy_set = span_str(policy_set);
-    }
+    if (x->snapshot)
+        r.policy_set = x->snapshot->policy_set;
     add_identity(x, &r);
     add_token(x, &r);
     add_meaning(x, &r);
