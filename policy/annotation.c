@@ -2,7 +2,8 @@
 #include "policy/parse.h"
 
 // What an annotation may be called under strict_annotations. An obligation changes what the gateway does with a
-// permitted request: loading a policy whose obligation nobody enforces would grant more than its author wrote.
+// permitted request: loading a policy whose obligation nobody enforces would grant more than its author wrote, and so
+// would a misspelt one.
 // `value`: the only one it may have; what it then does is in set.h.
 static const struct {
     struct span name;
@@ -18,23 +19,28 @@ static const struct {
 
 enum { KNOWN = sizeof known / sizeof *known };
 
+bool pol_annotation_obliges(struct span name)
+{
+    for (size_t i = 0; i < KNOWN; i++)
+        if (known[i].obligation && span_eq(name, known[i].name))
+            return true;
+    return false;
+}
+
 bool pol_annotation_check(const struct pol_ast_annotation *a, struct span file, struct diags *diags)
 {
     struct span names[KNOWN], near;
 
     for (size_t i = 0; i < KNOWN; i++) {
         names[i] = known[i].name;
-        if (!span_eq(a->name, known[i].name))
-            continue;
-        if (known[i].obligation)
-            diag_error(diags, file, a->place.line, a->place.column,
-                       "@%.*s is an obligation that this version does not enforce; remove it", SPAN_FMT(a->name));
-        return !known[i].obligation;
+        if (span_eq(a->name, known[i].name))
+            return true;
     }
     near = diag_suggest(a->name, names, KNOWN);
     if (span_is_none(near))
         diag_error(diags, file, a->place.line, a->place.column,
-                   "unknown annotation @%.*s; accepted are @id, @description, @owner, @advice, @reason, @ticket, @mode",
+                   "unknown annotation @%.*s; accepted are @id, @description, @owner, @advice, @reason, @ticket, "
+                   "@filter, @limit, @audit, @mode",
                    SPAN_FMT(span_sub(a->name, 0, 64)));
     else
         diag_error(diags, file, a->place.line, a->place.column, "unknown annotation @%.*s; did you mean @%.*s?",

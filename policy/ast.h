@@ -5,6 +5,7 @@
 #ifndef SALLYPORT_POLICY_AST_H
 #define SALLYPORT_POLICY_AST_H
 
+#include "policy/obligation.h"
 #include "policy/set.h"
 
 struct pol_place {
@@ -103,8 +104,20 @@ struct pol_ast_condition {
 
 struct pol_ast_annotation {
     struct span name, value;
+    struct span second; // of @filter with two texts; else SPAN_NONE
     struct pol_place place;
     struct pol_ast_annotation *next;
+};
+
+// What an annotation obliges to, under strict_annotations.
+struct pol_ast_obligation {
+    enum pol_obligation_kind kind;
+    struct pol_place place;
+    struct span field;      // FILTER
+    struct pol_node *value; // FILTER
+    uint64_t count;         // LIMIT
+    int64_t period_ms;      // LIMIT
+    struct pol_ast_obligation *next;
 };
 
 struct pol_ast_policy {
@@ -112,6 +125,8 @@ struct pol_ast_policy {
     enum pol_effect effect;
     struct pol_ast_annotation *annotations;
     uint32_t n_annotations;
+    struct pol_ast_obligation *obligations; // in order
+    uint32_t n_obligations;
     struct pol_ast_scope principal, action, resource;
     struct pol_ast_condition *conditions;
     struct pol_ast_policy *next;

@@ -4,6 +4,7 @@
 #include "gateway/base/err.h"
 #include "policy/eval.h"
 #include "policy/facts.h"
+#include "policy/oblige.h"
 
 enum { STACK_FEW = 16 };        // values; a deeper machine's are in the arena
 #define TRY_OUT_MAX (16u << 20) // bytes that shadow policies may take for their values
@@ -238,7 +239,8 @@ static void compare(const struct decision *d, struct decision *s, uint32_t broke
         err = ERR_POLICY_FORBID_ERROR;
         note_failed_forbids(s, f);
     } else if (d->permits.n || s->permits.n) {
-        err = 0;
+        // What could not be met of the permits in force stays so.
+        err = d->answer->err == ERR_POLICY_OBLIGATION ? ERR_POLICY_OBLIGATION : 0;
         f = &s->permits;
     }
     *out = (struct pol_shadow){ .differs = (err == 0) != d->answer->allow,
@@ -304,10 +306,12 @@ int pol_decide(struct pol_request *r, enum pol_mode mode, uint32_t budget, struc
         pol_request_fail(r, ERR_NOMEM, "out of memory for the decision");
     if (!r->err && all(&d) && mode == POL_MODE_CEDAR && r->set->n_shadows)
         shadows(&d);
-    a->steps = steps - d.eval.steps;
     if (!r->err)
         answer(&d, mode);
-    else
+    if (a->allow && r->set->obliges && mode == POL_MODE_GATEWAY)
+        d.spent = pol_oblige(&d.eval, a) == ERR_POLICY_BUDGET;
+    a->steps = steps - d.eval.steps;
+    if (r->err)
         *a = (struct pol_answer){ .err = r->err };
     if (r->set->n_shadows && mode == POL_MODE_GATEWAY && !r->err)
         try_out(&d, steps);

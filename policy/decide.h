@@ -2,7 +2,8 @@
 // The decision. As Cedar's authoriser: any satisfied forbid denies; else any satisfied permit allows; else deny.
 // Policies whose evaluation fails are skipped and reported. The gateway adds one rule (checklist 36): when a forbid
 // could not be evaluated the answer is deny. Going over the step budget, or a request that could not be built, denies
-// whatever was found before.
+// whatever was found before. An allowed request is told what the permits oblige to (obligation.h); where that cannot
+// be evaluated, the answer is deny.
 //
 // Policies with @mode("shadow") are tried out: they have no part in the decision, whatever becomes of them. Afterwards,
 // with steps and memory of their own, they are asked too, and the answer says what would have been decided with them.
@@ -45,7 +46,8 @@ struct pol_answer {
     uint32_t candidates;                   // policies whose scope matched
     uint32_t steps;                        // spent
     struct pol_shadow shadow;              // POL_MODE_GATEWAY only; to Cedar a shadow policy is like any other
-    // POL_MODE_GATEWAY, when allowed: those of all determining permits, in order of the policies.
+    // POL_MODE_GATEWAY, when allowed: those of all determining permits, in order of the policies; the same filter once.
+    // Those of shadow policies are looked at by nobody.
     const struct pol_obligation *obligations;
     size_t n_obligations;
 };

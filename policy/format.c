@@ -385,6 +385,11 @@ static void policy(struct formatter *f)
         if (is(f, TOK_LPAREN)) {
             take(f);
             take(f);
+            if (is(f, TOK_COMMA)) {
+                take(f);
+                space(f);
+                take(f);
+            }
             take(f);
         }
         add(f, LAYOUT_NEWLINE);
@@ -409,14 +414,13 @@ static bool flush(struct formatter *f, struct buf *out, bool first)
 
 bool pol_format(const struct pol_source *source, struct buf *out, struct diags *diags)
 {
-    struct pol_options any = { .strict_annotations = false };
     size_t errors = diags->errors, before = buf_len(out);
     struct arena arena;
     struct formatter f = { .arena = &arena };
     bool ok;
 
     arena_init(&arena, 0);
-    pol_parse(&arena, source, &any, diags);
+    pol_parse_any(&arena, source, diags);
     if (diags->errors != errors) {
         arena_fini(&arena);
         return false;

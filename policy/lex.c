@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "policy/lex.h"
 
+#include <assert.h>
+
 static const struct {
     char text[3];
     enum pol_token_kind kind;
@@ -27,12 +29,15 @@ static int peek(const struct pol_lexer *l, size_t ahead)
 static void step(struct pol_lexer *l, size_t n)
 {
     for (; n > 0; n--) {
+        unsigned width = l->widths ? l->widths[l->at] : 1;
         unsigned char c = (unsigned char)l->text.p[l->at++];
 
-        if (c == '\n') {
+        if (l->widths && width != 0) {
+            l->column += width;
+        } else if (c == '\n') {
             l->line++;
             l->column = 1;
-        } else if ((c & 0xc0) != 0x80) {
+        } else if (!l->widths && (c & 0xc0) != 0x80) {
             l->column++;
         }
     }
@@ -296,4 +301,34 @@ const char *pol_unescape(struct arena *a, struct span raw, bool pattern, struct 
     if (wild)
         *wild = w;
     return NULL;
+}
+
+// How many columns of the file the character takes that starts at each byte of the text; 0: none, or a line break as such.
+bool pol_lexer_inside(struct pol_lexer *l, const struct pol_token *string, struct span text, struct arena *a)
+{
+    struct span raw = string->text;
+    uint8_t *widths = arena_alloc(a, text.n + 1);
+    size_t n = 0;
+
+    if (!widths)
+        return false;
+    memset(widths, 0, text.n + 1);
+    for (size_t i = 0; i < raw.n && n < text.n; i++) {
+        unsigned char c = (unsigned char)raw.p[i];
+        char made[4];
+        uint32_t code;
+        size_t len;
+
+        if (c != '\\') {
+            widths[n++] = c != '\n' && (c & 0xc0) != 0x80;
+            continue;
+        }
+        len = escape(span_of(raw.p + i + 1, raw.n - i - 1), &code);
+        assert(len > 0);
+        widths[n] = len + 1 < UINT8_MAX ? (uint8_t)(len + 1) : UINT8_MAX;
+        n += utf8(code, made);
+        i += len;
+    }
+    *l = (struct pol_lexer){ .text = text, .line = string->line, .column = string->column + 1, .widths = widths };
+    return true;
 }

@@ -52,9 +52,13 @@ struct pol_lexer {
     struct span text; // valid UTF-8
     size_t at;
     unsigned line, column; // of `at`
+    const uint8_t *widths; // a byte each, or NULL: pol_lexer_inside
 };
 
 void pol_lexer_init(struct pol_lexer *l, struct span text);
+// Of the text that a string token stands for, so that places are those in the file. `text` is what pol_unescape made of `string`. False when
+// out of memory.
+bool pol_lexer_inside(struct pol_lexer *l, const struct pol_token *string, struct span text, struct arena *a);
 struct pol_token pol_lex(struct pol_lexer *l);
 // True when valid UTF-8 without a byte order mark; else the place of the first fault.
 bool pol_text_valid(struct span text, unsigned *line, unsigned *column);

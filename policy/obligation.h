@@ -28,4 +28,7 @@ struct pol_obligation {
     int64_t period_ms;      // LIMIT
 };
 
+// "s", "min", "h", "day": what a limit calls this period.
+struct span pol_obligation_period(int64_t period_ms);
+
 #endif

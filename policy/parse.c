@@ -317,6 +317,22 @@ static void skip_arguments(struct pol_parser *p)
         pol_parse_next(p);
 }
 
+// ("…"), and ("…", "…") where that may stand.
+static bool texts(struct pol_parser *p, struct pol_ast_annotation *a)
+{
+    pol_parse_next(p);
+    a->value = pol_parse_string(p, false, NULL);
+    if (span_is_none(a->value))
+        return false;
+    if (p->two_texts && span_eq(a->name, SPAN("filter")) && p->token.kind == TOK_COMMA) {
+        pol_parse_next(p);
+        a->second = pol_parse_string(p, false, NULL);
+        if (span_is_none(a->second))
+            return false;
+    }
+    return pol_parse_take(p, TOK_RPAREN, "')'");
+}
+
 static bool annotation(struct pol_parser *p, struct pol_ast_policy *policy, struct pol_ast_annotation ***tail)
 {
     struct pol_ast_annotation *a = pol_parse_alloc(p, sizeof *a);
@@ -331,16 +347,18 @@ static bool annotation(struct pol_parser *p, struct pol_ast_policy *policy, stru
     }
     a->name = p->token.text;
     a->value = SPAN("");
+    a->second = SPAN_NONE;
     pol_parse_next(p);
     // Not fatal to the parse: what else is wrong with the policy is worth knowing.
     if (p->options->strict_annotations && !pol_annotation_check(a, p->file, p->diags)) {
         skip_arguments(p);
         return true;
     }
-    if (p->token.kind == TOK_LPAREN) {
-        pol_parse_next(p);
-        a->value = pol_parse_string(p, false, NULL);
-        if (span_is_none(a->value) || !pol_parse_take(p, TOK_RPAREN, "')'"))
+    if (p->options->strict_annotations && pol_annotation_obliges(a->name)) {
+        if (!pol_parse_obligation(p, policy, a))
+            return false;
+    } else if (p->token.kind == TOK_LPAREN) {
+        if (!texts(p, a))
             return false;
     }
     if (p->options->strict_annotations)
@@ -405,6 +423,7 @@ static struct pol_ast_policy *policy(struct pol_parser *p)
         return NULL;
     }
     a->effect = pol_parse_word(p, "permit") ? POL_PERMIT : POL_FORBID;
+    pol_parse_obligations_check(p, a);
     pol_parse_next(p);
     if (!scopes(p, a))
         return NULL;
@@ -414,10 +433,12 @@ static struct pol_ast_policy *policy(struct pol_parser *p)
     return pol_parse_take(p, TOK_SEMI, "'when', 'unless' or ';'") ? a : NULL;
 }
 
-struct pol_ast_policy *pol_parse(struct arena *arena, const struct pol_source *source,
-                                 const struct pol_options *options, struct diags *diags)
+static struct pol_ast_policy *parse(struct arena *arena, const struct pol_source *source,
+                                    const struct pol_options *options, bool two_texts, struct diags *diags)
 {
-    struct pol_parser p = { .arena = arena, .diags = diags, .file = source->name, .options = options };
+    struct pol_parser p = {
+        .arena = arena, .diags = diags, .file = source->name, .options = options, .two_texts = two_texts
+    };
     struct pol_ast_policy *first = NULL, **tail = &first;
     unsigned line, column;
 
@@ -448,4 +469,17 @@ struct pol_ast_policy *pol_parse(struct arena *arena, const struct pol_source *s
             break;
     }
     return first;
+}
+
+struct pol_ast_policy *pol_parse(struct arena *arena, const struct pol_source *source,
+                                 const struct pol_options *options, struct diags *diags)
+{
+    return parse(arena, source, options, false, diags);
+}
+
+struct pol_ast_policy *pol_parse_any(struct arena *arena, const struct pol_source *source, struct diags *diags)
+{
+    static const struct pol_options any = { .strict_annotations = false };
+
+    return parse(arena, source, &any, true, diags);
 }

@@ -18,14 +18,19 @@ struct pol_parser {
     struct diags *diags;
     struct span file;
     const struct pol_options *options;
+    bool two_texts; // @filter may have them although annotations are free
 };
 
 // Parses all of a text; the list of what parsed, in order. Errors go to `diags`; look at their count.
 struct pol_ast_policy *pol_parse(struct arena *arena, const struct pol_source *source,
                                  const struct pol_options *options, struct diags *diags);
 
+// As Cedar has it, for who lays texts out (format.h): annotations are free. Only @filter may have two texts, as our policies have it.
+struct pol_ast_policy *pol_parse_any(struct arena *arena, const struct pol_source *source, struct diags *diags);
+
 // The rest is between parse.c, parse_expr.c and parse_member.c.
 struct pol_node *pol_parse_expr(struct pol_parser *p); // NULL after an error
+struct pol_node *pol_parse_sum(struct pol_parser *p);  // an expression that binds at least as + does
 struct pol_node *pol_parse_member(struct pol_parser *p);
 struct pol_node *pol_parse_number(struct pol_parser *p, bool negative);
 bool pol_parse_accessible(enum pol_token_kind kind); // starts an accessor: . [ (
@@ -62,8 +67,14 @@ static inline struct pol_place pol_parse_place(const struct pol_parser *p)
 }
 
 // annotation.c: rule 37. Whether the name is accepted under strict_annotations; reports it if not.
+bool pol_annotation_obliges(struct span name);
 bool pol_annotation_check(const struct pol_ast_annotation *a, struct span file, struct diags *diags);
 // The value, of one whose name is; reports one that would oblige to something else.
 void pol_annotation_check_value(const struct pol_ast_annotation *a, struct span file, struct diags *diags);
+
+// obligation_parse.c: the rest of @filter, @limit, @audit behind the name; the current token is what follows it. False after an error.
+bool pol_parse_obligation(struct pol_parser *p, struct pol_ast_policy *policy, struct pol_ast_annotation *a);
+// Once the effect is known. Reports what a forbid cannot oblige to.
+void pol_parse_obligations_check(struct pol_parser *p, const struct pol_ast_policy *policy);
 
 #endif

@@ -111,6 +111,11 @@ static struct pol_node *arithmetic(struct pol_parser *p, bool product)
     return l.parent ? l.parent : first;
 }
 
+struct pol_node *pol_parse_sum(struct pol_parser *p)
+{
+    return arithmetic(p, false);
+}
+
 // `has a.b.c` or `has "any string"`.
 static bool has_path(struct pol_parser *p, struct pol_node *n)
 {

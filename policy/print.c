@@ -333,3 +333,21 @@ void pol_print_value(struct buf *out, const struct pol_request *r, const struct 
 {
     value(out, r, v, buf_len(out) + max);
 }
+
+// -------------------------------------------------------------------------------------------------------- obligations
+
+void pol_print_obligation(struct buf *out, const struct pol_request *r, const struct pol_obligation *o, size_t max)
+{
+    switch (o->kind) {
+    case POL_OBLIGATION_FILTER:
+        buf_append(out, SPAN("filter "));
+        name_or_string(out, o->field);
+        buf_append(out, o->value.kind == POL_SET ? SPAN(" in ") : SPAN(" = "));
+        pol_print_value(out, r, &o->value, max);
+        break;
+    case POL_OBLIGATION_LIMIT:
+        buf_printf(out, "limit %" PRIu64 "/%.*s", o->count, SPAN_FMT(pol_obligation_period(o->period_ms)));
+        break;
+    case POL_OBLIGATION_AUDIT: buf_append(out, SPAN("audit full")); break;
+    }
+}

@@ -6,6 +6,7 @@
 
 #include "gateway/base/buf.h"
 #include "policy/ast.h"
+#include "policy/obligation.h"
 #include "policy/request.h"
 
 // Each appends; a buffer without room is marked failed.
@@ -17,5 +18,7 @@ void pol_print_uid(struct buf *out, const struct pol_request *r, uint32_t entity
 void pol_print_question(struct buf *out, const struct pol_request *r);
 // At most about `max` bytes; what is left out is "…".
 void pol_print_value(struct buf *out, const struct pol_request *r, const struct pol_value *v, size_t max);
+// What an answer obliges to: `filter tenant_id = "acme"`, `limit 1000/min`, `audit full`. A value as above.
+void pol_print_obligation(struct buf *out, const struct pol_request *r, const struct pol_obligation *o, size_t max);
 
 #endif

@@ -69,6 +69,7 @@ static bool annotations(struct loader *l, const struct pol_ast_policy *a, struct
 
         to->name = arena_dup(&l->set->arena, n->name);
         to->value = arena_dup(&l->set->arena, n->value);
+        to->second = span_is_none(n->second) ? SPAN_NONE : arena_dup(&l->set->arena, n->second);
         if (span_eq(n->name, SPAN("id")) && !l->options->ids_by_position && n->value.n)
             info->id = to->value;
         // Its only value, or the parser would have complained.
@@ -117,7 +118,7 @@ static bool policy(struct loader *l, const struct pol_ast_policy *a)
         return false;
     p.shadow = p.info.shadow;
     // What the compiler complained about is reported; the other policies are looked at all the same.
-    if (!pol_compile(l->set, a, l->file, &p, l->diags))
+    if (!pol_compile(l->set, a, l->file, &p, l->diags) || !pol_duties_compile(l->set, a, l->file, &p, l->diags))
         return !l->set->arena.failed;
     kept = pol_vec_add(p.principal_slot || p.resource_slot ? &l->set->templates : &l->set->policies);
     if (!kept)

@@ -55,10 +55,13 @@ struct pol_options {
     size_t n_links;
     const struct pol_owner *owners; // NULL if there are none
     size_t n_owners;
-    // Only annotations of the known list are accepted (id, description, owner, advice, reason, ticket, mode);
-    // obligations that are not enforced, and names nobody knows, are errors (checklist rule 37), and @mode("shadow")
-    // makes a policy one that is tried out (decide.h). Off: any annotation, without effect, as Cedar has it.
+    // Only annotations of the known list are accepted (id, description, owner, advice, reason, ticket, mode, and the
+    // obligations: obligation.h); names nobody knows, and obligations that cannot be read, are errors (checklist rule
+    // 37), and @mode("shadow") makes a policy one that is tried out (decide.h). Off: any annotation, without effect, as
+    // Cedar has it.
     bool strict_annotations;
+    // Obligations are errors: whoever decides by this set can meet none.
+    bool no_obligations;
     // A template that no link uses is an error; off, as Cedar has it, it has no effect, which is a warning.
     bool linked_templates;
     // Actions in scopes must be defined by an entities text: a misspelt one would match nothing, and a forbid of it permit.
@@ -73,6 +76,7 @@ enum pol_effect { POL_PERMIT, POL_FORBID };
 
 struct pol_annotation {
     struct span name, value;
+    struct span second; // of @filter with two texts; else SPAN_NONE
 };
 
 // What a decision names. Lives as long as the set.

@@ -86,6 +86,16 @@ struct pol_scope {
     uint32_t entity; // EQ, IN, IS_IN
 };
 
+// An obligation of a permit.
+struct pol_duty {
+    enum pol_obligation_kind kind;
+    struct span field;       // FILTER
+    uint32_t code, code_end; // FILTER: the value
+    struct pol_place place;
+    uint64_t count;    // LIMIT
+    int64_t period_ms; // LIMIT
+};
+
 struct pol_policy {
     struct pol_scope principal, resource;
     uint8_t action_op; // ANY, EQ, IN
@@ -96,6 +106,8 @@ struct pol_policy {
     const uint32_t *actions;            // n_actions, ascending
     uint32_t n_actions;
     uint32_t code, code_end; // equal: no condition
+    uint32_t n_duties;
+    const struct pol_duty *duties;
     struct pol_policy_info info;
 };
 
@@ -140,6 +152,7 @@ struct pol_set {
     uint32_t *shadows; // policies that are tried out only, ascending
     uint32_t n_shadows;
     uint32_t n_defined;
+    bool obliges; // some policy that decides has a duty
     size_t bytes;
 };
 
@@ -183,6 +196,10 @@ bool pol_compile(struct pol_set *s, const struct pol_ast_policy *ast, struct spa
 // One expression, for who wants its value (explain.c): appended code that leaves it on the stack.
 bool pol_compile_value(struct pol_set *s, const struct pol_node *n, struct span file, uint32_t *from, uint32_t *to,
                        struct diags *diags);
+
+// obligation.c: what a permit obliges to, after its condition. Errors go to diags.
+bool pol_duties_compile(struct pol_set *s, const struct pol_ast_policy *ast, struct span file, struct pol_policy *out,
+                        struct diags *diags);
 
 // link.c: appends a policy for each link; needs the templates. Errors go to diags, and so do templates without a link.
 void pol_links_apply(struct pol_set *s, const struct pol_options *options, struct diags *diags);

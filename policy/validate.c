@@ -111,6 +111,9 @@ static void names(struct validator *v, const struct pol_ast_policy *p)
     names_in_scope(v, &p->resource, p->place);
     for (const struct pol_ast_condition *c = p->conditions; c; c = c->next)
         names_in(v, c->expr);
+    for (const struct pol_ast_obligation *o = p->obligations; o; o = o->next)
+        if (o->value)
+            names_in(v, o->value);
 }
 
 // --------------------------------------------------------------------------------------------------------------- scopes
@@ -234,32 +237,49 @@ static void action_list(struct validator *v, const struct pol_ast_policy *p)
 struct conditions {
     struct pol_core **at;
     uint32_t n;
+    struct pol_core **values; // of filters, which are evaluated where all conditions hold
+    uint32_t n_values;
 };
+
+static struct pol_core *core(struct validator *v, struct pol_shapes *shapes, const struct pol_node *node)
+{
+    const struct pol_node *wrong = NULL;
+    struct pol_core *e = pol_core_make(shapes, node, &wrong);
+
+    if (!e && wrong)
+        diag_error(v->diags, v->file, wrong->place.line, wrong->place.column,
+                   "too long a path to be validated; split it");
+    else if (!e)
+        no_memory(v);
+    return e;
+}
 
 static bool lower(struct validator *v, struct pol_shapes *shapes, const struct pol_ast_policy *p,
                   struct conditions *out)
 {
-    const struct pol_node *wrong;
     uint32_t n = 0;
 
     for (const struct pol_ast_condition *c = p->conditions; c; c = c->next)
         n++;
     out->at = arena_array(shapes->arena, n ? n : 1, sizeof(struct pol_core *));
-    if (!out->at)
+    out->values = arena_array(shapes->arena, p->n_obligations ? p->n_obligations : 1, sizeof(struct pol_core *));
+    if (!out->at || !out->values)
         return no_memory(v);
     for (const struct pol_ast_condition *c = p->conditions; c; c = c->next) {
-        struct pol_core *e = pol_core_make(shapes, c->expr, &wrong);
+        struct pol_core *e = core(v, shapes, c->expr);
 
-        if (!e && wrong) {
-            diag_error(v->diags, v->file, wrong->place.line, wrong->place.column,
-                       "too long a path to be validated; split it");
-            return false;
-        }
-        if (e && c->unless)
-            e = pol_core_not(shapes, e);
         if (!e)
+            return false;
+        if (c->unless && !(e = pol_core_not(shapes, e)))
             return no_memory(v);
         out->at[out->n++] = e;
+    }
+    for (const struct pol_ast_obligation *o = p->obligations; o; o = o->next) {
+        if (!o->value)
+            continue;
+        if (!(out->values[out->n_values] = core(v, shapes, o->value)))
+            return false;
+        out->n_values++;
     }
     return true;
 }
@@ -276,6 +296,8 @@ static bool environment(struct validator *v, struct pol_check *c, const struct c
         possible = !t.type || t.type->kind != TYPE_FALSE;
         known = pol_known_both(c->scratch, known, t.known);
     }
+    for (uint32_t i = 0; i < conditions->n_values && possible; i++)
+        pol_check_field_value(c, conditions->values[i], known);
     if (c->scratch->failed || c->shapes->arena->failed)
         no_memory(v);
     return possible;

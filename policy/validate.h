@@ -26,5 +26,7 @@ struct pol_typed {
 
 // Complains once about each fault of each node, whatever the number of environments. `known` is what is there already.
 struct pol_typed pol_check_condition(struct pol_check *c, struct pol_core *e, const struct pol_known *known);
+// The value that @filter asks of a field of records: a String, Long or Bool, or a set of those. Likewise.
+void pol_check_field_value(struct pol_check *c, struct pol_core *e, const struct pol_known *known);
 
 #endif

@@ -704,3 +704,21 @@ struct pol_typed pol_check_condition(struct pol_check *c, struct pol_core *e, co
 
     return expect(c, e, e, FAULT_TYPE_A, t, TAKES_BOOL);
 }
+
+// Which a value in a record's field can have.
+static bool of_field(const struct pol_type_of *t)
+{
+    return t->kind == TYPE_STRING || t->kind == TYPE_LONG || TAKES(t->kind) & TAKES_BOOL;
+}
+
+void pol_check_field_value(struct pol_check *c, struct pol_core *e, const struct pol_known *known)
+{
+    struct pol_typed t = check(c, e, known);
+    char text[POL_TYPE_TEXT];
+
+    if (!t.type || of_field(t.type) || (t.type->kind == TYPE_SET && of_field(t.type->element)))
+        return;
+    pol_type_text(t.type, text);
+    fault(c, e, FAULT_TYPE_A, "this is of the type %s, where @filter takes a String, a Long, a Bool or a set of those",
+          text);
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "policy/value_json.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -356,4 +357,32 @@ void pol_json_write(struct json_writer *w, const struct pol_request *r, const st
     case POL_DURATION: write_extension(w, v); break;
     default: json_w_null(w);
     }
+}
+
+void pol_json_write_obligation(struct json_writer *w, const struct pol_request *r, const struct pol_obligation *o)
+{
+    struct span period = pol_obligation_period(o->period_ms);
+    char text[48];
+
+    json_w_object(w);
+    json_w_key(w, SPAN("policy"));
+    json_w_string(w, pol_set_policy(r->set, o->policy)->id);
+    switch (o->kind) {
+    case POL_OBLIGATION_FILTER:
+        json_w_key(w, SPAN("filter"));
+        json_w_string(w, o->field);
+        json_w_key(w, SPAN("value"));
+        pol_json_write(w, r, &o->value);
+        break;
+    case POL_OBLIGATION_LIMIT:
+        json_w_key(w, SPAN("limit"));
+        snprintf(text, sizeof text, "%" PRIu64 "/%.*s", o->count, SPAN_FMT(period));
+        json_w_string(w, span_str(text));
+        break;
+    case POL_OBLIGATION_AUDIT:
+        json_w_key(w, SPAN("audit"));
+        json_w_string(w, SPAN("full"));
+        break;
+    }
+    json_w_end(w);
 }

@@ -7,6 +7,7 @@
 #define SALLYPORT_POLICY_VALUE_JSON_H
 
 #include "gateway/base/json.h"
+#include "policy/obligation.h"
 #include "policy/request.h"
 
 struct pol_json {
@@ -36,5 +37,7 @@ bool pol_json_action_type(struct span type);
 // Writes a value; entity numbers are those of set and request.
 void pol_json_write(struct json_writer *w, const struct pol_request *r, const struct pol_value *v);
 void pol_json_write_uid(struct json_writer *w, const struct pol_request *r, uint32_t entity);
+// An obligation of an answer: {"policy","filter","value"}, {"policy","limit":"1000/min"} or {"policy","audit":"full"}.
+void pol_json_write_obligation(struct json_writer *w, const struct pol_request *r, const struct pol_obligation *o);
 
 #endif

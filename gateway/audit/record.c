@@ -94,6 +94,7 @@ static void decision(struct json_writer *w, const struct gw_audit_record *r)
         json_w_end(w);
     }
     json_text(w, SPAN("policy_errors"), r->policy_errors);
+    json_text(w, SPAN("obligations"), r->obligations);
     text(w, SPAN("policy_set"), r->policy_set);
 }
 

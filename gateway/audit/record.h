@@ -11,7 +11,7 @@
 enum gw_audit_kind {
     GW_AUDIT_REQUEST,   // an exchange that ended, allowed or not
     GW_AUDIT_HANDSHAKE, // a connection that was refused before any request
-    GW_AUDIT_INTENT,    // a request that changes data is about to be forwarded; its REQUEST follows
+    GW_AUDIT_INTENT, // a request that changes data, or whose policies want it, is about to be forwarded; its REQUEST follows
 };
 
 // One authorisation that the request needed. SPAN_NONE where there is none.
@@ -49,6 +49,7 @@ struct gw_audit_record {
     const struct span *shadow_policies; // and by these; written only if it differs
     size_t shadow_policies_n;
     struct span policy_errors; // JSON text, or SPAN_NONE
+    struct span obligations;   // of the policies that permit it: JSON text, or SPAN_NONE
     struct span policy_set;    // which policies: the generation, and the version of a bundle
     struct span
         inputs; // JSON text: the list of policy requests as evaluated, in the form of policy/request_json.h; SPAN_NONE: none

@@ -165,6 +165,7 @@ static int run(struct gw_cli *cli)
             return GW_EXIT_USAGE;
     if (!gw_policy_input_options(&in) || !read_schemas(cli, texts))
         return GW_EXIT_USAGE;
+    in.options.no_obligations = gw_cli_has(cli, "authority");
     diags_init(&diags);
     set = pol_set_new(in.policies, in.n_policies, in.entities, in.n_entities, &in.options, &diags);
     // What does not parse is not complained about twice.

@@ -182,6 +182,7 @@ bool gw_policy_texts_options(struct gw_policy_texts *t, enum gw_policy_role role
         .strict_annotations = true,
         .declared_actions = true,
         .linked_templates = true,
+        .no_obligations = role == GW_POLICY_AUTHORITY,
         .hash_key = key,
     };
     return true;

@@ -9,6 +9,11 @@ static const struct gw_choice groups[] = {
 static const struct gw_choice min_versions[] = { { NAME("tls1.3"), 0 }, { NAME("tls1.2"), 1 } };
 static const struct gw_choice batch_request[] = { { NAME("batch"), 0 }, { NAME("request"), 1 } };
 static const struct gw_choice refuse_drop[] = { { NAME("refuse"), 0 }, { NAME("drop"), 1 } };
+static const struct gw_choice inputs[] = {
+    { NAME("always"), GW_CONFIG_INPUTS_ALWAYS },
+    { NAME("denied"), GW_CONFIG_INPUTS_DENIED },
+    { NAME("never"), GW_CONFIG_INPUTS_NEVER },
+};
 static const struct gw_choice levels[] = {
     { NAME("error"), LOG_ERROR },
     { NAME("warn"), LOG_WARN },
@@ -242,6 +247,14 @@ static const struct gw_field audit_fields[] = {
       .low = 1,
       .high = MINUTE,
       .doc = "between two batches, with sync: batch" },
+    { .key = NAME("inputs"),
+      .type = GW_FIELD_CHOICE,
+      AT(gw_config_audit, inputs),
+      CHOICES(inputs),
+      .fallback = "always",
+      .doc =
+          "which records hold the facts that were decided by, from which policy explain and diff decide again: always, "
+          "denied (of requests that were refused) or never; where a policy says @audit(\"full\"), always" },
 };
 static const struct gw_schema audit_schema = PART(audit_fields, gw_config_audit);
 

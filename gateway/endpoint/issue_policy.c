@@ -105,7 +105,12 @@ static int put(struct asking *q, struct span action, struct span audience, struc
     pol_request_action(r, SPAN("Action"), action);
     pol_request_resource(r, SPAN("Audience"), audience);
     add_context(q->o, q->issue, r);
-    return pol_decide(r, POL_MODE_GATEWAY, s->policy_budget, answer);
+    int rc = pol_decide(r, POL_MODE_GATEWAY, s->policy_budget, answer);
+    // There is nothing here that could be confined or counted (checklist 37).
+    if (rc != 0 || answer->n_obligations == 0)
+        return rc;
+    answer->allow = false;
+    return answer->err = ERR_POLICY_OBLIGATION;
 }
 
 static int ask(struct asking *q, struct span action, struct span audience)

@@ -3,6 +3,7 @@
 
 #include "gateway/http/forward.h"
 #include "gateway/net/introspect.h"
+#include "gateway/stages/account.h"
 #include "gateway/stages/pipeline.h"
 
 #include <assert.h>
@@ -47,7 +48,7 @@ static void forward(struct gw_flow *f)
         gw_flow_fail(f, ERR_AUDIT_FULL, "the audit log cannot be written just now");
         return;
     }
-    if (x->meaning.changes_data) {
+    if (gw_account_first(x)) {
         if (gw_flow_submit(f, GW_AUDIT_INTENT) != 0) {
             gw_flow_fail(f, ERR_AUDIT_FULL, "no record, no change");
             return;

@@ -5,6 +5,7 @@
 #include "gateway/base/json.h"
 #include "gateway/stages/pipeline.h"
 #include "policy/request_json.h"
+#include "policy/value_json.h"
 
 #define ACCOUNT_MAX (4u << 20)
 #define RECORD_USUAL 4096
@@ -55,6 +56,41 @@ static void add_meaning(struct gw_exchange *x, struct gw_audit_record *r)
     r->accesses_n = m->n_authorisations;
 }
 
+// Whether some policy obliges to the full record.
+static bool in_full(const struct gw_exchange *x)
+{
+    for (size_t i = 0; i < x->n_decisions; i++)
+        for (size_t k = 0; k < x->decisions[i].answer.n_obligations; k++)
+            if (x->decisions[i].answer.obligations[k].kind == POL_OBLIGATION_AUDIT)
+                return true;
+    return false;
+}
+
+// Whether the record holds what was decided by.
+static bool with_inputs(const struct gw_exchange *x)
+{
+    const struct gw_config *config = x->snapshot ? x->snapshot->config : NULL;
+    enum gw_config_audit_inputs inputs = config ? config->audit.inputs : GW_CONFIG_INPUTS_ALWAYS;
+    if (inputs == GW_CONFIG_INPUTS_NEVER)
+        return in_full(x);
+    return inputs != GW_CONFIG_INPUTS_DENIED || x->verdict != GW_ALLOW || in_full(x);
+}
+
+static void add_obligations(const struct gw_exchange *x, struct gw_audit_record *r, struct buf *out)
+{
+    size_t n = 0;
+    struct json_writer w = json_writer(out);
+    json_w_array(&w);
+    for (size_t i = 0; i < x->n_decisions; i++) {
+        const struct gw_decision *d = &x->decisions[i];
+        for (size_t k = 0; k < d->answer.n_obligations; k++, n++)
+            pol_json_write_obligation(&w, &d->request, &d->answer.obligations[k]);
+    }
+    json_w_end(&w);
+    if (n > 0)
+        r->obligations = buf_span(out);
+}
+
 // One request as it was evaluated, in the form that `policy authorize --request` reads; several as an array of them.
 static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, struct buf *requests, struct buf *errors)
 {
@@ -69,6 +105,7 @@ static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, stru
     if (!policies || !shadow)
         return;
     struct json_writer w = json_writer(errors);
+    bool whole = with_inputs(x);
     json_w_array(&w);
     buf_byte(requests, '[');
     for (size_t i = 0; i < x->n_decisions; i++) {
@@ -86,6 +123,8 @@ static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, stru
             json_w_string(&w, f->text);
             json_w_end(&w);
         }
+        if (!whole)
+            continue;
         if (i > 0)
             buf_byte(requests, ',');
         if (d->request.err != 0 || !pol_request_to_json(&x->decisions[i].request, requests))
@@ -99,7 +138,7 @@ static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, stru
     r->shadow_allows = x->shadow_allows;
     if (n_failures > 0)
         r->policy_errors = buf_span(errors);
-    if (x->n_decisions > 0)
+    if (whole && x->n_decisions > 0)
         r->inputs = buf_span(requests);
 }
 
@@ -129,6 +168,11 @@ static struct span shard_names(struct gw_exchange *x)
     return all;
 }
 
+bool gw_account_first(const struct gw_exchange *x)
+{
+    return x->meaning.changes_data || in_full(x);
+}
+
 bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
 {
     struct gw_audit_record r = {
@@ -147,9 +191,10 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
         .bytes_out = x->bytes_out,
     };
     struct gw_audit_latency latencies[GW_STAGE_COUNT + 2];
-    struct buf requests, errors;
+    struct buf requests, errors, obligations;
     buf_init(&requests, ACCOUNT_MAX);
     buf_init(&errors, ACCOUNT_MAX);
+    buf_init(&obligations, ACCOUNT_MAX);
     // A usual record fits, and nothing is moved while it is written.
     buf_reserve(&requests, RECORD_USUAL);
     buf_reserve(out, RECORD_USUAL);
@@ -159,10 +204,12 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
     add_token(x, &r);
     add_meaning(x, &r);
     add_decisions(x, &r, &requests, &errors);
+    add_obligations(x, &r, &obligations);
     add_latencies(x, &r, latencies);
-    bool ok = !requests.failed && !errors.failed && gw_audit_record_write(&r, out);
+    bool ok = !requests.failed && !errors.failed && !obligations.failed && gw_audit_record_write(&r, out);
     buf_fini(&requests);
     buf_fini(&errors);
+    buf_fini(&obligations);
     return ok;
 }
 

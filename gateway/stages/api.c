@@ -3,11 +3,11 @@
 // method and path decides. Unknown to all is denied. UUIDs become names here, which may take a question to a shard (GW_WAIT).
 #include "gateway/stages/pipeline.h"
 
-static int match(struct gw_exchange *x)
+struct gw_api_request gw_api_question(const struct gw_exchange *x)
 {
     // HEAD is GET without the body of the answer (RFC 9110 §9.3.2); who may have the one may have the other.
     enum gw_method method = x->request.method == GW_METHOD_HEAD ? GW_METHOD_GET : x->request.method;
-    struct gw_api_request request = {
+    return (struct gw_api_request){
         .method = gw_method_name(method),
         .segments = x->to.segments,
         .n_segments = x->to.n_segments,
@@ -18,18 +18,27 @@ static int match(struct gw_exchange *x)
         .body_ready = x->body_asked,
         .body = x->body,
     };
+}
+
+int gw_api_need_body(struct gw_exchange *x)
+{
+    if (x->request.content_length > x->snapshot->inspected_body)
+        return gw_refuse(x, ERR_HTTP_BODY_SIZE, SPAN("a body that has to be read is over inspected_body_bytes"));
+    x->body_asked = true;
+    return GW_BODY;
+}
+
+static int match(struct gw_exchange *x)
+{
+    struct gw_api_request request = gw_api_question(x);
     int rc = ERR_API_UNKNOWN;
     for (x->api = 0; x->api < x->snapshot->n_apis; x->api++) {
         rc = gw_api_match(x->snapshot->apis[x->api].api, &request, &x->arena, &x->meaning, &x->detail);
         if (rc != ERR_API_UNKNOWN)
             break;
     }
-    if (rc == GW_API_NEED_BODY) {
-        if (x->request.content_length > x->snapshot->inspected_body)
-            return gw_refuse(x, ERR_HTTP_BODY_SIZE, SPAN("a body that has to be read is over inspected_body_bytes"));
-        x->body_asked = true;
-        return GW_BODY;
-    }
+    if (rc == GW_API_NEED_BODY)
+        return gw_api_need_body(x);
     x->meant = rc == 0;
     return rc;
 }

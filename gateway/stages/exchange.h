@@ -107,13 +107,14 @@ struct gw_exchange {
     size_t api; // index into snapshot->apis, once it is known
     struct gw_api_meaning meaning;
     bool meant;      // `meaning` holds
-    bool body_asked; // the api stage needs the body; `body` then holds all of it
+    bool body_asked; // the api or policy stage needs the body; `body` then holds all of it
     struct span body;
     unsigned shard;              // with fan ONE: where its names are placed
     struct gw_resolve_wait wait; // the listings that the api stage waits for
     // policy
     struct gw_decision *decisions;
     size_t n_decisions;
+    bool permitted; // by all of them; what they oblige to may still be due
     bool shadow_differs,
         shadow_allows; // with its shadow policies in force the request would have been decided otherwise: so
     const struct gw_token_facts *token_facts; // once they were made, if the token does not keep them (token_facts.h)

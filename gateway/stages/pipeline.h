@@ -25,7 +25,12 @@ bool gw_policy_shows(struct gw_exchange *x, struct span database, struct span te
 // The cheap half of the binding stage: expiry, revocation, binding to the certificate, workload link, at x->now.
 int gw_binding_check(struct gw_exchange *x);
 
-// The stages. Each returns GW_PASS or an error, `token` and `api` also GW_WAIT, and `api` GW_BODY.
+// The exchange's request as the tables of the APIs are asked about it.
+struct gw_api_request gw_api_question(const struct gw_exchange *x);
+// GW_BODY, or ERR_HTTP_BODY_SIZE: it is known to be longer than what is kept.
+int gw_api_need_body(struct gw_exchange *x);
+
+// The stages. Each returns GW_PASS or an error, `token` and `api` also GW_WAIT, `api` and `policy` also GW_BODY.
 #define X(name) int gw_stage_##name(struct gw_exchange *x);
 GW_STAGE_TABLE(X)
 #undef X

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The decision: for every authorisation the request needs, the token's scopes must cover the action (checklist 26a) and the policies
-// must permit it (36, 38). All or nothing.
+// must permit it (36, 38). All or nothing. Then the request is made to be what they oblige to (37).
+#include "gateway/stages/confine.h"
 #include "gateway/stages/facts.h"
 #include "gateway/stages/pipeline.h"
 
@@ -126,7 +127,12 @@ int gw_stage_policy(struct gw_exchange *x)
 {
     const struct gw_api_authorisation *all = x->meaning.authorisations;
     size_t n = x->meaning.n_authorisations;
-    int rc = decide_all(x);
+    int rc = x->permitted ? 0 : decide_all(x);
+    x->permitted = rc == 0;
+    if (rc == 0)
+        rc = gw_confine(x);
+    if (rc == GW_BODY)
+        return rc;
     if (x->n_decisions > 0 && pol_set_shadows(x->snapshot->policies) > 0)
         compare_shadow(x, rc == 0, all, n);
     return rc;

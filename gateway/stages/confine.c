@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/stages/confine.h"
+
+#include <assert.h>
+
+#include "gateway/api/confine.h"
+#include "gateway/stages/pipeline.h"
+
+enum reach { CANNOT_BE_CONFINED, SHOWS_NOTHING, DESCRIBES, CONFINED };
+
+static const uint8_t reaches[GW_ACTION_COUNT] = {
+    [GW_ACTION_SEARCH] = CONFINED,         [GW_ACTION_READ] = CONFINED,
+    [GW_ACTION_WRITE] = CONFINED,          [GW_ACTION_DELETE] = CONFINED,
+    [GW_ACTION_META] = DESCRIBES,          [GW_ACTION_LIST] = SHOWS_NOTHING,
+    [GW_ACTION_CREATE] = SHOWS_NOTHING,    [GW_ACTION_ALTER] = CANNOT_BE_CONFINED,
+    [GW_ACTION_DROP] = CANNOT_BE_CONFINED, [GW_ACTION_EXPORT] = CANNOT_BE_CONFINED,
+    [GW_ACTION_OPS] = CANNOT_BE_CONFINED,
+};
+
+// What there is to be met.
+struct filters {
+    struct gw_api_filter *at;
+    size_t n;
+    bool records; // some of them confine records
+};
+
+static const struct gw_decision *decision_of(const struct gw_exchange *x, const struct gw_api_authorisation *a)
+{
+    for (size_t i = 0; i < x->n_decisions; i++)
+        if (x->decisions[i].authorisation == a && x->decisions[i].decided && x->decisions[i].answer.allow)
+            return &x->decisions[i];
+    return NULL;
+}
+
+static struct gw_api_value value_of(const struct pol_value *v)
+{
+    switch (v->kind) {
+    case POL_STRING: return (struct gw_api_value){ .kind = GW_API_TEXT, .text = pol_value_span(*v) };
+    case POL_LONG: return (struct gw_api_value){ .kind = GW_API_NUMBER, .number = v->i };
+    default: assert(v->kind == POL_BOOL); return (struct gw_api_value){ .kind = GW_API_FLAG, .flag = v->b };
+    }
+}
+
+static int add(struct gw_exchange *x, size_t authorisation, const struct pol_obligation *o, struct filters *f)
+{
+    const struct pol_value *v = o->value.kind == POL_SET ? o->value.items : &o->value;
+    size_t n = o->value.kind == POL_SET ? o->value.n : 1;
+    struct gw_api_value *values = arena_array(&x->arena, n + 1, sizeof *values);
+    if (!values)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < n; i++)
+        values[i] = value_of(&v[i]);
+    f->at[f->n++] =
+        (struct gw_api_filter){ .authorisation = authorisation, .field = o->field, .values = values, .n_values = n };
+    return 0;
+}
+
+static int gather_one(struct gw_exchange *x, size_t i, const struct gw_decision *d, struct filters *f)
+{
+    enum gw_action action = x->meaning.authorisations[i].action;
+    int rc = 0;
+    for (size_t k = 0; k < d->answer.n_obligations && rc == 0; k++) {
+        const struct pol_obligation *o = &d->answer.obligations[k];
+        if (o->kind != POL_OBLIGATION_FILTER || reaches[action] == SHOWS_NOTHING)
+            continue;
+        if (reaches[action] == CANNOT_BE_CONFINED)
+            return gw_refuse(x, ERR_POLICY_OBLIGATION,
+                             arena_printf(&x->arena, "a filter holds, and %.*s cannot be confined to records",
+                                          SPAN_FMT(gw_action_name(action))));
+        f->records = f->records || reaches[action] == CONFINED;
+        rc = add(x, i, o, f);
+    }
+    return rc;
+}
+
+static int gather(struct gw_exchange *x, struct filters *f)
+{
+    size_t most = 0;
+    int rc = 0;
+    for (size_t i = 0; i < x->n_decisions; i++)
+        most += x->decisions[i].answer.n_obligations;
+    *f = (struct filters){ .at = most ? arena_array(&x->arena, most, sizeof *f->at) : NULL };
+    if (most && !f->at)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < x->meaning.n_authorisations && rc == 0; i++) {
+        const struct gw_decision *d = decision_of(x, &x->meaning.authorisations[i]);
+        rc = d ? gather_one(x, i, d, f) : gw_refuse(x, ERR_INTERNAL, SPAN("an authorisation that was not decided"));
+    }
+    return rc;
+}
+
+int gw_confine(struct gw_exchange *x)
+{
+    struct filters f;
+    int rc = gather(x, &f);
+    if (rc != 0 || f.n == 0)
+        return rc;
+    // A HEAD is judged as the GET that it stands for, but could not be sent as another request.
+    if (f.records && (x->meaning.fan != GW_API_FAN_ONE || x->request.method == GW_METHOD_HEAD))
+        return gw_refuse(x, ERR_POLICY_OBLIGATION,
+                         SPAN("a filter holds, and a request of this kind cannot be confined"));
+    struct gw_api_request request = gw_api_question(x);
+    struct span why = SPAN_NONE;
+    rc = gw_api_confine(x->snapshot->apis[x->api].api, &request, f.at, f.n, &x->arena, &x->meaning, &why);
+    if (rc == GW_API_NEED_BODY)
+        return gw_api_need_body(x);
+    return rc == 0 ? GW_PASS : gw_refuse(x, rc, why);
+}

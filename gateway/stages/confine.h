@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What `@filter` obliges to, done to a request that the policies permit (checklist 37): gw_api_confine rewrites it, or it is refused. What an
+// action is decides what a filter has to do with it:
+//
+//   search read write delete  see or change records: confined
+//   meta                      describes a collection, and counts its records; gw_api_confine refuses what tells more than that
+//   list create               name collections, or make an empty one: nothing is to be done
+//   alter drop export ops     are about all records of a collection, or about the server: no such request can be confined, so it is refused
+#ifndef SALLYPORT_STAGES_CONFINE_H
+#define SALLYPORT_STAGES_CONFINE_H
+
+#include "gateway/stages/exchange.h"
+
+// After every authorisation of x->meaning was allowed. GW_PASS, GW_BODY, or
+//   ERR_POLICY_OBLIGATION  the request cannot be confined
+//   what gw_api_confine says of its body
+int gw_confine(struct gw_exchange *x);
+
+#endif

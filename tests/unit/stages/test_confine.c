@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Checklist rule 37 in the policy stage: a filter is met or the request is refused, and the record tells of everything that the policies oblige to.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "gateway/base/err.h"
+#include "gateway/stages/account.h"
+#include "gateway/stages/pipeline.h"
+
+#define ANYBODY "(principal, action, resource)"
+#define ON(action) "(principal, action == Action::\"" action "\", resource)"
+#define FILTER "@filter(\"tenant_id == \\\"acme\\\"\") "
+
+struct fixture {
+    struct diags diags;
+    struct gw_config config;
+    struct gw_snapshot snapshot;
+    struct gw_tls_peer peer;
+    struct gw_tls_facts tls;
+    struct pki_issuer issuer;
+    struct pki_token token;
+    struct gw_metrics metrics;
+    struct gw_services services;
+    struct gw_served_api served;
+    struct span segments[8];
+    struct gw_header type;
+    struct gw_api_authorisation authorisations[2];
+    struct gw_exchange x;
+    struct buf record;
+};
+
+static void fixture_init(struct fixture *f, const char *policies, enum gw_action first, enum gw_action second)
+{
+    static const struct pol_options options = { .strict_annotations = true, .hash_key = 7 };
+    struct pol_source source = { SPAN("p.cedar"), span_str(policies) };
+    memset(f, 0, sizeof *f);
+    diags_init(&f->diags);
+    f->snapshot.policies = pol_set_new(&source, 1, NULL, 0, &options, &f->diags);
+    assert_non_null(f->snapshot.policies);
+    f->snapshot.config = &f->config;
+    f->served.api = gw_api_new(gw_api_def_find(SPAN("qdrant")));
+    f->snapshot.apis = &f->served;
+    f->snapshot.n_apis = 1;
+    f->snapshot.inspected_body = 1000;
+    f->peer.identity = (struct pki_identity){
+        .spiffe_id = SPAN("spiffe://a/rag"), .trust_domain = SPAN("a"), .path = SPAN("/rag"), .serial = SPAN("1")
+    };
+    f->issuer = (struct pki_issuer){ .name = SPAN("corp"), .iss = SPAN("https://i"), .scopeless = true };
+    f->token = (struct pki_token){ .issuer = &f->issuer, .claims = SPAN("{}"), .actions = UINT64_MAX };
+    f->services.metrics = &f->metrics;
+    f->authorisations[0] = (struct gw_api_authorisation){ .action = first, .collection = SPAN("docs") };
+    f->authorisations[1] = (struct gw_api_authorisation){ .action = second, .collection = SPAN("notes") };
+    f->x.snapshot = &f->snapshot;
+    f->x.services = &f->services;
+    f->x.peer = &f->peer;
+    f->x.tls = &f->tls;
+    f->x.token = &f->token;
+    f->x.meaning.api = SPAN("qdrant");
+    f->x.meaning.authorisations = f->authorisations;
+    f->x.meaning.n_authorisations = first == second ? 1 : 2;
+    arena_init(&f->x.arena, 64u << 20);
+    buf_init(&f->record, 0);
+}
+
+static void fixture_fini(struct fixture *f)
+{
+    buf_fini(&f->record);
+    arena_fini(&f->x.arena);
+    pol_set_free(f->snapshot.policies);
+    gw_api_free(f->served.api);
+    diags_fini(&f->diags);
+}
+
+// A request to Qdrant as it comes, up to the policies. `body` NULL: there is none; else it has come whole if it is asked for.
+static void request(struct fixture *f, const char *policies, enum gw_method method, const char *path, const char *body)
+{
+    struct span rest = span_str(path);
+    fixture_init(f, policies, GW_ACTION_META, GW_ACTION_META);
+    f->x.request.method = method;
+    f->type = (struct gw_header){ .id = GW_FIELD_CONTENT_TYPE,
+                                  .name = SPAN("content-type"),
+                                  .value = SPAN("application/json") };
+    f->x.request.headers = (struct gw_headers){ &f->type, 1, 1ull << GW_FIELD_CONTENT_TYPE };
+    f->x.request.content_length = body ? strlen(body) : 0;
+    f->x.to.segments = f->segments;
+    while (rest.n)
+        f->segments[f->x.to.n_segments++] = span_cut(&rest, '/');
+    struct gw_api_request q = gw_api_question(&f->x);
+    int rc = gw_api_match(f->served.api, &q, &f->x.arena, &f->x.meaning, NULL);
+    if (rc == GW_API_NEED_BODY) {
+        f->x.body_asked = q.body_ready = true;
+        f->x.body = q.body = span_str(body);
+        rc = gw_api_match(f->served.api, &q, &f->x.arena, &f->x.meaning, NULL);
+    }
+    assert_int_equal(rc, 0);
+    f->x.meant = true;
+}
+
+static int decide(struct fixture *f)
+{
+    int rc = gw_stage_policy(&f->x);
+    f->x.verdict = rc == 0 ? GW_ALLOW : GW_DENY;
+    f->x.error = rc;
+    return rc;
+}
+
+static bool recorded(struct fixture *f, const char *text)
+{
+    buf_fini(&f->record);
+    buf_init(&f->record, 0);
+    assert_true(gw_account(&f->x, GW_AUDIT_REQUEST, &f->record));
+    return memmem(buf_span(&f->record).p, buf_len(&f->record), text, strlen(text)) != NULL;
+}
+
+static void rule37_a_filter_is_met_or_the_request_is_refused(void **state)
+{
+    static const enum gw_action nothing_to_do[] = { GW_ACTION_LIST, GW_ACTION_META, GW_ACTION_CREATE };
+    (void)state;
+    for (unsigned action = 0; action < GW_ACTION_COUNT; action++) {
+        struct fixture f;
+        bool passes = false;
+        for (size_t i = 0; i < sizeof nothing_to_do / sizeof *nothing_to_do; i++)
+            passes = passes || nothing_to_do[i] == action;
+        fixture_init(&f, FILTER "permit" ANYBODY ";", (enum gw_action)action, (enum gw_action)action);
+        assert_int_equal(decide(&f), passes ? 0 : ERR_POLICY_OBLIGATION);
+        fixture_fini(&f);
+        // The very same without a filter.
+        fixture_init(&f, "permit" ANYBODY ";", (enum gw_action)action, (enum gw_action)action);
+        assert_int_equal(decide(&f), 0);
+        fixture_fini(&f);
+    }
+}
+
+static void rule37_a_filter_on_any_of_the_authorisations_counts(void **state)
+{
+    static const struct {
+        const char *policies;
+        enum gw_action first, second;
+        int rc;
+    } rows[] = {
+        { FILTER "permit" ON("export") "; permit" ON("create") ";", GW_ACTION_CREATE, GW_ACTION_EXPORT,
+          ERR_POLICY_OBLIGATION },
+        { FILTER "permit" ON("create") "; permit" ON("export") ";", GW_ACTION_CREATE, GW_ACTION_EXPORT, 0 },
+        { FILTER "permit" ON("drop") "; permit" ANYBODY ";", GW_ACTION_META, GW_ACTION_DROP, ERR_POLICY_OBLIGATION },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture f;
+        fixture_init(&f, rows[i].policies, rows[i].first, rows[i].second);
+        assert_int_equal(decide(&f), rows[i].rc);
+        fixture_fini(&f);
+    }
+}
+
+static void rule37_a_search_is_sent_with_its_filter(void **state)
+{
+    static const struct {
+        const char *policies, *body;
+        int rc;
+    } rows[] = {
+        { FILTER "permit" ANYBODY ";", "{\"key\":\"tenant_id\",\"match\":{\"value\":\"acme\"}}", 0 },
+        { "@filter(\"n == [1, 2]\") permit" ANYBODY ";", "\"match\":{\"any\":[1,2]}", 0 },
+        { "@filter(\"f == true\") permit" ANYBODY ";", "\"match\":{\"value\":true}", 0 },
+        // All of them hold, and two of one field leave what both leave.
+        { FILTER "permit" ANYBODY "; @filter(\"f == true\") permit" ANYBODY ";", "\"match\":{\"value\":true}", 0 },
+        { FILTER "permit" ANYBODY "; @filter(\"tenant_id == \\\"zen\\\"\") permit" ANYBODY ";", NULL,
+          ERR_POLICY_OBLIGATION },
+        { "@filter(\"n\", \"context.token.gone\") permit" ANYBODY ";", NULL, ERR_POLICY_OBLIGATION },
+        { "permit" ANYBODY ";", NULL, 0 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture f;
+        request(&f, rows[i].policies, GW_METHOD_POST, "collections/docs/points/search",
+                "{\"vector\":[1,2],\"limit\":3}");
+        assert_int_equal(decide(&f), rows[i].rc);
+        struct span sent = f.x.meaning.body;
+        assert_int_equal(rows[i].body != NULL, memmem(sent.p, sent.n, "must", 4) != NULL);
+        if (rows[i].body && !memmem(sent.p, sent.n, rows[i].body, strlen(rows[i].body)))
+            fail_msg("%s: %.*s", rows[i].policies, SPAN_FMT(sent));
+        fixture_fini(&f);
+    }
+}
+
+static void rule37_a_write_that_streams_is_read_for_its_filter(void **state)
+{
+    static const char mine[] = "{\"points\":[{\"id\":1,\"vector\":[1,2],\"payload\":{}}]}",
+                      theirs[] = "{\"points\":[{\"id\":1,\"vector\":[1,2],\"payload\":{\"tenant_id\":\"zen\"}}]}";
+    struct fixture f;
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        request(&f, FILTER "permit" ANYBODY ";", GW_METHOD_PUT, "collections/docs/points", k ? theirs : mine);
+        assert_false(f.x.body_asked);
+        assert_int_equal(decide(&f), GW_BODY);
+        assert_true(f.x.body_asked);
+        assert_int_equal(f.x.n_decisions, 1);
+        f.x.body = span_str(k ? theirs : mine);
+        assert_int_equal(decide(&f), k ? ERR_API_BODY : 0);
+        // Decided once, whatever came between.
+        assert_int_equal(f.x.n_decisions, 1);
+        assert_true(k || memmem(f.x.meaning.body.p, f.x.meaning.body.n, "\"tenant_id\":\"acme\"", 18));
+        fixture_fini(&f);
+    }
+    request(&f, FILTER "permit" ANYBODY ";", GW_METHOD_PUT, "collections/docs/points", mine);
+    f.x.request.content_length = 1001;
+    assert_int_equal(decide(&f), ERR_HTTP_BODY_SIZE);
+    fixture_fini(&f);
+}
+
+static void rule37_what_cannot_carry_a_filter_is_refused(void **state)
+{
+    static const struct {
+        enum gw_method method;
+        const char *path;
+    } rows[] = {
+        { GW_METHOD_GET, "collections/docs/points/1" },   { GW_METHOD_HEAD, "collections/docs/points/1" },
+        { GW_METHOD_GET, "collections/docs/memory" },     { GW_METHOD_DELETE, "collections/docs" },
+        { GW_METHOD_POST, "collections/docs/snapshots" }, { GW_METHOD_GET, "telemetry" },
+    };
+    struct fixture f;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        request(&f, FILTER "permit" ANYBODY ";", rows[i].method, rows[i].path, NULL);
+        assert_int_equal(decide(&f), ERR_POLICY_OBLIGATION);
+        assert_true(f.x.detail.n > 0);
+        fixture_fini(&f);
+    }
+    request(&f, FILTER "permit" ANYBODY ";", GW_METHOD_GET, "collections/docs", NULL);
+    assert_int_equal(decide(&f), 0);
+    fixture_fini(&f);
+}
+
+static void of_the_lesser_request_only_its_own_filters_count(void **state)
+{
+    struct fixture f;
+    (void)state;
+    fixture_init(&f, FILTER "permit" ON("drop") "; permit" ON("meta") ";", GW_ACTION_DROP, GW_ACTION_CREATE);
+    f.x.meaning.alternative.present = true;
+    f.x.meaning.alternative.authorisation =
+        (struct gw_api_authorisation){ .action = GW_ACTION_META, .collection = SPAN("docs") };
+    assert_int_equal(decide(&f), 0);
+    fixture_fini(&f);
+}
+
+static void a_listed_name_is_no_record(void **state)
+{
+    struct fixture f;
+    (void)state;
+    fixture_init(&f, FILTER "permit" ON("list") ";", GW_ACTION_LIST, GW_ACTION_LIST);
+    assert_int_equal(decide(&f), 0);
+    assert_true(gw_policy_shows(&f.x, SPAN_NONE, SPAN_NONE, SPAN("docs")));
+    fixture_fini(&f);
+    fixture_init(&f, "@filter(\"t == principal.gone\") permit" ON("list") ";", GW_ACTION_LIST, GW_ACTION_LIST);
+    assert_int_equal(decide(&f), ERR_POLICY_OBLIGATION);
+    assert_false(gw_policy_shows(&f.x, SPAN_NONE, SPAN_NONE, SPAN("docs")));
+    fixture_fini(&f);
+}
+
+static void the_record_names_every_obligation(void **state)
+{
+    struct fixture f;
+    (void)state;
+    fixture_init(&f,
+                 "@id(\"one\") @filter(\"t == 1 && u == [\\\"a\\\"]\") permit" ON(
+                     "meta") ";"
+                             "@id(\"two\") @limit(\"5/min\") @audit(\"full\") permit" ON("create") ";",
+                 GW_ACTION_META, GW_ACTION_CREATE);
+    assert_int_equal(decide(&f), 0);
+    assert_true(recorded(&f, "\"obligations\":[{\"policy\":\"one\",\"filter\":\"t\",\"value\":1},{\"policy\":\"one\","
+                             "\"filter\":\"u\",\"value\":[\"a\"]},{\"policy\":\"two\",\"limit\":\"5/min\"},"
+                             "{\"policy\":\"two\",\"audit\":\"full\"}]"));
+    fixture_fini(&f);
+    fixture_init(&f, "permit" ANYBODY ";", GW_ACTION_META, GW_ACTION_META);
+    assert_int_equal(decide(&f), 0);
+    assert_false(recorded(&f, "obligations"));
+    fixture_fini(&f);
+}
+
+static void rule37_a_full_record_leaves_nothing_out_and_comes_first(void **state)
+{
+    static const struct {
+        enum gw_config_audit_inputs inputs;
+        const char *policies;
+        bool allowed, recorded, first;
+    } rows[] = {
+        { GW_CONFIG_INPUTS_ALWAYS, "permit" ANYBODY ";", true, true, false },
+        { GW_CONFIG_INPUTS_DENIED, "permit" ANYBODY ";", true, false, false },
+        { GW_CONFIG_INPUTS_DENIED, "forbid" ANYBODY ";", false, true, false },
+        { GW_CONFIG_INPUTS_NEVER, "permit" ANYBODY ";", true, false, false },
+        { GW_CONFIG_INPUTS_NEVER, "forbid" ANYBODY ";", false, false, false },
+        { GW_CONFIG_INPUTS_NEVER, "permit" ANYBODY "; @audit(\"full\") permit" ANYBODY ";", true, true, true },
+        { GW_CONFIG_INPUTS_DENIED, "@audit(\"full\") permit" ANYBODY ";", true, true, true },
+        { GW_CONFIG_INPUTS_NEVER, "permit" ANYBODY "; @audit(\"full\") permit" ON("drop") ";", true, false, false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture f;
+        fixture_init(&f, rows[i].policies, GW_ACTION_META, GW_ACTION_LIST);
+        f.config.audit.inputs = rows[i].inputs;
+        assert_int_equal(decide(&f) == 0, rows[i].allowed);
+        assert_int_equal(recorded(&f, "\"inputs\":[{"), rows[i].recorded);
+        assert_int_equal(gw_account_first(&f.x), rows[i].first);
+        f.x.meaning.changes_data = true;
+        assert_true(gw_account_first(&f.x));
+        fixture_fini(&f);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rule37_a_filter_is_met_or_the_request_is_refused),
+        cmocka_unit_test(rule37_a_filter_on_any_of_the_authorisations_counts),
+        cmocka_unit_test(rule37_a_search_is_sent_with_its_filter),
+        cmocka_unit_test(rule37_a_write_that_streams_is_read_for_its_filter),
+        cmocka_unit_test(rule37_what_cannot_carry_a_filter_is_refused),
+        cmocka_unit_test(of_the_lesser_request_only_its_own_filters_count),
+        cmocka_unit_test(a_listed_name_is_no_record),
+        cmocka_unit_test(the_record_names_every_obligation),
+        cmocka_unit_test(rule37_a_full_record_leaves_nothing_out_and_comes_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
