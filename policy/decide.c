@@ -5,6 +5,7 @@
 #include "policy/eval.h"
 #include "policy/facts.h"
 #include "policy/oblige.h"
+#include "policy/residual.h"
 
 enum { STACK_FEW = 16 };        // values; a deeper machine's are in the arena
 #define TRY_OUT_MAX (16u << 20) // bytes that shadow policies may take for their values
@@ -19,6 +20,9 @@ struct decision {
     const struct pol_set *set;
     struct pol_eval eval;
     struct found permits, forbids;
+    struct pol_undecided *undecided; // partly only
+    uint32_t n_undecided, cap_undecided;
+    bool partly;
     struct pol_failure *failures;
     uint32_t n_failures, cap_failures;
     struct pol_answer *answer;
@@ -84,14 +88,29 @@ static uint32_t action_of(struct decision *d, const struct pol_policy *p)
 
 // ----------------------------------------------------------------------------------------------------------- policies
 
-static bool conclude(struct decision *d, uint32_t index, const struct pol_policy *p)
+// It waits for its context.
+__attribute__((cold)) static bool note_undecided(struct decision *d, uint32_t policy)
+{
+    if (!pol_request_room(d->request, (void **)&d->undecided, d->n_undecided, &d->cap_undecided, sizeof *d->undecided))
+        return false;
+    d->eval.steps = d->eval.left_steps;
+    d->undecided[d->n_undecided++] = (struct pol_undecided){ policy, d->eval.left_at };
+    return true;
+}
+
+// From the instruction `at` on.
+static inline __attribute__((always_inline)) bool conclude(struct decision *d, uint32_t index,
+                                                           const struct pol_policy *p, uint32_t at)
 {
     struct pol_value v = pol_bool(true);
     enum pol_outcome o = POL_DONE;
 
-    d->answer->candidates++;
-    if (p->code != p->code_end)
-        o = pol_eval_run(&d->eval, p->code, p->code_end, &v);
+    if (at != p->code_end && !d->partly)
+        o = pol_eval_run(&d->eval, at, p->code_end, &v);
+    else if (at != p->code_end)
+        o = pol_eval_pause(&d->eval, at, p->code_end, &v);
+    if (o == POL_PAUSED)
+        return note_undecided(d, index);
     if (o == POL_FAILED)
         return note_failure(d, index);
     if (o == POL_SPENT)
@@ -124,7 +143,8 @@ static bool consider(struct decision *d, uint32_t index, uint32_t via)
     }
     if (!scope_holds(d, &p->principal, d->request->principal) || !scope_holds(d, &p->resource, d->request->resource))
         return true;
-    return conclude(d, index, p);
+    d->answer->candidates++;
+    return conclude(d, index, p, p->code);
 }
 
 static bool search_file(struct decision *d, unsigned dim, uint32_t entity)
@@ -160,6 +180,112 @@ static bool all(struct decision *d)
             return false;
     return search(d, DIM_PRINCIPAL, r->principal) && search(d, DIM_ACTION, r->action) &&
            search(d, DIM_RESOURCE, r->resource);
+}
+
+// ------------------------------------------------------------------------------------------- what is decided beforehand
+
+static const uint32_t *sorted(struct found *f)
+{
+    f->n = pol_ids_sort(f->at, f->n);
+    return f->at;
+}
+
+void pol_decide_partly(struct pol_request *r, const struct pol_value *known, struct pol_residual *out)
+{
+    static const struct pol_value nothing = { .kind = POL_RECORD };
+    struct pol_answer a = { 0 };
+    struct decision d = { .request = r,
+                          .set = r->set,
+                          .eval = { .set = r->set,
+                                    .request = r,
+                                    .arena = r->arena,
+                                    .steps = POL_STEPS_DEFAULT,
+                                    .known = known ? known : &nothing },
+                          .answer = &a,
+                          .partly = true };
+
+    d.eval.stack = arena_array(r->arena, (size_t)r->set->code.stack_most + 1, sizeof *d.eval.stack);
+    if (!d.eval.stack) {
+        pol_request_fail(r, ERR_NOMEM, "out of memory for the decision");
+        return;
+    }
+    if (!all(&d))
+        return;
+    *out = (struct pol_residual){ .known = true,
+                                  .steps = POL_STEPS_DEFAULT - d.eval.steps,
+                                  .candidates = a.candidates,
+                                  .permit_errors = a.permit_errors,
+                                  .forbid_errors = a.forbid_errors,
+                                  .permits = sorted(&d.permits),
+                                  .n_permits = d.permits.n,
+                                  .forbids = sorted(&d.forbids),
+                                  .n_forbids = d.forbids.n,
+                                  .failures = d.failures,
+                                  .n_failures = d.n_failures,
+                                  .undecided = d.undecided,
+                                  .n_undecided = d.n_undecided };
+}
+
+static bool note_all(struct decision *d, struct found *f, const uint32_t *ids, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (!note(d, f, ids[i]))
+            return false;
+    return true;
+}
+
+static bool note_failures(struct decision *d, const struct pol_residual *from)
+{
+    for (uint32_t i = 0; i < from->n_failures; i++) {
+        if (!pol_request_room(d->request, (void **)&d->failures, d->n_failures, &d->cap_failures, sizeof *d->failures))
+            return false;
+        d->failures[d->n_failures++] = from->failures[i];
+    }
+    d->answer->permit_errors = from->permit_errors;
+    d->answer->forbid_errors = from->forbid_errors;
+    return true;
+}
+
+// The rest of what was begun without the context. False: not begun, or broken off.
+static bool rest(struct decision *d, const struct pol_residual *from)
+{
+    if (d->eval.steps <= from->steps) {
+        d->spent = true;
+        return false;
+    }
+    d->eval.steps -= from->steps;
+    d->answer->candidates = from->candidates;
+    if (!note_all(d, &d->permits, from->permits, from->n_permits) ||
+        !note_all(d, &d->forbids, from->forbids, from->n_forbids) || !note_failures(d, from))
+        return false;
+    for (uint32_t i = 0; i < from->n_undecided; i++) {
+        const struct pol_undecided *u = &from->undecided[i];
+
+        if (!conclude(d, u->policy, &d->set->policies.at[u->policy], u->at))
+            return false;
+    }
+    return true;
+}
+
+// The cost of each instruction is the same in whatever order policies are looked at: either way is over the budget, or neither. What was
+// found until then is not, so it is found once more, in the order without.
+static bool decided(struct decision *d, uint32_t steps)
+{
+    const struct pol_residual *from = d->request->residual;
+
+    if (!from || !from->known)
+        return all(d);
+    if (rest(d, from))
+        return true;
+    if (!d->spent)
+        return false;
+    d->permits = d->forbids = (struct found){ 0 };
+    d->failures = NULL;
+    d->n_failures = d->cap_failures = 0;
+    d->answer->candidates = d->answer->permit_errors = d->answer->forbid_errors = 0;
+    d->eval.steps = steps;
+    d->spent = false;
+    return all(d);
 }
 
 // ------------------------------------------------------------------------------------------------------------- answers
@@ -304,7 +430,7 @@ int pol_decide(struct pol_request *r, enum pol_mode mode, uint32_t budget, struc
         d.eval.stack = arena_array(r->arena, (size_t)r->set->code.stack_most + 1, sizeof *d.eval.stack);
     if (!d.eval.stack)
         pol_request_fail(r, ERR_NOMEM, "out of memory for the decision");
-    if (!r->err && all(&d) && mode == POL_MODE_CEDAR && r->set->n_shadows)
+    if (!r->err && decided(&d, steps) && mode == POL_MODE_CEDAR && r->set->n_shadows)
         shadows(&d);
     if (!r->err)
         answer(&d, mode);

@@ -178,8 +178,9 @@ static enum pol_outcome tag(struct pol_eval *e, const struct pol_insn *i, struct
         return wrong_type(e, i, "string", b);
     if (!e->request)
         return failed(e, i, "not constant");
-    // Tags are searched for by name; comparing names is linear in them.
-    if (e->steps <= 1 + b->n / 64)
+    // Tags are searched for by name; comparing names is linear in them. Whatever a check asks for is spent, so that the sum of all steps tells whether a
+    // budget covers them, in whatever order they are taken (partial.h).
+    if (e->steps <= b->n / 64)
         return POL_SPENT;
     e->steps -= b->n / 64;
     v = pol_facts_tag(e->request, a->entity, pol_value_span(*b));
@@ -392,7 +393,15 @@ static enum pol_outcome step(struct pol_eval *e, const struct pol_insn *i, struc
     return POL_DONE;
 }
 
-enum pol_outcome pol_eval_run(struct pol_eval *e, uint32_t from, uint32_t to, struct pol_value *out)
+// Whether the context is read only for a member that is known.
+static bool is_known(const struct pol_eval *e, const struct pol_insn *next)
+{
+    return (next->op == OP_GET || next->op == OP_HAS || next->op == OP_HAS_STEP) &&
+           pol_record_get(e->known, name_of(e, next));
+}
+
+static inline __attribute__((always_inline)) enum pol_outcome run(struct pol_eval *e, uint32_t from, uint32_t to,
+                                                                  struct pol_value *out, const bool pausing)
 {
     const struct pol_insn *insns = e->set->code.insns.at;
     struct pol_value *sp = e->stack; // the first free one; sp[-1] is the top
@@ -403,12 +412,20 @@ enum pol_outcome pol_eval_run(struct pol_eval *e, uint32_t from, uint32_t to, st
         enum pol_outcome o = POL_DONE;
         bool jump = false;
 
+        if (pausing && sp == e->stack) {
+            e->left_at = pc - 1;
+            e->left_steps = e->steps;
+        }
         if (e->steps <= 1)
             return POL_SPENT;
         e->steps--;
         switch ((enum pol_op)i->op) {
         case OP_CONST: *sp++ = e->set->code.consts.at[i->arg]; break;
-        case OP_VAR: *sp++ = variable(e->request, i->arg); break;
+        case OP_VAR:
+            if (pausing && i->arg == VAR_CONTEXT && (pc == to || !is_known(e, &insns[pc])))
+                return POL_PAUSED;
+            *sp++ = pausing && i->arg == VAR_CONTEXT ? *e->known : variable(e->request, i->arg);
+            break;
         case OP_GET: o = get(e, i, &sp[-1]); break;
         case OP_HAS: o = has(e, i, &sp[-1]); break;
         case OP_HAS_STEP:
@@ -462,4 +479,14 @@ enum pol_outcome pol_eval_run(struct pol_eval *e, uint32_t from, uint32_t to, st
     }
     *out = sp[-1];
     return POL_DONE;
+}
+
+enum pol_outcome pol_eval_run(struct pol_eval *e, uint32_t from, uint32_t to, struct pol_value *out)
+{
+    return run(e, from, to, out, false);
+}
+
+enum pol_outcome pol_eval_pause(struct pol_eval *e, uint32_t from, uint32_t to, struct pol_value *out)
+{
+    return run(e, from, to, out, true);
 }

@@ -12,6 +12,7 @@ enum pol_outcome {
     POL_FAILED, // a Cedar evaluation error: what and where are in the struct
     POL_SPENT,  // out of steps
     POL_MEMORY,
+    POL_PAUSED, // pol_eval_pause only
 };
 
 struct pol_eval {
@@ -23,10 +24,14 @@ struct pol_eval {
     bool quiet;       // no texts: the caller only wants to know whether it fails
     struct span what; // after POL_FAILED
     struct pol_place at;
+    const struct pol_value *known; // pol_eval_pause: a record of members of the context
+    uint32_t left_at, left_steps;  // after POL_PAUSED: where to go on, with an empty stack, and the steps left there
 };
 
 // Runs insns [from, to); the one value left on the stack goes to `*out`.
 enum pol_outcome pol_eval_run(struct pol_eval *e, uint32_t from, uint32_t to, struct pol_value *out);
+// The same without the context: stops, at the last instruction at which the stack was empty, when it reads a member of it that is not known.
+enum pol_outcome pol_eval_pause(struct pol_eval *e, uint32_t from, uint32_t to, struct pol_value *out);
 
 // like.c: whether the text matches.
 bool pol_like(const struct pol_pattern *p, struct span text);

@@ -256,7 +256,7 @@ static bool close_one(struct pol_request *r, struct pol_entity *e, uint32_t roun
 
 bool pol_facts_close(struct pol_request *r)
 {
-    for (uint32_t i = 0; i < r->n_entities && !r->closed; i++)
+    for (uint32_t i = 0; i < r->n_entities && !r->closed && !r->sealed; i++)
         if (!close_one(r, r->entities[i], i + 1))
             return false;
     r->closed = true;

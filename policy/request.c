@@ -141,13 +141,21 @@ static bool open(struct pol_request *r)
     return !r->err;
 }
 
+// The same for whoever builds on entities when something was decided of them.
+static bool entities_open(struct pol_request *r)
+{
+    if (r->sealed)
+        pol_request_fail(r, ERR_INTERNAL, "the request has its entities already");
+    return open(r);
+}
+
 struct pol_entity *pol_request_entity(struct pol_request *r, struct span type, struct span id)
 {
     struct pol_entity *e;
     uint32_t n;
     bool fresh;
 
-    if (!open(r) || (n = number(r, type, id)) == POL_ID_NONE)
+    if (!entities_open(r) || (n = number(r, type, id)) == POL_ID_NONE)
         return NULL;
     e = pol_facts_declared(r, n);
     if (e)
@@ -204,7 +212,7 @@ void pol_request_parent(struct pol_request *r, struct pol_entity *e, struct span
 {
     uint32_t n;
 
-    if (!e || !open(r) || (n = number(r, type, id)) == POL_ID_NONE)
+    if (!e || !entities_open(r) || (n = number(r, type, id)) == POL_ID_NONE)
         return;
     if (!pol_request_room(r, (void **)&e->parents, e->n_parents, &e->cap_parents, sizeof *e->parents))
         return;
@@ -275,13 +283,13 @@ struct pol_value pol_record_value(const struct pol_record *rec)
 
 void pol_request_attr(struct pol_request *r, struct pol_entity *e, struct span name, struct pol_value v)
 {
-    if (e && open(r))
+    if (e && entities_open(r))
         put(r, &e->attrs, name, v);
 }
 
 void pol_request_tag(struct pol_request *r, struct pol_entity *e, struct span name, struct pol_value v)
 {
-    if (e && open(r))
+    if (e && entities_open(r))
         put(r, &e->tags, name, v);
 }
 

@@ -17,9 +17,10 @@
 
 #define POL_REQUEST_ENTITIES_MAX 4096u // entities declared or mentioned by one request
 
-struct pol_entity; // an entity that this request declares
-struct pol_record; // a record under construction
-struct pol_local;  // uids the set does not know
+struct pol_entity;   // an entity that this request declares
+struct pol_record;   // a record under construction
+struct pol_local;    // uids the set does not know
+struct pol_residual; // what was decided of it beforehand
 
 // A small hash table of indexes, in the arena.
 struct pol_slots {
@@ -46,8 +47,10 @@ struct pol_request {
     uint32_t *touched; // entities of the file that evaluation looked at
     uint32_t n_touched, cap_touched;
     struct pol_slots touched_slots;
-    bool extends_set; // a declared entity that the set knows got parents from the request
-    bool closed;
+    bool extends_set;              // a declared entity that the set knows got parents from the request
+    bool closed;                   // it was decided
+    bool sealed;                   // its entities are complete, and perhaps not its own (partial.h)
+    struct pol_residual *residual; // counted; NULL: none
 };
 
 // The set and the arena must outlive the request.

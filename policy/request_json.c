@@ -114,17 +114,22 @@ static bool entities(struct reading *r, json v)
     return true;
 }
 
+static bool context_record(struct reading *r, json v, struct pol_value *record)
+{
+    r->j.depth = 0;
+    if (json_type(v) != JSON_OBJECT)
+        return complain(r, "context", SPAN("expected an object"));
+    return pol_json_record(&r->j, v, record) ? true : complain(r, "context", r->j.wrong);
+}
+
 static bool context(struct reading *r, json v)
 {
     struct pol_value record;
 
-    r->j.depth = 0;
     if (!v)
         return true;
-    if (json_type(v) != JSON_OBJECT)
-        return complain(r, "context", SPAN("expected an object"));
-    if (!pol_json_record(&r->j, v, &record))
-        return complain(r, "context", r->j.wrong);
+    if (!context_record(r, v, &record))
+        return false;
     return pol_request_context_is(r->request, record) ? true : complain(r, "context", span_str(r->request->why));
 }
 
@@ -154,18 +159,45 @@ static bool members(struct reading *r, json v)
     return true;
 }
 
+static void reading_init(struct reading *r, struct pol_request *request, struct span file, struct diags *diags)
+{
+    *r = (struct reading){ .request = request, .diags = diags, .file = file };
+    r->j = (struct pol_json){ .arena = request->arena, .number = number, .ctx = r };
+}
+
+static bool roles_and_entities(struct reading *r, json v)
+{
+    return role(r, json_get(v, SPAN("principal")), "principal", pol_request_principal) &&
+           role(r, json_get(v, SPAN("action")), "action", pol_request_action) &&
+           role(r, json_get(v, SPAN("resource")), "resource", pol_request_resource) &&
+           entities(r, json_get(v, SPAN("entities")));
+}
+
+bool pol_request_entities_from_value(struct pol_request *request, struct span file, json v, struct diags *diags)
+{
+    struct reading r;
+
+    reading_init(&r, request, file, diags);
+    return roles_and_entities(&r, v);
+}
+
+bool pol_request_record_from_value(struct pol_request *request, struct span file, json v, struct pol_value *record,
+                                   struct diags *diags)
+{
+    struct reading r;
+
+    reading_init(&r, request, file, diags);
+    return context_record(&r, v, record);
+}
+
 bool pol_request_from_value(struct pol_request *request, struct span file, json v, bool lenient, struct diags *diags)
 {
-    struct reading r = { .request = request, .diags = diags, .file = file };
+    struct reading r;
 
-    r.j = (struct pol_json){ .arena = request->arena, .number = number, .ctx = &r };
+    reading_init(&r, request, file, diags);
     if (json_type(v) != JSON_OBJECT)
         return complain(&r, "request", SPAN("expected {\"principal\": …, \"action\": …, \"resource\": …}"));
-    if ((!lenient && !members(&r, v)) ||
-        !role(&r, json_get(v, SPAN("principal")), "principal", pol_request_principal) ||
-        !role(&r, json_get(v, SPAN("action")), "action", pol_request_action) ||
-        !role(&r, json_get(v, SPAN("resource")), "resource", pol_request_resource) ||
-        !entities(&r, json_get(v, SPAN("entities"))) || !context(&r, json_get(v, SPAN("context"))))
+    if ((!lenient && !members(&r, v)) || !roles_and_entities(&r, v) || !context(&r, json_get(v, SPAN("context"))))
         return false;
     return request->err ? complain(&r, "request", span_str(request->why)) : true;
 }

@@ -18,6 +18,10 @@ bool pol_request_from_json(struct pol_request *r, struct span file, struct span 
                            struct diags *diags);
 // The same from a value of a document that is already parsed (errors then have no line).
 bool pol_request_from_value(struct pol_request *r, struct span file, json v, bool lenient, struct diags *diags);
+// Its parts, where one is made from something else (partial.h): all but the context; and a context, as a value of the request's.
+bool pol_request_entities_from_value(struct pol_request *r, struct span file, json v, struct diags *diags);
+bool pol_request_record_from_value(struct pol_request *r, struct span file, json v, struct pol_value *record,
+                                   struct diags *diags);
 
 // Appends the request as one JSON object in the format above, with everything the decision could see: the declared
 // entities with the attributes of request and file merged and all their ancestors as parents, and those entities of the

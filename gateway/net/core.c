@@ -9,10 +9,12 @@
 
 #include <stdlib.h>
 
-// Bounds of the loop's caches. A verified token is about 2 KiB, a proof header below 10, most of it the prepared key.
+// Bounds of the loop's caches. A verified token is about 2 KiB, with what policies see of it 4, a proof header below 10, most of it the prepared key, and
+// what was decided partly 4, POL_PARTIAL_MAX at most.
 #define TOKENS 16384
 #define TOKEN_BYTES (64u << 20)
 #define PROOFS 8192
+#define PARTIALS 4096
 
 struct gw_origin_ground gw_core_ground(struct gw_core *c)
 {
@@ -34,6 +36,7 @@ static void view_free(struct gw_view *v)
     free(v->introspectors);
     gw_introspection_free(v->services.introspection);
     gw_name_map_free(v->services.names);
+    pol_partials_free(v->services.partials);
     gw_snapshot_unref(v->snapshot);
     free(v->shards);
     free(v);
@@ -160,6 +163,7 @@ static struct gw_view *view_new(struct gw_core *c, struct gw_snapshot *snapshot,
         .names = gw_name_map_new(&(struct gw_name_map_limits){ 0 }, key),
         .present = &c->present,
         .metrics = c->metrics,
+        .partials = pol_partials_new(snapshot->policies, share(PARTIALS, c->loops), key[0]),
     };
     if (v->services.names)
         gw_name_map_share(v->services.names, c->shared->names);

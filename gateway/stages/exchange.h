@@ -21,6 +21,7 @@
 #include "pki/replay.h"
 #include "pki/token_cache.h"
 #include "policy/decide.h"
+#include "policy/partial.h"
 
 // What is in force on a loop at this moment, whatever snapshot an exchange began under: the loop overwrites it on its own thread.
 struct gw_present {
@@ -45,6 +46,7 @@ struct gw_services {
     struct gw_introspection *introspection;
     const struct gw_present *present;
     struct gw_metrics *metrics;
+    struct pol_partials *partials; // of the snapshot's policies; may be NULL
 };
 
 enum gw_verdict { GW_DENY, GW_ALLOW };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/stages/facts.h"
 
+#include "gateway/base/err.h"
 #include "gateway/stages/token_facts.h"
 
 static struct span join(struct arena *arena, struct span a, struct span b)
@@ -117,17 +118,50 @@ static void add_context(struct gw_exchange *x, struct pol_value token, struct po
     pol_request_context(r, SPAN("time"), pol_record_value(rec));
 }
 
-void gw_facts(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r)
+static bool add_entities(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r)
 {
-    pol_request_init(r, x->snapshot->policies, &x->arena);
     const struct gw_token_facts *token = gw_token_facts_of(x, r);
     if (!token) {
         // The decision is refused: principal, action and resource are missing.
         r->err = r->err != 0 ? r->err : ERR_NOMEM;
-        return;
+        return false;
     }
     add_principal(x, token->roles, r);
     pol_request_action(r, SPAN("Action"), gw_action_name(a->action));
     add_resource(x, a, r);
+    return true;
+}
+
+void gw_facts(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r)
+{
+    pol_request_init(r, x->snapshot->policies, &x->arena);
+    if (add_entities(x, a, r))
+        add_context(x, gw_token_facts_of(x, r)->value, r);
+}
+
+void gw_facts_partial(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r)
+{
+    struct pol_partials *partials = x->services->partials;
+    struct gw_token_facts *token = gw_token_facts_kept(x->token);
+    if (!partials || !token || pol_partials_set(partials) != x->snapshot->policies) {
+        gw_facts(x, a, r);
+        return;
+    }
+    // All that add_entities uses, but for what never changes about the token.
+    const struct pki_identity *id = &x->peer->identity;
+    const uint8_t action = (uint8_t)a->action;
+    const struct span parts[] = {
+        id->spiffe_id,  id->trust_domain,    id->path,  id->serial,  id->dns,
+        x->meaning.api, span_of(&action, 1), a->tenant, a->database, a->collection,
+    };
+    const struct pol_partial_key key = { &token->counted, parts, sizeof parts / sizeof *parts };
+    enum pol_partial_found found = pol_partials_get(partials, &key, r, &x->arena);
+    if (found != POL_PARTIAL_FOUND && !add_entities(x, a, r))
+        return;
+    if (found == POL_PARTIAL_AGAIN) {
+        const struct pol_field field = { SPAN("token"), token->value };
+        const struct pol_value known = { .kind = POL_RECORD, .n = 1, .fields = &field };
+        pol_partials_keep(partials, &key, &known, r);
+    }
     add_context(x, token->value, r);
 }

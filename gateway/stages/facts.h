@@ -20,5 +20,8 @@
 
 // Fills an uninitialised request for one authorisation. What went wrong sticks in r->err.
 void gw_facts(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r);
+// The same request, for a question that may come again: with what was kept of it the last time (policy/partial.h), if the token keeps its facts.
+// Owes a pol_partial_release; those of x->decisions get it from gw_decisions_release (policy.c).
+void gw_facts_partial(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r);
 
 #endif

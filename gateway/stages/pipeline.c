@@ -61,6 +61,7 @@ int gw_pipeline_run(struct gw_exchange *x)
 void gw_exchange_fini(struct gw_exchange *x)
 {
     gw_introspection_leave(&x->asked);
+    gw_decisions_release(x);
     pki_token_unref(x->token);
     x->token = NULL;
     if (x->proven)

@@ -16,6 +16,8 @@ enum {
 int gw_pipeline_run(struct gw_exchange *x);
 // Frees what the exchange holds: token, proof, arena.
 void gw_exchange_fini(struct gw_exchange *x);
+// Of gw_exchange_fini, and of the policy stage before it decides anew: the decisions are gone.
+void gw_decisions_release(struct gw_exchange *x);
 
 struct span gw_stage_name(unsigned stage);
 

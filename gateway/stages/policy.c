@@ -5,6 +5,13 @@
 #include "gateway/stages/facts.h"
 #include "gateway/stages/pipeline.h"
 
+void gw_decisions_release(struct gw_exchange *x)
+{
+    for (size_t i = 0; i < x->n_decisions; i++)
+        pol_partial_release(&x->decisions[i].request);
+    x->n_decisions = 0;
+}
+
 // For metrics: who determined it, and which of those that are tried out would have.
 static void count(struct gw_exchange *x, const struct pol_answer *a)
 {
@@ -26,7 +33,7 @@ static int decide(struct gw_exchange *x, const struct gw_api_authorisation *a, s
     if (rc != 0)
         return gw_refuse(x, rc, gw_action_name(a->action));
     d->authorisation = a;
-    gw_facts(x, a, &d->request);
+    gw_facts_partial(x, a, &d->request);
     rc = pol_decide(&d->request, POL_MODE_GATEWAY, x->snapshot->policy_budget, &d->answer);
     d->decided = true;
     count(x, &d->answer);
@@ -93,6 +100,7 @@ static void compare_shadow(struct gw_exchange *x, bool allowed, const struct gw_
 static int decide_all(struct gw_exchange *x)
 {
     struct gw_api_meaning *m = &x->meaning;
+    gw_decisions_release(x);
     // One more for the alternative.
     x->decisions = arena_array(&x->arena, m->n_authorisations + 1, sizeof *x->decisions);
     if (!x->decisions)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/stages/token_facts.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "gateway/base/json.h"
@@ -123,25 +124,19 @@ static const struct span *role_names(const struct pki_token *t, struct pol_reque
 
 // ---- kept with the token
 
-void gw_token_facts_ref(struct gw_token_facts *f)
+static void facts_free(struct pol_counted *c)
 {
-    f->refs++;
-}
-
-void gw_token_facts_unref(struct gw_token_facts *f)
-{
-    if (--f->refs == 0)
-        free(f);
+    free((char *)c - offsetof(struct gw_token_facts, counted));
 }
 
 static void on_drop(struct pki_token_extra *e)
 {
-    gw_token_facts_unref((struct gw_token_facts *)e);
+    pol_counted_unref(&((struct gw_token_facts *)e)->counted);
 }
 
 static void pack(struct pol_pack *p, const struct gw_token_facts *from, size_t n_roles, struct gw_token_facts *to)
 {
-    *to = (struct gw_token_facts){ .extra.on_drop = on_drop, .refs = 1 };
+    *to = (struct gw_token_facts){ .extra.on_drop = on_drop, .counted = { 1, 0, facts_free } };
     struct span *roles = pol_pack_array(p, from->roles, n_roles, sizeof *roles);
     for (size_t i = 0; i < n_roles; i++) {
         struct span role = pol_pack_text(p, from->roles[i]);
@@ -165,6 +160,7 @@ static const struct gw_token_facts *keep(struct gw_exchange *x, const struct gw_
         return NULL;
     struct pol_pack p = pol_pack_into(&measured, kept + 1);
     pack(&p, made, n, kept);
+    kept->counted.bytes = size;
     if (pki_token_cache_attach(x->services->tokens, x->token, &kept->extra, size))
         return kept;
     free(kept);
@@ -184,10 +180,16 @@ static const struct gw_token_facts *make(struct gw_exchange *x, struct pol_reque
     return kept ? kept : f;
 }
 
+struct gw_token_facts *gw_token_facts_kept(const struct pki_token *t)
+{
+    return (struct gw_token_facts *)t->extra;
+}
+
 const struct gw_token_facts *gw_token_facts_of(struct gw_exchange *x, struct pol_request *r)
 {
-    if (x->token->extra)
-        return (const struct gw_token_facts *)x->token->extra;
+    const struct gw_token_facts *kept = gw_token_facts_kept(x->token);
+    if (kept)
+        return kept;
     if (!x->token_facts)
         x->token_facts = make(x, r);
     return x->token_facts;

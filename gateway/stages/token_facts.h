@@ -6,21 +6,20 @@
 #define SALLYPORT_STAGES_TOKEN_FACTS_H
 
 #include "pki/token.h"
-#include "policy/request.h"
+#include "policy/partial.h"
 
 struct gw_exchange;
 
 struct gw_token_facts {
     struct pki_token_extra extra;
-    struct pol_value value;   // context.token: strings, numbers, sets and records, no entity
-    const struct span *roles; // "issuer/role", as many as the token has
-    unsigned refs;            // 0: in the exchange's arena
+    struct pol_counted counted; // refs 0: in the exchange's arena
+    struct pol_value value;     // context.token: strings, numbers, sets and records, no entity
+    const struct span *roles;   // "issuer/role", as many as the token has
 };
 
 // As long as the exchange's arena, or the token. NULL with r->err set.
 const struct gw_token_facts *gw_token_facts_of(struct gw_exchange *x, struct pol_request *r);
-// Only of such that a token keeps. They stay the same as long as anybody holds them.
-void gw_token_facts_ref(struct gw_token_facts *f);
-void gw_token_facts_unref(struct gw_token_facts *f);
+// Those that the token keeps, which never change and may be held longer than it; NULL: it keeps none.
+struct gw_token_facts *gw_token_facts_kept(const struct pki_token *t);
 
 #endif

@@ -68,6 +68,7 @@ function difference(ours, theirs, effects) {
     const [a, b] = part === 'allow' ? [ours.allow, theirs.allow] : [list(ours[part]), list(theirs[part])]
     if (a !== b) return `${part}: ours ${a}, theirs ${b}`
   }
+  if (ours.partly) return `decided partly: ${ours.partly}`
   const gateway = theirs.allow && !theirs.errors.some(id => effects.get(id) === 'forbid')
   return ours.gateway === gateway ? undefined : `gateway: ${ours.gateway}, expected ${gateway}`
 }

@@ -9,7 +9,8 @@
 //   {"schema": "…", "validate": ["permit …;", …]}  → {"valid": [true, false, …], "why": [null, "…", …]}, or {"refused": "why"}
 //   {"format": ["permit …;", …]}                   → {"texts": ["…" or null, …]}
 //
-// `reason` and `errors` are ids of policies as Cedar's authoriser has it, `gateway` is whether the gateway would allow it.
+// `reason` and `errors` are ids of policies as Cedar's authoriser has it, `gateway` is whether the gateway would allow it. `partly` is there only when
+// the answer is another one where part of it was decided before (policy/partial.h), and says what is different.
 #include "gateway/base/err.h"
 #include "gateway/base/json.h"
 #include "policy/decide.h"
@@ -17,6 +18,7 @@
 #include "policy/links_json.h"
 #include "policy/request_json.h"
 #include "policy/schema.h"
+#include "tests/support/partial_check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +54,27 @@ static struct pol_set *load(struct arena *a, json v, struct diags *d)
     return set;
 }
 
+// Decided partly, and then the rest: three times, for what is kept is kept at the second.
+static void partly(struct json_writer *w, struct pol_partials *partials, const struct pol_set *set, json request)
+{
+    struct partial_check c = { .partials = partials };
+
+    for (int i = 0; i < 3; i++) {
+        struct arena a;
+        struct span difference;
+
+        arena_init(&a, 0);
+        c.mode = i == 1 ? POL_MODE_GATEWAY : POL_MODE_CEDAR;
+        difference = partial_difference(&c, set, request, &a);
+        if (!span_is_none(difference)) {
+            json_w_key(w, SPAN("partly"));
+            json_w_string(w, difference);
+            i = 3;
+        }
+        arena_fini(&a);
+    }
+}
+
 static void answer(struct json_writer *w, struct pol_request *r)
 {
     struct pol_answer a;
@@ -81,6 +104,7 @@ static void answer(struct json_writer *w, struct pol_request *r)
 static void requests(struct json_writer *w, const struct pol_set *set, json list)
 {
     struct json_iter it = json_iter(list);
+    struct pol_partials *partials = pol_partials_new(set, 64, 42);
     struct span name;
     json v;
 
@@ -97,6 +121,7 @@ static void requests(struct json_writer *w, const struct pol_set *set, json list
         json_w_object(w);
         if (pol_request_from_value(&r, SPAN("request"), v, true, &d)) {
             answer(w, &r);
+            partly(w, partials, set, v);
         } else {
             json_w_key(w, SPAN("refused"));
             json_w_string(w, first_complaint(&a, &d));
@@ -106,6 +131,7 @@ static void requests(struct json_writer *w, const struct pol_set *set, json list
         arena_fini(&a);
     }
     json_w_end(w);
+    pol_partials_free(partials);
 }
 
 static void check(struct json_writer *w, json list)
