@@ -23,7 +23,7 @@ struct gw_api {
     struct compiled_row rows[];
 };
 
-static const struct gw_api_def *const defs[] = { &gw_api_qdrant, &gw_api_chroma, &gw_api_milvus };
+static const struct gw_api_def *const defs[] = { &gw_api_qdrant, &gw_api_chroma, &gw_api_milvus, &gw_api_weaviate };
 
 const struct gw_api_def *gw_api_def_at(size_t i)
 {
@@ -206,8 +206,11 @@ static int inspect_body(struct gw_api_build *b)
     if (!doc)
         return gw_api_refuse(b, ERR_API_BODY, error.what ? error.what : "the body is not JSON", SPAN_NONE);
     json root = json_root(doc);
-    int rc = json_type(root) == JSON_OBJECT ? b->row->inspect(b, root)
-                                            : gw_api_refuse(b, ERR_API_BODY, "the body is no JSON object", SPAN_NONE);
+    bool list = (b->row->flags & GW_API_ARRAY) != 0;
+    int rc = json_type(root) == (list ? JSON_ARRAY : JSON_OBJECT)
+                 ? b->row->inspect(b, root)
+                 : gw_api_refuse(b, ERR_API_BODY, list ? "the body is no JSON list" : "the body is no JSON object",
+                                 SPAN_NONE);
     if (rc == 0 && span_is_none(b->meaning.body)) {
         struct buf out;
         buf_init(&out, 0);
@@ -227,8 +230,8 @@ static int read_body(struct gw_api_build *b)
     const struct gw_api_request *q = b->request;
     switch (b->row->body) {
     case GW_API_BODY_NONE:
-        if (q->has_body && span_eq(q->method, SPAN("GET")))
-            return gw_api_refuse(b, ERR_API_BODY, "a GET with a body", SPAN_NONE);
+        if (q->has_body && (span_eq(q->method, SPAN("GET")) || span_eq(q->method, SPAN("HEAD"))))
+            return gw_api_refuse(b, ERR_API_BODY, "a GET or HEAD with a body", SPAN_NONE);
         return 0;
     case GW_API_BODY_STREAM: return 0;
     case GW_API_BODY_FACTS:

@@ -12,7 +12,7 @@
 //      `body` goes one Content-Type, application/json, and its own length, whatever the client's fields were.
 //
 // Bodies that decide an authorisation are parsed under bounds with no tolerance, since the server's reading of them must be
-// ours: JSON objects only (the Rust servers' deserialiser also takes a struct as an array of its fields, in which a
+// ours: JSON objects only, where the API does not have a list (the Rust servers' deserialiser also takes a struct as an array of its fields, in which a
 // collection's name has no key), no repeated member, no member that the table does not name (so no case variant and no
 // alias of a known one), no Content-Encoding, no content type but JSON. They are re-serialised from the parsed values.
 // Bodies in which nothing can hide (upserts) stream untouched unless `inspect_writes` asks for their facts.
@@ -89,7 +89,8 @@ enum gw_api_list {
     GW_API_LIST_CHROMA_COLLECTIONS,
     GW_API_LIST_CHROMA_COUNT, // answered by listing and counting what the subject may see
     GW_API_LIST_CHROMA_DATABASES,
-    GW_API_LIST_MILVUS_NAMES // of collections, or of aliases
+    GW_API_LIST_MILVUS_NAMES, // of collections, or of aliases
+    GW_API_LIST_WEAVIATE_SCHEMA
 };
 
 // A lesser request that does for a subject who may not make the whole one: get_or_create by somebody who may only look becomes a GET, which can
@@ -123,7 +124,7 @@ struct gw_api_meaning {
 struct gw_api_def; // a table's text: gateway/api/table.h
 struct gw_api;     // compiled
 
-// "qdrant", "chroma", "milvus"; NULL when unknown. gw_api_def_at: by index, NULL at the end.
+// "qdrant", "chroma", "milvus", "weaviate"; NULL when unknown. gw_api_def_at: by index, NULL at the end.
 const struct gw_api_def *gw_api_def_find(struct span name);
 const struct gw_api_def *gw_api_def_at(size_t i);
 struct span gw_api_def_name(const struct gw_api_def *def);

@@ -11,12 +11,13 @@ enum envelope {
     ARRAY,  // nothing
     RESULT, // Qdrant: {"result": {"…": […]}, "status": "ok", "time": …}
     DATA,   // Milvus: {"code": 0, "data": […]}
+    MEMBER, // Weaviate: {"…": […]}
 };
 
 // What differs between the kinds of list.
 struct shape {
     enum envelope envelope;
-    const char *result; // RESULT: the member that holds the entries
+    const char *result; // RESULT, MEMBER: the member that holds the entries
     const char *name;   // member of an entry that names it; NULL: it is a name
     const char *target; // member that names a collection which must be visible too; NULL: none
     bool count;         // answered with a number
@@ -33,6 +34,7 @@ static const struct shape shapes[] = {
     [GW_API_LIST_CHROMA_COUNT] = { .name = "name", .count = true },
     [GW_API_LIST_CHROMA_DATABASES] = { .name = "name", .database = true },
     [GW_API_LIST_MILVUS_NAMES] = { .envelope = DATA },
+    [GW_API_LIST_WEAVIATE_SCHEMA] = { .envelope = MEMBER, .result = "classes", .name = "class" },
 };
 
 struct item {
@@ -73,6 +75,8 @@ static json entries_of(const struct shape *shape, json root)
                    : NULL;
     else if (shape->envelope == DATA)
         list = json_i64(json_get(root, SPAN("code")), &code) && code == 0 ? json_get(root, SPAN("data")) : NULL;
+    else if (shape->envelope == MEMBER)
+        list = json_get(root, span_str(shape->result));
     return json_type(list) == JSON_ARRAY ? list : NULL;
 }
 
@@ -175,6 +179,9 @@ static int write_answer(struct merge *m, const struct gw_api_meaning *meaning, s
         json_w_key(&w, SPAN("code"));
         json_w_int(&w, 0);
         json_w_key(&w, SPAN("data"));
+    } else if (m->shape->envelope == MEMBER) {
+        json_w_object(&w);
+        json_w_key(&w, span_str(m->shape->result));
     }
     if (!m->shape->count)
         json_w_array(&w);
@@ -194,7 +201,7 @@ static int write_answer(struct merge *m, const struct gw_api_meaning *meaning, s
         json_w_uint(&w, written);
     else
         json_w_end(&w);
-    if (m->shape->envelope == DATA) {
+    if (m->shape->envelope == DATA || m->shape->envelope == MEMBER) {
         json_w_end(&w);
     } else if (m->shape->envelope == RESULT) {
         json_w_end(&w);

@@ -27,11 +27,12 @@ enum gw_api_flag {
     GW_API_TEACHES = 1 << 4, // see struct gw_api_meaning
     GW_API_FORGETS = 1 << 5,
     GW_API_COUNTS = 1 << 6,
+    GW_API_ARRAY = 1 << 7, // the body is a list
 };
 
 struct gw_api_build;
 
-// 0, or the error with gw_api_refuse. `body` is what was sent, an object. What goes on is the same again, unless it sets meaning.body to another.
+// 0, or the error with gw_api_refuse. `body` is what was sent, an object (with GW_API_ARRAY a list). What goes on is the same again, unless it sets meaning.body to another.
 typedef int (*gw_api_inspector)(struct gw_api_build *b, json body);
 
 struct gw_api_row {
@@ -51,7 +52,7 @@ struct gw_api_def {
     const char *const *query; // every parameter the API has, NULL-terminated
 };
 
-extern const struct gw_api_def gw_api_qdrant, gw_api_chroma, gw_api_milvus;
+extern const struct gw_api_def gw_api_qdrant, gw_api_chroma, gw_api_milvus, gw_api_weaviate;
 
 #define GW_API_PAIRS_MAX 32
 

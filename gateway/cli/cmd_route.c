@@ -11,7 +11,7 @@
 
 #define BODY_MAX ((size_t)64 << 20)
 
-static const char *const api_words[] = { "qdrant", "chroma", "milvus", NULL };
+static const char *const api_words[] = { "qdrant", "chroma", "milvus", "weaviate", NULL };
 
 // What is known of a request; `error` is why it is denied.
 struct route {
@@ -372,7 +372,9 @@ static int run(struct gw_cli *cli)
 }
 
 static const struct gw_cli_option options[] = {
-    { .name = "api", .value = "NAME", .help = "qdrant or chroma; without it, the one that knows the path" },
+    { .name = "api",
+      .value = "NAME",
+      .help = "qdrant, chroma, milvus or weaviate; without it, the one that knows the path" },
     { .name = "body", .value = "FILE", .help = "the request's body; - is standard input" },
     { .name = "config", .value = "FILE", .help = "the gateway's configuration: also say which shard" },
     GW_CLI_OPTION_JSON,

@@ -271,7 +271,7 @@ enum gw_config_audit_inputs {
 };
 
 // In the order of gw_api_def_at, from 1.
-enum gw_config_api { GW_CONFIG_QDRANT = 1, GW_CONFIG_CHROMA, GW_CONFIG_MILVUS, GW_CONFIG_APIS };
+enum gw_config_api { GW_CONFIG_QDRANT = 1, GW_CONFIG_CHROMA, GW_CONFIG_MILVUS, GW_CONFIG_WEAVIATE, GW_CONFIG_APIS };
 
 struct gw_config_pool {
     uint64_t max_connections, max_idle; // of one loop to one endpoint

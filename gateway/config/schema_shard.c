@@ -4,7 +4,8 @@
 
 static const struct gw_choice apis[] = { { NAME("qdrant"), GW_CONFIG_QDRANT },
                                          { NAME("chroma"), GW_CONFIG_CHROMA },
-                                         { NAME("milvus"), GW_CONFIG_MILVUS } };
+                                         { NAME("milvus"), GW_CONFIG_MILVUS },
+                                         { NAME("weaviate"), GW_CONFIG_WEAVIATE } };
 static const struct gw_field shard_timeouts_fields[] = {
     { .key = NAME("connect"),
       .type = GW_FIELD_DURATION,
@@ -87,7 +88,7 @@ static const struct gw_field shard_fields[] = {
       AT(gw_config_shard, api),
       CHOICES(apis),
       .required = true,
-      .doc = "which database it is: qdrant, chroma or milvus" },
+      .doc = "which database it is: qdrant, chroma, milvus or weaviate" },
     { .key = NAME("endpoints"),
       .type = GW_FIELD_CUSTOM,
       .required = true,

@@ -58,6 +58,13 @@ static const struct {
     { "milvus", "POST", M "/aliases/create" },
     { "milvus", "POST", M "/aliases/list" },
     { "milvus", "POST", M "/databases/drop" },
+    { "weaviate", "POST", "v1/graphql" },
+    { "weaviate", "POST", "v1/graphql/batch" },
+    { "weaviate", "POST", "v1/objects" },
+    { "weaviate", "POST", "v1/batch/objects" },
+    { "weaviate", "DELETE", "v1/batch/objects" },
+    { "weaviate", "POST", "v1/batch/references" },
+    { "weaviate", "POST", "v1/schema" },
 };
 #define REQUESTS (sizeof(requests) / sizeof(requests[0]))
 
@@ -69,6 +76,7 @@ static const struct {
     { "chroma", "GET", P, NULL },
     { "chroma", "GET", "api/v2/tenants/t/databases", NULL },
     { "milvus", "POST", M "/collections/list", "{}" },
+    { "weaviate", "GET", "v1/schema", NULL },
 };
 #define LISTS (sizeof(lists) / sizeof(lists[0]))
 

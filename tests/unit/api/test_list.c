@@ -234,6 +234,23 @@ static void milvus_names_are_shown_and_its_codes_understood(void **state)
     asked_fini(&m.a);
 }
 
+static void weaviates_schema_shows_visible_classes(void **state)
+{
+    (void)state;
+    const struct gw_api_list_answer answers[] = {
+        { 0, 200, SPAN("{\"classes\":[{\"class\":\"Docs\",\"a\":1},{\"class\":\"secret\"}]}") },
+        { 1, 200, SPAN("{\"classes\":[]}") },
+        { 2, 200, SPAN("{\"classes\":[{\"Class\":\"Docs\"}]}") },
+    };
+    struct merged m;
+    merge(&m, "weaviate", "/v1/schema", answers, 3);
+    assert_int_equal(m.rc, 0);
+    assert_span(m.result.body, "{\"classes\":[{\"class\":\"Docs\",\"a\":1}]}");
+    assert_int_equal(m.result.hidden, 1);
+    assert_int_equal(m.result.n_failed, 1);
+    asked_fini(&m.a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +263,7 @@ int main(void)
         cmocka_unit_test(a_shard_that_failed_is_named),
         cmocka_unit_test(a_tenant_that_some_shards_do_not_have_is_no_failure),
         cmocka_unit_test(milvus_names_are_shown_and_its_codes_understood),
+        cmocka_unit_test(weaviates_schema_shows_visible_classes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
