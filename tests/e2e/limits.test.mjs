@@ -148,7 +148,7 @@ test('the limits of docs/limits.md are such', () => {
   assert.equal(result.status, 0, result.out)
 })
 
-test('@limit holds each principal to the policy that permits it', async () => {
+test('rule 37: @limit holds each principal to the policy that permits it', async () => {
   await limits([])
   try {
     replace(w.at('policy.cedar'), `@id("slow") @limit("3/day")\npermit (principal, action in Action::"readonly", resource);\n` +

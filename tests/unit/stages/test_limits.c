@@ -377,7 +377,7 @@ static void all_limits_apply_and_what_one_refuses_costs_the_others_nothing(void 
     fixture_fini(&f);
 }
 
-static void policies_limit_those_they_permit_one_by_one(void **state)
+static void rule37_limits_of_all_determining_policies_apply(void **state)
 {
     (void)state;
     struct fixture f;
@@ -463,7 +463,7 @@ int main(void)
         cmocka_unit_test(a_request_counts_once_or_once_for_each_collection),
         cmocka_unit_test(a_costly_search_costs_what_it_may_return),
         cmocka_unit_test(all_limits_apply_and_what_one_refuses_costs_the_others_nothing),
-        cmocka_unit_test(policies_limit_those_they_permit_one_by_one),
+        cmocka_unit_test(rule37_limits_of_all_determining_policies_apply),
         cmocka_unit_test(a_changed_rate_applies_at_once_and_an_unchanged_one_goes_on),
         cmocka_unit_test(without_a_table_nothing_that_has_a_limit_passes),
     };
