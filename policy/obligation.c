@@ -122,6 +122,7 @@ static int evaluate(struct gathering *g, const struct pol_duty *d, struct pol_ob
     case POL_DONE: break;
     case POL_FAILED: return refuse(g, o->policy, g->eval->at, g->eval->what);
     case POL_SPENT: return ERR_POLICY_BUDGET;
+    case POL_PAUSED: // of pol_eval_pause only
     case POL_MEMORY: pol_request_fail(g->eval->request, ERR_NOMEM, "out of memory for the decision"); return ERR_NOMEM;
     }
     what = unfit(&o->value);
