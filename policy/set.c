@@ -11,6 +11,7 @@ struct loader {
     struct arena scratch; // trees
     struct span file;     // the set's copy of the current file's name
     bool several;         // files
+    uint32_t text;        // number of the current one
     uint32_t in_file;     // policies and templates of the current file so far
     uint32_t n_static;    // policies that are no links
 };
@@ -117,6 +118,7 @@ static bool policy(struct loader *l, const struct pol_ast_policy *a)
         !scope(l, &a->resource, &p.resource))
         return false;
     p.shadow = p.info.shadow;
+    p.text = l->text;
     // What the compiler complained about is reported; the other policies are looked at all the same.
     if (!pol_compile(l->set, a, l->file, &p, l->diags) || !pol_duties_compile(l->set, a, l->file, &p, l->diags))
         return !l->set->arena.failed;
@@ -276,9 +278,11 @@ static bool load(struct loader *l, const struct pol_source *policies, size_t n_p
 
     if (!bounded(policies, n_policies, entities, n_entities, l->diags))
         return false;
-    for (size_t i = 0; i < n_policies; i++)
+    for (size_t i = 0; i < n_policies; i++) {
+        l->text = (uint32_t)i;
         if (!source(l, &policies[i]))
             return false;
+    }
     l->n_static = l->set->policies.n;
     if (l->diags->errors == before)
         pol_links_apply(l->set, l->options, l->diags);
@@ -289,6 +293,8 @@ static bool load(struct loader *l, const struct pol_source *policies, size_t n_p
         actions_exist(l, &l->set->policies, l->n_static);
         actions_exist(l, &l->set->templates, l->set->templates.n);
     }
+    if (l->diags->errors == before)
+        pol_owners_check(l->set, l->options, l->n_static, l->diags);
     if (l->diags->errors != before)
         return false;
     return pol_index_build(l->set) ? true : no_memory(l);

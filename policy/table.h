@@ -106,6 +106,7 @@ struct pol_policy {
     const uint32_t *actions;            // n_actions, ascending
     uint32_t n_actions;
     uint32_t code, code_end; // equal: no condition
+    uint32_t text;           // which of the policy texts it stands in
     uint32_t n_duties;
     const struct pol_duty *duties;
     struct pol_policy_info info;
@@ -203,6 +204,11 @@ bool pol_duties_compile(struct pol_set *s, const struct pol_ast_policy *ast, str
 
 // link.c: appends a policy for each link; needs the templates. Errors go to diags, and so do templates without a link.
 void pol_links_apply(struct pol_set *s, const struct pol_options *options, struct diags *diags);
+
+// owner.c: that every policy of an owner's texts, template and link is confined as pol_options.owners says; needs the entities. `n_static`: of the
+// policies, how many are no links, which stand first. Errors go to diags.
+void pol_owners_check(const struct pol_set *s, const struct pol_options *options, uint32_t n_static,
+                      struct diags *diags);
 
 // entities.c: reads the entities texts into uids and facts. Errors go to diags; with any beyond `errors_before` the set
 // stays unusable.

@@ -415,6 +415,7 @@ void gw_config_check(struct gw_config *c, struct diags *diags)
     (void)routes(&k);
     operations(&k);
     gw_config_check_limits(c, diags);
+    gw_config_check_policy(c, "policy", &c->policy, diags);
     gw_config_check_parts(c, diags);
     gw_config_check_authority(c, diags);
 }

@@ -26,7 +26,7 @@ void gw_config_check_parts(struct gw_config *c, struct diags *diags)
         bool there;
         struct gw_config_place at;
     } of_gateway[] = {
-        { "policy", c->policy.present, c->policy.files.at },
+        { "policy", c->policy.present, c->policy.at },
         { "shards", c->shards_n > 0, c->shards_n > 0 ? c->shards[0].at : c->authority.at },
         { "routes", c->routes_n > 0, c->routes_n > 0 ? c->routes[0].at : c->authority.at },
     };
@@ -127,6 +127,7 @@ void gw_config_check_authority(struct gw_config *c, struct diags *diags)
     if (!a->present)
         return;
     a->policy.present = true;
+    gw_config_check_policy(c, "authority.policy", &a->policy, diags);
     addresses(&k, &a->addresses);
     signing(&k, a);
     clients(&k, a);

@@ -251,6 +251,7 @@ struct gw_config_policy_bundle {
 };
 
 struct gw_config_policy {
+    struct gw_config_place at;
     bool present;
     struct gw_config_texts files;   // paths: .cedar files, folders of them, or globs
     struct gw_config_text entities; // path: JSON, or YAML when it ends in .yaml or .yml

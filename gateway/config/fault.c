@@ -2,6 +2,7 @@
 #include "gateway/config/fault.h"
 
 #include "pki/spiffe.h"
+#include "policy/value_json.h"
 
 static bool is_alnum(char c)
 {
@@ -199,4 +200,16 @@ const char *gw_fault_issuer_url(struct span s)
     return gw_fault_endpoint(s, &tls, &host, &port) == NULL && tls
                ? NULL
                : "https://host or https://host:port is expected, without path, query, fragment or user";
+}
+
+const char *gw_fault_entity(struct span s)
+{
+    struct arena arena;
+    struct span type, id;
+
+    arena_init(&arena, 0);
+    struct pol_json j = { .arena = &arena };
+    bool ok = pol_json_uid_text(&j, s, &type, &id);
+    arena_fini(&arena);
+    return ok ? NULL : "a Cedar entity is expected, such as 'Namespace::\"team-a\"'";
 }

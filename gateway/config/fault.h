@@ -13,6 +13,7 @@ const char *gw_fault_workload_id(struct span s); // a SPIFFE ID with a path
 const char *gw_fault_glob(struct span s);
 const char *gw_fault_field_name(struct span s); // HTTP, lower-case
 const char *gw_fault_scheme(struct span s);     // an authentication scheme
+const char *gw_fault_entity(struct span s);     // Cedar's Type::"id"
 const char *gw_fault_host(struct span s);       // a server's name or address
 const char *gw_fault_client_id(struct span s);  // RFC 6749 Appendix A.1
 const char *gw_fault_issuer_url(struct span s); // of the authority: https://host[:port][/]

@@ -362,7 +362,10 @@ static void unknown_key(struct gw_reader *r, const struct gw_schema *schema, con
 static void absent(struct gw_reader *r, const struct gw_field *f, const struct gw_yaml *map,
                    struct gw_config_place place, char *to)
 {
-    if (f->required && !(f->unless.n > 0 && gw_yaml_get(map, f->unless)))
+    bool excused = false;
+    for (struct span rest = f->unless; rest.n > 0 && !excused;)
+        excused = gw_yaml_get(map, span_cut(&rest, ' ')) != NULL;
+    if (f->required && !excused)
         diag_error(r->diags, r->file, place.line, place.column, "'%.*s' is missing; add it: %s", SPAN_FMT(f->key),
                    f->doc);
     else if (f->fallback)

@@ -195,26 +195,6 @@ static const struct gw_field listener_fields[] = {
 };
 static const struct gw_schema listener_schema = PLACED(listener_fields, gw_config_listener);
 
-static const struct gw_field policy_fields[] = {
-    { .key = NAME("files"),
-      .type = GW_FIELD_PATHS,
-      AT(gw_config_policy, files),
-      .required = true,
-      .doc = "list of Cedar files, folders (their *.cedar) or patterns such as policies/*.cedar" },
-    { .key = NAME("entities"),
-      .type = GW_FIELD_PATH,
-      AT(gw_config_policy, entities),
-      .doc = "file with entities: JSON, or YAML when the name ends in .yaml or .yml" },
-    { .key = NAME("budget"),
-      .type = GW_FIELD_COUNT,
-      AT(gw_config_policy, budget),
-      .fallback = "1000000",
-      .low = 1000,
-      .high = 1000000000,
-      .doc = "steps that one decision may take; over it the request is denied" },
-};
-const struct gw_schema gw_config_policy_schema = PART(policy_fields, gw_config_policy);
-
 static const struct gw_field audit_fields[] = {
     { .key = NAME("file"),
       .type = GW_FIELD_PATH,

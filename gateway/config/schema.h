@@ -37,7 +37,7 @@ struct gw_field {
     struct span key;
     enum gw_field_type type;
     bool required;      // a list that is required has at least one element
-    struct span unless; // … but it may be left out where its map has this key; empty: never
+    struct span unless; // … but it may be left out where its map has this key, or one of these ("a b"); empty: never
     size_t offset;
     size_t
         extra; // GW_FIELD_LIST: of the count; GW_FIELD_MAP: of a bool that says the map was there (then it may be left out whole); 0: none
@@ -93,6 +93,9 @@ struct span gw_config_authority(struct arena *a, const struct gw_config_endpoint
 // Checks between values (check.c): names that must be unique or exist, pairs that belong together. Resolves the names of the routes' shards and
 // what follows from a file's name.
 void gw_config_check(struct gw_config *c, struct diags *diags);
+// Of one part's policies (check_policy.c). `key`: what it is called.
+void gw_config_check_policy(struct gw_config *c, const char *key, const struct gw_config_policy *policy,
+                            struct diags *diags);
 // Of the authority's part, and of which parts there are (check_authority.c).
 void gw_config_check_parts(struct gw_config *c, struct diags *diags);
 void gw_config_check_authority(struct gw_config *c, struct diags *diags);

@@ -120,7 +120,7 @@ static void half_a_gateway_is_refused(void **state)
            F "12:11: error: 'issuers' is missing, and there is a listener", 1);
     expect(OWN SIGNING BESIDE LISTENER ISSUERS SHARDS ROUTES,
            F "12:11: error: 'policy' is missing, and there is a listener", 1);
-    expect(OWN SIGNING BESIDE POLICY, F "12:17: error: 'policy' is a gateway's, and there is no listener", 1);
+    expect(OWN SIGNING BESIDE POLICY, F "12:9: error: 'policy' is a gateway's, and there is no listener", 1);
     expect(OWN SIGNING BESIDE SHARDS ROUTES, F "13:5: error: 'shards' is a gateway's, and there is no listener", 2);
     // And without an authority all is as it was.
     expect(BESIDE LISTENER ISSUERS POLICY SHARDS, F "1:1: error: 'routes' is missing; add it: ", 1);

@@ -55,7 +55,10 @@ static void render(struct buf *out, const struct gw_schema *schema, const char *
             buf_printf(out, ", %s to %s", low, high);
         }
         if (f->required && f->unless.n > 0)
-            buf_printf(out, " | required without `%.*s`", SPAN_FMT(f->unless));
+            for (struct span rest = f->unless; rest.n > 0;) {
+                struct span key = span_cut(&rest, ' ');
+                buf_printf(out, "%s`%.*s`", key.p == f->unless.p ? " | required without " : " or ", SPAN_FMT(key));
+            }
         else if (f->required)
             buf_printf(out, " | required");
         else if (f->fallback)
