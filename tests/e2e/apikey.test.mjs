@@ -33,7 +33,7 @@ before(async () => {
     routes: [{ shard: 'one' }],
     policies: `@id("legacy")
 permit (principal, action in [Action::"readonly"], resource)
-when { principal in Role::"legacy/reader" && context.token.bound_to == "workload" && context.token.claims.env == "live" };`
+when { principal in Role::"legacy/reader" && context.token.bound_to == "workload" && context.token.claims has env && context.token.claims.env == "live" };`
   })
   registry = w.at('apikeys.db')
   assert.equal(apikey('create', '--workload', w.ca.id('legacy')).status, 0) // makes the registry

@@ -8,13 +8,13 @@ import { Client } from './lib/client.mjs'
 import { refused } from './lib/expect.mjs'
 import { until } from './lib/files.mjs'
 import { World } from './lib/gateway.mjs'
-import { dumpLogs, must, run } from './lib/program.mjs'
+import { command, dumpLogs, must, run } from './lib/program.mjs'
 import { json, Upstream } from './lib/upstream.mjs'
 
 const POLICY = `
 @id("readers")
 permit (principal in Role::"test/reader", action in Action::"readwrite", resource is Collection)
-when { resource.name like "docs*" && context.token.claims.level >= 3 };
+when { resource.name like "docs*" && context.token.claims has level && context.token.claims.level >= 3 };
 
 @id("sealed")
 forbid (principal, action, resource) when { resource has name && resource.name == "docs-sealed" };
@@ -28,6 +28,9 @@ before(async () => {
   w = await World.make('audit', { shards: [{ name: 'one', api: 'qdrant', endpoints: [shard.url] }], routes: [{ shard: 'one' }], policies: POLICY,
     change: { audit: { sync: 'request' } } })
   w.config.issuers[0].asserts.roles = ['reader']
+  // A claim of our own needs a schema of our own.
+  fs.writeFileSync(w.at('own.cedarschema'), command('policy', 'check', '--print-schema').replace('type Claims = {', 'type Claims = {\n  level?: Long,'))
+  w.config.policy.schema = [w.at('own.cedarschema')]
   w.save()
   await w.start()
   client = await w.workload('client', { mint: { claims: { roles: ['reader'], level: 4 } } })

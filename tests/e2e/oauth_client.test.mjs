@@ -19,7 +19,7 @@ const ISSUE = `
 @id("readers")
 permit (principal == Workload::"spiffe://example.org/retrieval", action in [Action::"token:issue", Action::"token:exchange"], resource == Audience::"sallyport")
 when { ["vectors.rw", "vectors.read", "offline_access"].containsAll(context.scopes) }
-unless { context has subject_issuer && context.subject_issuer == "https://kubernetes.default.svc.cluster.local" && context.subject != "system:serviceaccount:rag:api" };
+unless { context has subject_issuer && context.subject_issuer == "https://kubernetes.default.svc.cluster.local" && !(context has subject && context.subject == "system:serviceaccount:rag:api") };
 
 @id("service")
 permit (principal == Workload::"spiffe://example.org/batch", action == Action::"token:issue", resource == Audience::"sallyport")

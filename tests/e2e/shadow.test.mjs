@@ -9,7 +9,7 @@ import { dumpLogs } from './lib/program.mjs'
 import { Upstream } from './lib/upstream.mjs'
 
 const READERS = '@id("readers")\npermit (principal, action in Action::"readonly", resource);\n'
-const CAUTIOUS = '@id("small")\nforbid (principal, action == Action::"search", resource) unless { context.request.limit <= 100 };\n'
+const CAUTIOUS = '@id("small")\nforbid (principal, action == Action::"search", resource) unless { context.request has limit && context.request.limit <= 100 };\n'
 const BOLD = '@id("writers")\npermit (principal, action in Action::"readwrite", resource);\n'
 const SHADOW = '@mode("shadow")\n'
 const SEARCH = '/collections/docs/points/search'
