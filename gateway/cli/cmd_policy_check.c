@@ -2,6 +2,7 @@
 // sallyport policy check: policies, entities and links, parsed, compiled and validated against a schema.
 #include "gateway/cli/argument.h"
 #include "gateway/cli/policy_files.h"
+#include "gateway/config/policy_texts.h"
 #include "policy/schema.h"
 
 #include <stdlib.h>
@@ -13,7 +14,8 @@ struct schema_texts {
     size_t n;
 };
 
-static bool read_schemas(struct gw_cli *cli, struct schema_texts *out)
+// Those of the command line, else of the configuration, else the shipped one.
+static bool read_schemas(struct gw_cli *cli, const struct gw_policy_input *in, struct schema_texts *out)
 {
     const char *v;
 
@@ -25,6 +27,10 @@ static bool read_schemas(struct gw_cli *cli, struct schema_texts *out)
             return gw_cli_usage(cli, "more than %d schema files", SCHEMAS_MOST), false;
         out->at[out->n++] = (struct pol_source){ span_str(v), text };
     }
+    if (out->n == 0 && in->n_schemas > SCHEMAS_MOST)
+        return gw_cli_usage(cli, "more than %d schema files", SCHEMAS_MOST), false;
+    for (size_t i = 0, given = out->n; given == 0 && i < in->n_schemas; i++)
+        out->at[out->n++] = in->schemas[i];
     if (out->n == 0)
         out->at[out->n++] = pol_schema_shipped;
     return true;
@@ -135,12 +141,12 @@ static void validate(const struct gw_policy_input *in, const struct schema_texts
     if (!s)
         return;
     // Neither role is ever asked about the other's actions, so a policy for all actions is one for all of its own.
-    if (!gw_cli_has(in->cli, "schema"))
-        pol_schema_confine(s, SPAN("token:"), !gw_cli_has(in->cli, "authority"));
+    if (!gw_cli_has(in->cli, "schema") || in->authority || in->mode == POL_MODE_GATEWAY)
+        pol_schema_confine(s, SPAN("token:"), !in->authority);
     pol_schema_validate(s, in->policies, in->n_policies, &in->options, diags);
     // The gateway's own actions are made here, not by whoever wrote the schema.
     for (size_t i = 0; i < in->n_entities; i++)
-        if (!span_eq(in->entities[i].name, SPAN("built-in actions")))
+        if (!span_eq(in->entities[i].name, GW_POLICY_ACTIONS))
             pol_schema_validate_entities(s, &in->entities[i], 1, false, diags);
     pol_schema_free(s);
 }
@@ -158,18 +164,20 @@ static int run(struct gw_cli *cli)
     }
     if (!texts || !gw_policy_input_init(&in, cli))
         return GW_EXIT_USAGE;
-    if (gw_cli_has(cli, "schema") + gw_cli_has(cli, "no-schema") + gw_cli_has(cli, "authority") > 1)
-        return gw_cli_usage(cli, "--schema, --no-schema and --authority exclude each other");
+    if (gw_cli_has(cli, "no-schema") && (gw_cli_has(cli, "schema") || gw_cli_has(cli, "authority")))
+        return gw_cli_usage(cli, "--no-schema goes with neither --schema nor --authority");
+    in.authority = gw_cli_has(cli, "authority");
     for (size_t i = 0; i < cli->n_args; i++)
         if (!gw_policy_input_add(&in, cli->args[i]))
             return GW_EXIT_USAGE;
-    if (!gw_policy_input_options(&in) || !read_schemas(cli, texts))
+    if (!gw_policy_input_options(&in) || !read_schemas(cli, &in, texts))
         return GW_EXIT_USAGE;
     in.options.no_obligations = gw_cli_has(cli, "authority");
     diags_init(&diags);
     set = pol_set_new(in.policies, in.n_policies, in.entities, in.n_entities, &in.options, &diags);
     // What does not parse is not complained about twice.
-    if (set && !gw_cli_has(cli, "no-schema"))
+    bool asked = gw_cli_has(cli, "schema") || gw_cli_has(cli, "authority");
+    if (set && !gw_cli_has(cli, "no-schema") && (asked || !in.unvalidated))
         validate(&in, texts, &diags);
     if (cli->json) {
         json_findings(cli, &diags, set ? pol_set_count(set) : 0);
@@ -191,7 +199,8 @@ static const struct gw_cli_option options[] = {
       .value = "FILE",
       .help = "the schema, in Cedar's syntax or JSON; several are one",
       .repeat = true },
-    { .name = "authority", .help = "policies of the authority: validate against what it is asked about" },
+    { .name = "authority",
+      .help = "policies of the authority: of a configuration, its own; validate against what it is asked about" },
     { .name = "no-schema", .help = "parse and compile only" },
     { .name = "print-schema", .help = "print the schema of the gateway's own facts, to be extended" },
     GW_CLI_OPTION_JSON,
@@ -204,7 +213,8 @@ const struct gw_cli_command gw_cmd_policy_check = {
     .args = "[PATH...]",
     .min_args = 0,
     .max_args = 4096,
-    .about = "PATH is as --policies. Without --schema, the schema is that of the gateway's own facts, actions and "
+    .about = "PATH is as --policies. Without --schema, the schema is the configuration's, or that of the gateway's own "
+             "facts, actions and "
              "entities;\n"
              "an entities file may leave out the attributes that requests bring.\n"
              "Exit status: 0 no errors, 1 errors (on standard output, each with its line), 2 something cannot be read.",

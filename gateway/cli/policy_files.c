@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/cli/policy_files.h"
 
-#include "gateway/api/action.h"
 #include "gateway/base/err.h"
 #include "gateway/base/file.h"
 #include "gateway/cli/argument.h"
-#include "gateway/config/config.h"
+#include "gateway/config/policy_files.h"
 #include "gateway/config/yaml.h"
 #include "policy/links_json.h"
 #include "policy/request_json.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -70,23 +68,6 @@ static bool add_folder(struct gw_policy_input *in, const char *path)
     return ok;
 }
 
-// As a configuration names them: a file, a folder, or a glob.
-static bool add_pattern(struct gw_policy_input *in, const char *pattern)
-{
-    struct stat st;
-    glob_t found = { 0 };
-    bool ok = true;
-
-    if (stat(pattern, &st) == 0)
-        return S_ISDIR(st.st_mode) ? add_folder(in, pattern) : add_file(in, pattern);
-    if (glob(pattern, GLOB_ERR, NULL, &found) != 0)
-        ok = (gw_cli_usage(in->cli, "%s: no such file", pattern), false);
-    for (size_t i = 0; ok && i < found.gl_pathc; i++)
-        ok = add_file(in, found.gl_pathv[i]);
-    globfree(&found);
-    return ok;
-}
-
 bool gw_policy_input_entities(struct gw_policy_input *in, const char *path)
 {
     struct span name = span_str(path), text = gw_cli_read(in->cli, path, POL_TEXT_MAX);
@@ -128,22 +109,103 @@ static bool add_issuers(struct gw_policy_input *in, const struct gw_config *c)
     return true;
 }
 
+static struct span dup(struct gw_policy_input *in, struct span s)
+{
+    return span_is_none(s) ? SPAN_NONE : arena_dup(&in->cli->arena, s);
+}
+
+static bool add_links(struct gw_policy_input *in, const struct pol_link *links, size_t n)
+{
+    struct pol_options *o = &in->options;
+    struct pol_link *all = arena_array(&in->cli->arena, o->n_links + n + 1, sizeof *all);
+
+    if (!all)
+        return gw_cli_usage(in->cli, "out of memory"), false;
+    if (o->n_links > 0)
+        memcpy(all, o->links, o->n_links * sizeof *all);
+    for (size_t i = 0; i < n; i++) {
+        struct pol_link *l = &all[o->n_links + i];
+        *l = links[i];
+        l->template_id = dup(in, l->template_id);
+        l->id = dup(in, l->id);
+        l->principal.type = dup(in, l->principal.type);
+        l->principal.id = dup(in, l->principal.id);
+        l->resource.type = dup(in, l->resource.type);
+        l->resource.id = dup(in, l->resource.id);
+        l->file = dup(in, l->file);
+    }
+    o->links = all;
+    o->n_links += n;
+    return !in->cli->arena.failed;
+}
+
+static bool add_list(struct gw_policy_input *in, const struct gw_policy_list *list, struct pol_source **v, size_t *n,
+                     size_t *cap)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (!keep(in->cli, v, n, cap, dup(in, list->v[i].name), dup(in, list->v[i].text)))
+            return false;
+    return !in->cli->arena.failed;
+}
+
+// What a configuration names, beside what was there.
+static bool take(struct gw_policy_input *in, const struct gw_policy_texts *t, const struct pol_options *o)
+{
+    size_t before = in->n_policies;
+    struct pol_owner *owners = arena_array(&in->cli->arena, in->options.n_owners + t->owners_n + 1, sizeof *owners);
+
+    if (!owners)
+        return gw_cli_usage(in->cli, "out of memory"), false;
+    if (in->options.n_owners > 0)
+        memcpy(owners, in->options.owners, in->options.n_owners * sizeof *owners);
+    for (size_t i = 0; i < t->owners_n; i++) {
+        struct pol_owner *to = &owners[in->options.n_owners + i];
+        *to = t->owners[i];
+        to->first += before;
+        to->name = dup(in, to->name);
+        to->within.type = dup(in, to->within.type);
+        to->within.id = dup(in, to->within.id);
+    }
+    in->options.owners = owners;
+    in->options.n_owners += t->owners_n;
+    in->options.strict_annotations = in->options.declared_actions = in->options.linked_templates = true;
+    in->mode = POL_MODE_GATEWAY;
+    return add_list(in, &t->policies, &in->policies, &in->n_policies, &in->cap_policies) &&
+           add_list(in, &t->entities, &in->entities, &in->n_entities, &in->cap_entities) &&
+           add_list(in, &t->schemas, &in->schemas, &in->n_schemas, &in->cap_schemas) &&
+           add_links(in, o->links, o->n_links);
+}
+
+static void on_file(void *ctx, const char *path)
+{
+    (void)ctx;
+    (void)path;
+}
+
 static bool add_config(struct gw_policy_input *in, const char *path)
 {
+    struct gw_policy_texts t;
     struct gw_config *c = NULL;
+    struct pol_options options;
     struct diags diags;
 
+    gw_policy_texts_init(&t);
     diags_init(&diags);
     bool ok = gw_config_load(path, &c, &diags) == 0;
+    in->authority |= ok && !c->policy.present;
+    enum gw_policy_role role = in->authority ? GW_POLICY_AUTHORITY : GW_POLICY_GATEWAY;
+    const struct gw_config_policy *policy = ok ? in->authority ? &c->authority.policy : &c->policy : NULL;
+    if (ok && !policy->present)
+        ok = (gw_cli_usage(in->cli, "%s: there is no authority in this configuration", path), false);
+    ok = ok && gw_policy_files_read(c, policy, on_file, NULL, &t, &diags) &&
+         gw_policy_texts_options(&t, role, &options, &diags);
     gw_cli_diags(in->cli, in->cli->err, &diags);
     diags_fini(&diags);
-    for (size_t i = 0; ok && i < c->policy.files.n; i++)
-        ok = add_pattern(in, c->policy.files.v[i].v.p);
-    if (ok && !span_is_none(c->policy.entities.v))
-        ok = gw_policy_input_entities(in, c->policy.entities.v.p);
-    ok = ok && add_issuers(in, c);
+    in->unvalidated |= ok && !policy->validate;
+    ok = ok && take(in, &t, &options) && add_issuers(in, c);
+    gw_policy_texts_fini(&t);
     gw_config_free(c);
-    return ok && gw_policy_input_gateway(in);
+    return ok;
 }
 
 bool gw_policy_input_add(struct gw_policy_input *in, const char *path)
@@ -158,30 +220,6 @@ bool gw_policy_input_add(struct gw_policy_input *in, const char *path)
 
 // ---------------------------------------------------------------------------------------------------------- the gateway
 
-static void write_uid(struct json_writer *w, struct span action)
-{
-    json_w_object(w);
-    json_w_key(w, SPAN("type"));
-    json_w_string(w, SPAN("Action"));
-    json_w_key(w, SPAN("id"));
-    json_w_string(w, action);
-    json_w_end(w);
-}
-
-static void write_action(struct json_writer *w, struct span name, unsigned mask)
-{
-    json_w_object(w);
-    json_w_key(w, SPAN("uid"));
-    write_uid(w, name);
-    json_w_key(w, SPAN("parents"));
-    json_w_array(w);
-    for (unsigned g = 0; g < GW_ACTION_GROUPS; g++)
-        if ((mask & ~gw_action_groups[g].mask) == 0 && !span_eq(name, gw_action_groups[g].name))
-            write_uid(w, gw_action_groups[g].name);
-    json_w_end(w);
-    json_w_end(w);
-}
-
 bool gw_policy_input_gateway(struct gw_policy_input *in)
 {
     struct buf out;
@@ -192,18 +230,13 @@ bool gw_policy_input_gateway(struct gw_policy_input *in)
     in->mode = POL_MODE_GATEWAY;
     in->options.strict_annotations = in->options.declared_actions = true;
     buf_init(&out, 0);
-    struct json_writer w = json_writer(&out);
-    json_w_array(&w);
-    for (unsigned i = 0; i < GW_ACTION_COUNT; i++)
-        write_action(&w, gw_action_name((enum gw_action)i), GW_ACTION_BIT(i));
-    for (unsigned i = 0; i < GW_ACTION_GROUPS; i++)
-        write_action(&w, gw_action_groups[i].name, gw_action_groups[i].mask);
-    json_w_end(&w);
-    text = out.failed ? SPAN_NONE : arena_dup(&in->cli->arena, buf_span(&out));
+    text = gw_policy_actions(in->authority ? GW_POLICY_AUTHORITY : GW_POLICY_GATEWAY, &out)
+               ? arena_dup(&in->cli->arena, buf_span(&out))
+               : SPAN_NONE;
     buf_fini(&out);
     if (span_is_none(text))
         return gw_cli_usage(in->cli, "out of memory"), false;
-    return keep(in->cli, &in->entities, &in->n_entities, &in->cap_entities, SPAN("built-in actions"), text);
+    return keep(in->cli, &in->entities, &in->n_entities, &in->cap_entities, GW_POLICY_ACTIONS, text);
 }
 
 // ------------------------------------------------------------------------------------------------------------- options
@@ -216,18 +249,20 @@ bool gw_policy_input_init(struct gw_policy_input *in, struct gw_cli *cli)
     return true;
 }
 
-static bool add_links(struct gw_policy_input *in, const char *path)
+static bool read_links(struct gw_policy_input *in, const char *path)
 {
     struct pol_source source = { arena_dup(&in->cli->arena, span_str(path)), gw_cli_read(in->cli, path, POL_TEXT_MAX) };
+    const struct pol_link *links;
     struct diags diags;
+    size_t n;
 
     if (span_is_none(source.text) || span_is_none(source.name))
         return false;
     diags_init(&diags);
-    bool ok = pol_links_read(&source, &in->cli->arena, &in->options.links, &in->options.n_links, &diags);
+    bool ok = pol_links_read(&source, &in->cli->arena, &links, &n, &diags);
     gw_cli_diags(in->cli, in->cli->err, &diags);
     diags_fini(&diags);
-    return ok;
+    return ok && add_links(in, links, n);
 }
 
 bool gw_policy_input_options(struct gw_policy_input *in)
@@ -245,7 +280,7 @@ bool gw_policy_input_options(struct gw_policy_input *in)
     for (size_t i = 0; (v = gw_cli_next(cli, "entities", &i));)
         if (!gw_policy_input_entities(in, v))
             return false;
-    return (!links || add_links(in, links)) && (!gw_cli_has(cli, "gateway") || gw_policy_input_gateway(in));
+    return (!links || read_links(in, links)) && (!gw_cli_has(cli, "gateway") || gw_policy_input_gateway(in));
 }
 
 struct pol_set *gw_policy_input_compile(const struct gw_policy_input *in)

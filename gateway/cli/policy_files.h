@@ -15,6 +15,10 @@ struct gw_policy_input {
     struct gw_cli *cli;
     struct pol_source *policies, *entities;
     size_t n_policies, n_entities, cap_policies, cap_entities;
+    struct pol_source *schemas; // of a configuration
+    size_t n_schemas, cap_schemas;
+    bool unvalidated; // a configuration says `validate: false`
+    bool authority; // of a configuration, the authority's policies; set by who wants them, or when there are no others
     struct pol_options options;
     enum pol_mode mode;
     const struct span *issuers; // of a configuration, those of API keys among them; NULL: none was read
@@ -22,15 +26,15 @@ struct gw_policy_input {
 };
 
 // The options that gw_policy_input_options reads, for a command's table.
-#define GW_POLICY_OPTIONS                                                                                          \
-    { .name = "policies", .value = "PATH", .help = "a .cedar file, or a folder of them", .repeat = true },         \
-        { .name = "entities", .value = "FILE", .help = "entities: JSON, or YAML by its name", .repeat = true },    \
-        { .name = "links", .value = "FILE", .help = "links of templates: JSON" },                                  \
-        { .name = "config",                                                                                        \
-          .value = "FILE",                                                                                         \
-          .help = "a gateway's configuration: its policies and entities; implies --gateway" },                     \
-    {                                                                                                              \
-        .name = "gateway", .help = "by the gateway's rules: its actions and annotations, and its answer to errors" \
+#define GW_POLICY_OPTIONS                                                                                              \
+    { .name = "policies", .value = "PATH", .help = "a .cedar file, or a folder of them", .repeat = true },             \
+        { .name = "entities", .value = "FILE", .help = "entities: JSON, or YAML by its name", .repeat = true },        \
+        { .name = "links", .value = "FILE", .help = "links of templates: JSON" },                                      \
+        { .name = "config",                                                                                            \
+          .value = "FILE",                                                                                             \
+          .help = "a gateway's configuration: its policies, owners, entities, links and schemas; implies --gateway" }, \
+    {                                                                                                                  \
+        .name = "gateway", .help = "by the gateway's rules: its actions and annotations, and its answer to errors"     \
     }
 
 // Each returns false after the complaint.

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-static const struct span built_in = { "built-in actions", 16 };
-
 void gw_policy_texts_init(struct gw_policy_texts *t)
 {
     *t = (struct gw_policy_texts){ 0 };
@@ -118,14 +116,11 @@ static void write_action(struct json_writer *w, struct span name, unsigned mask)
     json_w_end(w);
 }
 
-// The actions and their groups, as entities: `action in Action::"readonly"` then means what docs/policy.md says.
-static bool add_actions(struct gw_policy_texts *t, enum gw_policy_role role)
+bool gw_policy_actions(enum gw_policy_role role, struct buf *out)
 {
     const struct span tokens[] = { GW_TOKEN_ISSUE, GW_TOKEN_EXCHANGE, GW_TOKEN_IMPERSONATE };
     bool gateway = role == GW_POLICY_GATEWAY;
-    struct buf out;
-    buf_init(&out, 0);
-    struct json_writer w = json_writer(&out);
+    struct json_writer w = json_writer(out);
     json_w_array(&w);
     // One row an action, then one a group; only `readwrite` contains another group.
     for (unsigned i = 0; gateway && i < GW_ACTION_COUNT; i++)
@@ -135,7 +130,14 @@ static bool add_actions(struct gw_policy_texts *t, enum gw_policy_role role)
     for (size_t i = 0; !gateway && i < sizeof tokens / sizeof *tokens; i++)
         write_action(&w, tokens[i], 0);
     json_w_end(&w);
-    bool ok = !out.failed && gw_policy_texts_add(t, &t->entities, built_in, buf_span(&out));
+    return !out->failed;
+}
+
+static bool add_actions(struct gw_policy_texts *t, enum gw_policy_role role)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    bool ok = gw_policy_actions(role, &out) && gw_policy_texts_add(t, &t->entities, GW_POLICY_ACTIONS, buf_span(&out));
     buf_fini(&out);
     return ok;
 }
@@ -199,7 +201,7 @@ void gw_policy_texts_validate(const struct gw_policy_texts *t, enum gw_policy_ro
     pol_schema_validate(s, t->policies.v, t->policies.n, options, diags);
     // The built-in actions are made here, not by whoever wrote the schema.
     for (size_t i = 0; i < t->entities.n; i++)
-        if (t->entities.v[i].name.n != built_in.n || !span_eq(t->entities.v[i].name, built_in))
+        if (!span_eq(t->entities.v[i].name, GW_POLICY_ACTIONS))
             pol_schema_validate_entities(s, &t->entities.v[i], 1, false, diags);
     pol_schema_free(s);
 }

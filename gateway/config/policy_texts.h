@@ -9,10 +9,16 @@
 #ifndef SALLYPORT_CONFIG_POLICY_TEXTS_H
 #define SALLYPORT_CONFIG_POLICY_TEXTS_H
 
+#include "gateway/base/buf.h"
 #include "policy/set.h"
 
 // Who decides by the set: that gives the built-in actions.
 enum gw_policy_role { GW_POLICY_GATEWAY, GW_POLICY_AUTHORITY };
+
+// Appends the actions of a role and their groups as an entities text: `action in Action::"readonly"` then means what docs/policy.md says. Such a
+// text has the name below. False when out of memory.
+#define GW_POLICY_ACTIONS SPAN("built-in actions")
+bool gw_policy_actions(enum gw_policy_role role, struct buf *out);
 
 struct gw_policy_list {
     struct pol_source *v;

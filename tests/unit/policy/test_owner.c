@@ -41,8 +41,7 @@ static bool loads(const char *team)
     loaded(&f, "permit(principal, action, resource);", team, NULL);
     ok = f.set != NULL;
     assert_true(ok || f.diags.errors == 1);
-    assert_true(ok ||
-                strstr(complaint(&f), ": error: policies of team-a may only speak of what is in NS::\"a\""));
+    assert_true(ok || strstr(complaint(&f), ": error: policies of team-a may only speak of what is in NS::\"a\""));
     fixture_fini(&f);
     return ok;
 }
