@@ -165,7 +165,7 @@ static int run(struct gw_cli *cli)
     if (!texts || !gw_policy_input_init(&in, cli))
         return GW_EXIT_USAGE;
     if (gw_cli_has(cli, "no-schema") && (gw_cli_has(cli, "schema") || gw_cli_has(cli, "authority")))
-        return gw_cli_usage(cli, "--no-schema goes with neither --schema nor --authority");
+        return gw_cli_usage(cli, "--no-schema and --schema or --authority exclude each other");
     in.authority = gw_cli_has(cli, "authority");
     for (size_t i = 0; i < cli->n_args; i++)
         if (!gw_policy_input_add(&in, cli->args[i]))
