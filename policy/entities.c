@@ -114,8 +114,10 @@ static bool parents(struct reader *r, json v, bool action, struct draft *d)
 
     if (!v)
         return true;
-    if (json_type(v) != JSON_ARRAY || n > POL_ELEMENTS_MAX)
+    if (json_type(v) != JSON_ARRAY)
         return complain(r, SPAN("'parents' must be a list of entity references"));
+    if (n > POL_ELEMENTS_MAX)
+        return complain(r, SPAN("more than 65536 parents; put groups between"));
     d->parents = arena_array(&r->set->arena, n ? n : 1, sizeof *d->parents);
     if (!d->parents)
         return no_memory(r);

@@ -64,8 +64,9 @@ static bool close_all(struct search *s, struct diags *diags)
             return false;
         }
         if (s->total > POL_SCHEMA_RELATIONS_MAX) {
-            diag_error(diags, SPAN_NONE, 0, 0, "more than %u relations in the hierarchy; flatten it",
-                       POL_SCHEMA_RELATIONS_MAX);
+            diag_error(diags, SPAN_NONE, 0, 0, "more than %u relations in the hierarchy of %s, at '%.*s'; flatten it",
+                       POL_SCHEMA_RELATIONS_MAX, s->actions ? "actions" : "entity types",
+                       SPAN_FMT(span_sub(s->actions ? s->schema->actions[i].id : s->schema->entities[i].name, 0, 96)));
             return false;
         }
     }

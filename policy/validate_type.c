@@ -21,8 +21,11 @@ enum fault {
 
 static struct pol_typed check(struct pol_check *c, struct pol_core *e, const struct pol_known *known);
 
-__attribute__((format(printf, 4, 5))) static void fault(struct pol_check *c, struct pol_core *e, enum fault kind,
-                                                        const char *fmt, ...)
+// Texts of complaints are no part of the frames that nest as deep as the expression.
+#define ASIDE __attribute__((noinline, cold))
+
+ASIDE __attribute__((format(printf, 4, 5))) static void fault(struct pol_check *c, struct pol_core *e, enum fault kind,
+                                                              const char *fmt, ...)
 {
     char text[640];
     va_list ap;
@@ -118,18 +121,24 @@ static const char *hint(const struct pol_core *op, unsigned takes, const struct 
     return takes == TAKES_BOOL ? "; compare it with something" : "";
 }
 
-static struct pol_typed expect(struct pol_check *c, struct pol_core *op, struct pol_core *operand, enum fault kind,
-                               struct pol_typed t, unsigned takes)
+ASIDE static void unexpected(struct pol_check *c, struct pol_core *op, struct pol_core *operand, enum fault kind,
+                             const struct pol_type_of *type, unsigned takes)
 {
     char text[POL_TYPE_TEXT];
 
+    pol_type_text(type, text);
+    fault(c, operand, kind, "this is of the type %s, where %s is due%s", text, wanted(takes), hint(op, takes, type));
+}
+
+static struct pol_typed expect(struct pol_check *c, struct pol_core *op, struct pol_core *operand, enum fault kind,
+                               struct pol_typed t, unsigned takes)
+{
     if (!t.type)
         return failure(NULL);
     if (takes & TAKES(t.type->kind) ||
         (takes & TAKES_ENTITIES && t.type->kind == TYPE_SET && t.type->element->kind == TYPE_ENTITY))
         return t.ok ? t : failure(t.type);
-    pol_type_text(t.type, text);
-    fault(c, operand, kind, "this is of the type %s, where %s is due%s", text, wanted(takes), hint(op, takes, t.type));
+    unexpected(c, op, operand, kind, t.type, takes);
     return failure(NULL);
 }
 
@@ -143,19 +152,29 @@ static struct pol_typed expect_b(struct pol_check *c, struct pol_core *e, const 
     return expect(c, e, e->b, FAULT_TYPE_B, check(c, e->b, known), takes);
 }
 
+// `what` NULL: that they have no order.
+ASIDE static void differ(struct pol_check *c, struct pol_core *e, const struct pol_type_of *x,
+                         const struct pol_type_of *y, const char *what)
+{
+    char a[POL_TYPE_TEXT], b[POL_TYPE_TEXT];
+
+    pol_type_text(x, a);
+    pol_type_text(y, b);
+    if (what)
+        fault(c, e, FAULT_JOIN, "%s: one is %s, the other %s", what, a, b);
+    else
+        fault(c, e, FAULT_JOIN, "%s and %s cannot be ordered; compare two Longs, two datetimes or two durations", a, b);
+}
+
 // The type above both, or a complaint.
 static const struct pol_type_of *join(struct pol_check *c, struct pol_core *e, const struct pol_type_of *x,
                                       const struct pol_type_of *y, const char *what)
 {
     const struct pol_type_of *t = pol_type_join(c->scratch, x, y);
-    char a[POL_TYPE_TEXT], b[POL_TYPE_TEXT];
 
-    if (t || c->scratch->failed)
-        return t;
-    pol_type_text(x, a);
-    pol_type_text(y, b);
-    fault(c, e, FAULT_JOIN, "%s: one is %s, the other %s", what, a, b);
-    return NULL;
+    if (!t && !c->scratch->failed)
+        differ(c, e, x, y, what);
+    return t;
 }
 
 // ---------------------------------------------------------------------------------------------------------- what is known
@@ -383,15 +402,12 @@ static bool ordered(const struct pol_type_of *t)
 static struct pol_typed less(struct pol_check *c, struct pol_core *e, struct pol_typed l, const struct pol_known *known)
 {
     struct pol_typed r = check(c, e->b, known);
-    char a[POL_TYPE_TEXT], b[POL_TYPE_TEXT];
 
     if (!l.type || !r.type)
         return failure(pol_type_plain(TYPE_BOOL));
     if (ordered(l.type) && l.type == r.type)
         return after(l, after(r, plain(TYPE_BOOL)));
-    pol_type_text(l.type, a);
-    pol_type_text(r.type, b);
-    fault(c, e, FAULT_JOIN, "%s and %s cannot be ordered; compare two Longs, two datetimes or two durations", a, b);
+    differ(c, e, l.type, r.type, NULL);
     return failure(pol_type_plain(TYPE_BOOL));
 }
 
@@ -471,7 +487,7 @@ static struct pol_typed contains(struct pol_check *c, struct pol_core *e, struct
 
 // ------------------------------------------------------------------------------------------------- attributes and tags
 
-static void no_attribute(struct pol_check *c, struct pol_core *e, const struct pol_type_of *t)
+ASIDE static void no_attribute(struct pol_check *c, struct pol_core *e, const struct pol_type_of *t)
 {
     const struct pol_type_of *record = record_of(c, t);
     struct span names[128], near;
