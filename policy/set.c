@@ -271,6 +271,31 @@ static size_t weigh(const struct pol_set *s)
            (s->policies.cap + s->templates.cap) * sizeof(struct pol_policy);
 }
 
+// Room that vectors took in advance. What cannot be given back is kept.
+static void trim(void **at, uint32_t *cap, uint32_t n, size_t size)
+{
+    void *p = n > 0 && n < *cap ? realloc(*at, n * size) : NULL;
+
+    if (!p)
+        return;
+    *at = p;
+    *cap = n;
+}
+
+#define TRIM(v) trim((void **)&(v)->at, &(v)->cap, (v)->n, sizeof *(v)->at)
+
+static void trim_all(struct pol_set *s)
+{
+    TRIM(&s->uids.uids);
+    TRIM(&s->uids.types);
+    TRIM(&s->names.types);
+    TRIM(&s->code.insns);
+    TRIM(&s->code.consts);
+    TRIM(&s->code.patterns);
+    TRIM(&s->policies);
+    TRIM(&s->templates);
+}
+
 static bool load(struct loader *l, const struct pol_source *policies, size_t n_policies,
                  const struct pol_source *entities, size_t n_entities)
 {
@@ -317,6 +342,7 @@ struct pol_set *pol_set_new(const struct pol_source *policies, size_t n_policies
         pol_set_free(s);
         return NULL;
     }
+    trim_all(s);
     s->bytes = weigh(s);
     return s;
 }

@@ -4,15 +4,17 @@
 //
 //   policy [--json] [N…]     a line for each number of policies
 //   policy --write DIR N     the same policies, entities and requests as files, for who else wants to decide them
-//   policy --calls K N       nothing but about K warm and K whole decisions, for an instruction counter: decide_built, decide_whole
+//   policy --calls K N       nothing but about K decisions of each kind, for an instruction counter: decide_built, decide_whole, decide_kept
 //
 // A request is decided once, as in the gateway, so what a first decision does for later ones is in every figure. "warm": pol_decide of requests
 // that one workload makes of one collection, fresh each and in the caches. "cold": of requests by 4,000 workloads on 5,000 collections in turn,
-// none of which are in the caches. "whole": warm, and the request is built first from the facts that the gateway has, and freed.
+// none of which are in the caches. "whole": warm, and the request is built first from the facts that the gateway has, and freed. "kept": the same
+// where principal, action, resource and token came together before (policy/partial.h): looked up, given its context, decided, freed.
 #include "gateway/base/buf.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/err.h"
 #include "policy/decide.h"
+#include "policy/partial.h"
 #include "policy/request_json.h"
 
 #include <assert.h>
@@ -38,6 +40,7 @@ struct world {
     struct buf entities, policies[TEXTS];
     size_t n_texts;
     struct pol_set *set;
+    struct pol_partials *partials;
     int64_t load_ns;
 };
 
@@ -136,6 +139,7 @@ static void load(struct world *w)
     began = clock_mono_ns();
     w->set = pol_set_new(policies, w->n_texts, &entities, 1, &options, &d);
     w->load_ns = clock_mono_ns() - began;
+    w->partials = w->set ? pol_partials_new(w->set, 4096, 7) : NULL;
     if (!w->set) {
         struct arena a;
 
@@ -166,12 +170,10 @@ static void choose(struct asked *q, unsigned i)
     snprintf(q->tenant, sizeof q->tenant, "tenant-%u", collection % TENANTS);
 }
 
-static void build(struct pol_request *r, const struct pol_set *set, struct arena *arena, const struct asked *q)
+static void build_entities(struct pol_request *r, const struct asked *q)
 {
     struct pol_entity *e;
-    struct pol_record *rec;
 
-    pol_request_init(r, set, arena);
     e = pol_request_principal(r, SPAN("Workload"), span_str(q->workload));
     pol_request_attr(r, e, SPAN("trust_domain"), pol_string(SPAN("prod.example")));
     pol_request_attr(r, e, SPAN("path"), pol_string(SPAN("/workload")));
@@ -183,15 +185,29 @@ static void build(struct pol_request *r, const struct pol_set *set, struct arena
     pol_request_attr(r, e, SPAN("api"), pol_string(SPAN("qdrant")));
     pol_request_attr(r, e, SPAN("name"), pol_string(span_str(q->collection)));
     pol_request_parent(r, e, SPAN("Server"), SPAN("qdrant"));
+}
+
+static void build_request(struct pol_request *r)
+{
+    struct pol_record *rec = pol_record_new(r);
+
+    pol_record_put(r, rec, SPAN("limit"), pol_long(10));
+    pol_record_put(r, rec, SPAN("with_vectors"), pol_bool(false));
+    pol_request_context(r, SPAN("request"), pol_record_value(rec));
+}
+
+static void build(struct pol_request *r, const struct pol_set *set, struct arena *arena, const struct asked *q)
+{
+    struct pol_record *rec;
+
+    pol_request_init(r, set, arena);
+    build_entities(r, q);
     rec = pol_record_new(r);
     pol_record_put(r, rec, SPAN("issuer"), pol_string(SPAN("https://issuer.example")));
     pol_record_put(r, rec, SPAN("subject"), pol_string(SPAN("agent-7")));
     pol_record_put(r, rec, SPAN("bound_to"), pol_string(SPAN("dpop")));
     pol_request_context(r, SPAN("token"), pol_record_value(rec));
-    rec = pol_record_new(r);
-    pol_record_put(r, rec, SPAN("limit"), pol_long(10));
-    pol_record_put(r, rec, SPAN("with_vectors"), pol_bool(false));
-    pol_request_context(r, SPAN("request"), pol_record_value(rec));
+    build_request(r);
 }
 
 static struct asked *requests(const struct world *w)
@@ -236,6 +252,40 @@ __attribute__((noinline)) static int decide_whole(const struct pol_set *set, con
     return rc;
 }
 
+// The token's facts are kept with the token, in the gateway.
+__attribute__((noinline)) static int decide_kept(const struct world *w, const struct asked *q, struct pol_answer *a)
+{
+    static const struct pol_field fields[] = {
+        { { "issuer", 6 }, { .kind = POL_STRING, .n = 22, .s = "https://issuer.example" } },
+        { { "subject", 7 }, { .kind = POL_STRING, .n = 7, .s = "agent-7" } },
+        { { "bound_to", 8 }, { .kind = POL_STRING, .n = 4, .s = "dpop" } },
+    };
+    const struct pol_field token = { SPAN("token"), { .kind = POL_RECORD, .n = 3, .fields = fields } };
+    const struct pol_value known = { .kind = POL_RECORD, .n = 1, .fields = &token };
+    const struct span parts[] = {
+        span_str(q->workload), SPAN("prod.example"), SPAN("/workload"), SPAN("4f9ac1d2e3"), SPAN_NONE,
+        SPAN("qdrant"),        span_str("s"),        SPAN_NONE,         SPAN_NONE,          span_str(q->collection)
+    };
+    const struct pol_partial_key key = { NULL, parts, sizeof parts / sizeof *parts };
+    enum pol_partial_found found;
+    struct arena arena;
+    struct pol_request r;
+    int rc;
+
+    arena_init(&arena, 0);
+    found = pol_partials_get(w->partials, &key, &r, &arena);
+    if (found != POL_PARTIAL_FOUND)
+        build_entities(&r, q);
+    if (found == POL_PARTIAL_AGAIN)
+        pol_partials_keep(w->partials, &key, &known, &r);
+    pol_request_context(&r, SPAN("token"), token.value);
+    build_request(&r);
+    rc = pol_decide(&r, POL_MODE_GATEWAY, 0, a);
+    pol_partial_release(&r);
+    arena_fini(&arena);
+    return rc;
+}
+
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -243,7 +293,7 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-enum how { WARM, COLD, WHOLE };
+enum how { WARM, COLD, WHOLE, KEPT };
 struct result {
     double ns;
     unsigned allowed, candidates;
@@ -255,13 +305,15 @@ static double batch(const struct world *w, enum how how, struct asked *all, unsi
     struct pol_answer a;
     int64_t began, took;
 
-    for (unsigned i = 0; i < n && how != WHOLE; i++) {
+    for (unsigned i = 0; i < n && how < WHOLE; i++) {
         arena_fini(&all[i].arena);
         build(&all[i].request, w->set, &all[i].arena, &all[how == WARM ? 0 : i]);
     }
     began = clock_mono_ns();
     for (unsigned i = 0; i < n; i++) {
-        int rc = how == WHOLE ? decide_whole(w->set, &all[0], &a) : decide_built(&all[i].request, &a);
+        int rc = how == WHOLE  ? decide_whole(w->set, &all[0], &a)
+                 : how == KEPT ? decide_kept(w, &all[0], &a)
+                               : decide_built(&all[i].request, &a);
 
         r->allowed += rc == 0;
         r->candidates += a.candidates;
@@ -288,7 +340,7 @@ static struct result run(const struct world *w, enum how how, struct asked *all)
 
 static void measure(struct world *w, unsigned n, bool as_json)
 {
-    struct result warm, cold, whole;
+    struct result warm, cold, whole, kept;
     struct asked *all;
 
     write_policies(w, n);
@@ -296,19 +348,21 @@ static void measure(struct world *w, unsigned n, bool as_json)
     all = requests(w);
     warm = run(w, WARM, all);
     whole = run(w, WHOLE, all);
+    kept = run(w, KEPT, all);
     cold = run(w, COLD, all);
     forget(all);
     if (as_json)
         printf("{\"policies\":%u,\"entities\":%zu,\"load_ms\":%.1f,\"bytes\":%zu,\"warm_ns\":%.0f,\"cold_ns\":%.0f,"
-               "\"whole_ns\":%.0f,"
+               "\"whole_ns\":%.0f,\"kept_ns\":%.0f,"
                "\"candidates\":%u,\"allowed_percent\":%u}\n",
                n, pol_set_entities(w->set), (double)w->load_ns / 1e6, pol_set_bytes(w->set), warm.ns, cold.ns, whole.ns,
-               cold.candidates, cold.allowed);
+               kept.ns, cold.candidates, cold.allowed);
     else
-        printf("%8u %10zu %10.1f %12zu %8.0f %8.0f %8.0f %10u %8u%%\n", n, pol_set_entities(w->set),
-               (double)w->load_ns / 1e6, pol_set_bytes(w->set), warm.ns, cold.ns, whole.ns, cold.candidates,
+        printf("%8u %10zu %10.1f %12zu %8.0f %8.0f %8.0f %8.0f %10u %8u%%\n", n, pol_set_entities(w->set),
+               (double)w->load_ns / 1e6, pol_set_bytes(w->set), warm.ns, cold.ns, whole.ns, kept.ns, cold.candidates,
                cold.allowed);
     fflush(stdout);
+    pol_partials_free(w->partials);
     pol_set_free(w->set);
     for (size_t i = 0; i < w->n_texts; i++)
         buf_fini(&w->policies[i]);
@@ -367,6 +421,7 @@ static void calls(struct world *w, unsigned k, unsigned n)
     for (unsigned i = 0; i < k / WARM_BATCH; i++) {
         batch(w, WARM, all, WARM_BATCH, &r);
         batch(w, WHOLE, all, WARM_BATCH, &r);
+        batch(w, KEPT, all, WARM_BATCH, &r);
     }
     forget(all);
 }
@@ -388,8 +443,8 @@ int main(int argc, char **argv)
         return 0;
     }
     if (!as_json)
-        printf("%8s %10s %10s %12s %8s %8s %8s %10s %9s\n", "policies", "entities", "load ms", "bytes", "warm ns",
-               "cold ns", "whole ns", "candidates", "allowed");
+        printf("%8s %10s %10s %12s %8s %8s %8s %8s %10s %9s\n", "policies", "entities", "load ms", "bytes", "warm ns",
+               "cold ns", "whole ns", "kept ns", "candidates", "allowed");
     for (int i = first; i < argc; i++)
         measure(&w, (unsigned)atoi(argv[i]), as_json);
     for (size_t i = 0; first == argc && i < sizeof sizes / sizeof *sizes; i++)

@@ -80,42 +80,44 @@ static void add_resource(struct gw_exchange *x, const struct gw_api_authorisatio
         pol_request_parent(r, e, SPAN("Server"), api);
 }
 
+// Members are put in the order that records have them in, shorter names first: then none has to move.
 static void add_context(struct gw_exchange *x, struct pol_value token, struct pol_request *r)
 {
-    pol_request_context(r, SPAN("token"), token);
-
     struct pol_record *rec = pol_record_new(r);
-    add_text(r, rec, "version", x->tls->version);
     add_text(r, rec, "group", x->tls->group);
     add_text(r, rec, "cipher", x->tls->cipher);
     add_flag(r, rec, "resumed", x->tls->resumed);
+    add_text(r, rec, "version", x->tls->version);
     pol_request_context(r, SPAN("tls"), pol_record_value(rec));
 
     rec = pol_record_new(r);
-    add_text(r, rec, "method", gw_method_name(x->request.method));
-    add_text(r, rec, "path", x->to.path);
     add_text(r, rec, "api", x->meaning.api);
+    add_text(r, rec, "path", x->to.path);
+    add_text(r, rec, "method", gw_method_name(x->request.method));
     add_text(r, rec, "operation", x->meaning.operation);
     pol_request_context(r, SPAN("http"), pol_record_value(rec));
-
-    const struct gw_api_facts *f = &x->meaning.facts;
-    rec = pol_record_new(r);
-    add_count(r, rec, "limit", f->has_limit, f->limit);
-    add_count(r, rec, "queries", f->has_queries, f->queries);
-    add_count(r, rec, "points", f->has_points, f->points);
-    if (!f->unread) {
-        add_flag(r, rec, "has_filter", f->has_filter);
-        add_flag(r, rec, "by_id", f->by_id);
-        add_flag(r, rec, "with_vectors", f->with_vectors);
-        add_flag(r, rec, "with_payload", f->with_payload);
-        pol_record_put(r, rec, SPAN("shard_keys"), pol_request_strings(r, f->shard_keys, f->n_shard_keys));
-    }
-    pol_request_context(r, SPAN("request"), pol_record_value(rec));
 
     rec = pol_record_new(r);
     pol_record_put(r, rec, SPAN("now"), pol_datetime(x->now.wall_ms));
     pol_record_put(r, rec, SPAN("weekday"), pol_string(clock_weekday(x->now.wall_ms)));
     pol_request_context(r, SPAN("time"), pol_record_value(rec));
+
+    pol_request_context(r, SPAN("token"), token);
+
+    const struct gw_api_facts *f = &x->meaning.facts;
+    rec = pol_record_new(r);
+    if (!f->unread)
+        add_flag(r, rec, "by_id", f->by_id);
+    add_count(r, rec, "limit", f->has_limit, f->limit);
+    add_count(r, rec, "points", f->has_points, f->points);
+    add_count(r, rec, "queries", f->has_queries, f->queries);
+    if (!f->unread) {
+        add_flag(r, rec, "has_filter", f->has_filter);
+        pol_record_put(r, rec, SPAN("shard_keys"), pol_request_strings(r, f->shard_keys, f->n_shard_keys));
+        add_flag(r, rec, "with_payload", f->with_payload);
+        add_flag(r, rec, "with_vectors", f->with_vectors);
+    }
+    pol_request_context(r, SPAN("request"), pol_record_value(rec));
 }
 
 static bool add_entities(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r)
