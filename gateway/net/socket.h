@@ -19,6 +19,8 @@ struct gw_socket_ops {
     void (*shutdown)(struct gw_socket *s);
     // No callback but on_closed comes after this; the queue is dropped.
     void (*close)(struct gw_socket *s);
+    // Whether nothing waits to be read, the peer's end included, not even what the loop has not been told of yet.
+    bool (*quiet)(struct gw_socket *s);
 };
 
 struct gw_socket {
@@ -69,6 +71,10 @@ static inline void gw_socket_shutdown(struct gw_socket *s)
 {
     if (!s->closing)
         s->ops->shutdown(s);
+}
+static inline bool gw_socket_quiet(struct gw_socket *s)
+{
+    return !s->closing && s->ops->quiet(s);
 }
 static inline void gw_socket_close(struct gw_socket *s)
 {

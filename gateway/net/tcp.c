@@ -201,12 +201,22 @@ static void tcp_close(struct gw_socket *s)
     uv_close((uv_handle_t *)t->handle, on_closed);
 }
 
+static bool tcp_quiet(struct gw_socket *s)
+{
+    struct tcp *t = s->impl;
+    uv_os_fd_t fd;
+    char byte;
+    return uv_fileno((const uv_handle_t *)t->handle, &fd) == 0 &&
+           recv(fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 static const struct gw_socket_ops ops = {
     .write = tcp_write,
     .read_start = tcp_read_start,
     .read_stop = tcp_read_stop,
     .shutdown = tcp_shutdown,
     .close = tcp_close,
+    .quiet = tcp_quiet,
 };
 
 static bool new_handle(struct tcp *t)

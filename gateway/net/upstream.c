@@ -449,12 +449,21 @@ static void enqueue(struct gw_call *c)
     gw_deadline_set(p->wheel, &c->deadline, p->now->mono_ms + p->config->connect_ms);
 }
 
+// A kept connection that can carry a call. What arrived on it since its last answer, an answer to nothing or its end, may lie in the kernel
+// and the loop not know of it yet: the first would be taken for the answer to this call, the second would cost it.
+static struct gw_upstream *kept(struct gw_pool *p)
+{
+    while (p->idle && !gw_socket_quiet(&p->idle->socket))
+        close_upstream(p->idle);
+    return p->idle;
+}
+
 static void attempt(struct gw_call *c)
 {
     struct gw_pool *p = c->pool;
     // A second try never rides on another old connection, which may be just as dead.
-    if (p->idle && c->attempts == 0) {
-        struct gw_upstream *u = p->idle;
+    struct gw_upstream *u = c->attempts == 0 ? kept(p) : NULL;
+    if (u) {
         p->idle = u->next;
         if (u->next)
             u->next->prev = NULL;

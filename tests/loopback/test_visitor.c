@@ -185,7 +185,7 @@ static void mem_end(struct gw_socket *s)
     c->near_end = true;
 }
 
-static const struct gw_socket_ops mem = { mem_write, mem_nothing, mem_nothing, mem_end, mem_end };
+static const struct gw_socket_ops mem = { mem_write, mem_nothing, mem_nothing, mem_end, mem_end, NULL };
 
 static int accept_caller(void *ctx, struct gw_socket *s, char remote[static GW_SOCKET_PEER])
 {

@@ -70,12 +70,19 @@ static void mem_close(struct gw_socket *s)
         buf_clear(&p->from_gateway); // what was not with the kernel yet is dropped
 }
 
+static bool mem_quiet(struct gw_socket *s)
+{
+    const struct rig_pipe *p = s->impl;
+    return buf_len(&p->to_gateway) == 0 && !p->far_end && !p->reset;
+}
+
 static const struct gw_socket_ops ops = {
     .write = mem_write,
     .read_start = mem_nothing,
     .read_stop = mem_nothing,
     .shutdown = mem_shutdown,
     .close = mem_close,
+    .quiet = mem_quiet,
 };
 
 static struct rig_pipe *pipe_new(struct rig *r, struct gw_socket *s)
