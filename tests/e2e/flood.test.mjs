@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Clients that are slow, idle, many, or never read. Memory is bounded (docs/architecture.md says by what), and an innocent client is served all the
+// Clients that are slow, idle, many, or never read. Memory is bounded (docs/http.md says by what), and an innocent client is served all the
 // while. SALLYPORT_IDLE is the number of idle connections; a sanitizer's build is tried with fewer, and memory is not judged there.
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
