@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A place is a key and a time, two words that are not changed at once. What keeps them together is that a place's time only ever grows when it
 // changes hands, so that whoever read (key, time, the same key again) and then exchanges the time has exchanged that of the same bucket: had the
-// place gone to another meanwhile, its time would be a later one.
+// place gone to another meanwhile, its time would be a later one. (A charge that is given back, since another of the same request lost a race,
+// sets a time back within the same hands: then that other's would have to meet it to the nanosecond, and one charge would be counted for another.)
 #include "gateway/stages/quota.h"
 
 #include <assert.h>
