@@ -131,7 +131,8 @@ static bool nothing(const struct pol_policy *p)
 static void compare(struct analyzer *z, uint32_t i)
 {
     const struct pol_policy *all = z->s->policies.at, *p = &all[i];
-    bool superfluous = false, vain = p->effect == POL_FORBID;
+    // What obliges to something changes something, whatever else permits the same.
+    bool superfluous = p->n_duties > 0, vain = p->effect == POL_FORBID;
 
     for (uint32_t k = 0; k < z->s->policies.n && !(superfluous && vain); k++) {
         bool same_effect = all[k].effect == p->effect;

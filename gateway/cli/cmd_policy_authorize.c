@@ -28,6 +28,7 @@ static void answer_text(struct gw_cli *cli, const struct pol_request *r, const s
         place(out, p, p->line, p->column);
         fputc('\n', out);
     }
+    gw_policy_print_obligations(cli, r, a, "  oblige  ");
     for (size_t i = 0; i < a->n_failures; i++) {
         const struct pol_policy_info *p = pol_set_policy(r->set, a->failures[i].policy);
 

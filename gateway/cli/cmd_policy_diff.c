@@ -33,6 +33,42 @@ static bool same_policies(const struct side s[2])
     return same;
 }
 
+// What both oblige to, whichever policy does, in whatever order.
+static bool obliges(const struct side *s, struct span text)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < s->a.n_obligations && !found; i++) {
+        struct buf b;
+
+        buf_init(&b, 0);
+        pol_print_obligation(&b, &s->r, &s->a.obligations[i], SIZE_MAX / 2);
+        found = span_eq(buf_span(&b), text);
+        buf_fini(&b);
+    }
+    return found;
+}
+
+static bool within(const struct side *inner, const struct side *outer)
+{
+    bool all = true;
+
+    for (size_t i = 0; i < inner->a.n_obligations && all; i++) {
+        struct buf b;
+
+        buf_init(&b, 0);
+        pol_print_obligation(&b, &inner->r, &inner->a.obligations[i], SIZE_MAX / 2);
+        all = !b.failed && obliges(outer, buf_span(&b));
+        buf_fini(&b);
+    }
+    return all;
+}
+
+static bool same_obligations(const struct side s[2])
+{
+    return within(&s[0], &s[1]) && within(&s[1], &s[0]);
+}
+
 // ------------------------------------------------------------------------------------------------------------- changes
 
 static void text_side(struct gw_cli *cli, const char *which, const struct side *s)
@@ -46,6 +82,7 @@ static void text_side(struct gw_cli *cli, const char *which, const struct side *
         gw_cli_print(out, pol_answer_id(&s->r, &s->a, i));
     }
     fputc('\n', out);
+    gw_policy_print_obligations(cli, &s->r, &s->a, "       ");
     for (size_t i = 0; i < s->a.n_failures; i++) {
         fputs("       error in ", out);
         gw_cli_print(out, pol_set_policy(s->r.set, s->a.failures[i].policy)->id);
@@ -118,7 +155,8 @@ static bool replay(struct diff *d, const struct gw_policy_questions *q, size_t i
     }
     if (ok) {
         d->requests++;
-        if (s[0].a.allow != s[1].a.allow) {
+        // Who loses a filter sees more, though both say yes.
+        if (s[0].a.allow != s[1].a.allow || !same_obligations(s)) {
             d->changed++;
             if (d->w)
                 json_change(d, record, line, s);
@@ -240,7 +278,9 @@ const struct gw_cli_command gw_cmd_policy_diff = {
         "OLD and NEW are .cedar files, folders of them, or configurations of a gateway. Every record holds the facts "
         "that\n"
         "its decision saw, and these win over the entities of a configuration: diff compares policies, not entities.\n"
-        "Decisions are the gateway's: a forbid that cannot be evaluated denies.\n"
+        "Decisions are the gateway's: a forbid that cannot be evaluated denies. Where both allow, but oblige the "
+        "gateway\n"
+        "to something else (@filter, @limit, @audit), that is a change, too.\n"
         "Exit status: 0 nothing would change, 1 something would, 2 unreadable input.\n"
         "\n"
         "  sallyport policy diff policies/ proposed/ --requests audit.jsonl",

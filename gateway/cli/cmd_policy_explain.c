@@ -97,6 +97,19 @@ static bool is_nearest(const struct told *t, uint32_t i)
     return false;
 }
 
+static void text_failure(FILE *out, const struct told *t, const struct pol_failure *f)
+{
+    const struct pol_policy_info *p = pol_set_policy(t->r->set, f->policy);
+
+    fputs("  error   ", out);
+    gw_cli_print(out, p->id);
+    fputs("  ", out);
+    gw_cli_print(out, p->file);
+    fprintf(out, ":%u:%u: ", f->line, f->column);
+    gw_cli_print(out, f->text);
+    fputc('\n', out);
+}
+
 static void text_head(struct gw_cli *cli, const struct told *t)
 {
     FILE *out = cli->out;
@@ -107,6 +120,10 @@ static void text_head(struct gw_cli *cli, const struct told *t)
     fputs("  ", out);
     text_question(out, t->r);
     fputc('\n', out);
+    gw_policy_print_obligations(cli, t->r, &t->answer, "  oblige  ");
+    // What failed of a permit that holds is none of its conditions.
+    for (size_t i = 0; t->answer.err == ERR_POLICY_OBLIGATION && i < t->answer.n_failures; i++)
+        text_failure(out, t, &t->answer.failures[i]);
 }
 
 static void text_told(struct gw_cli *cli, const struct told *t)

@@ -7,13 +7,17 @@
 #include "gateway/config/policy_files.h"
 #include "gateway/config/yaml.h"
 #include "policy/links_json.h"
+#include "policy/print.h"
 #include "policy/request_json.h"
+#include "policy/value_json.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+
+#define OBLIGATION_SHOWN 400 // bytes of a filter's value
 
 // ------------------------------------------------------------------------------------------------------------- reading
 
@@ -447,6 +451,23 @@ struct span gw_policy_reason(int err)
     return err ? err_info(err)->reason : SPAN("a policy permits it");
 }
 
+void gw_policy_print_obligations(struct gw_cli *cli, const struct pol_request *r, const struct pol_answer *a,
+                                 const char *indent)
+{
+    for (size_t i = 0; i < a->n_obligations; i++) {
+        struct buf b;
+
+        buf_init(&b, 0);
+        pol_print_obligation(&b, r, &a->obligations[i], OBLIGATION_SHOWN);
+        fputs(indent, cli->out);
+        gw_cli_print(cli->out, buf_span(&b));
+        fputs("  (", cli->out);
+        gw_cli_print(cli->out, pol_set_policy(r->set, a->obligations[i].policy)->id);
+        fputs(")\n", cli->out);
+        buf_fini(&b);
+    }
+}
+
 void gw_policy_json_answer(struct json_writer *w, const struct pol_request *r, const struct pol_answer *a)
 {
     json_w_key(w, SPAN("decision"));
@@ -479,5 +500,12 @@ void gw_policy_json_answer(struct json_writer *w, const struct pol_request *r, c
         json_w_string(w, f->text);
         json_w_end(w);
     }
+    json_w_end(w);
+    if (a->n_obligations == 0)
+        return;
+    json_w_key(w, SPAN("obligations"));
+    json_w_array(w);
+    for (size_t i = 0; i < a->n_obligations; i++)
+        pol_json_write_obligation(w, r, &a->obligations[i]);
     json_w_end(w);
 }

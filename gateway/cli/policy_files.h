@@ -80,7 +80,10 @@ bool gw_policy_audit(struct gw_cli *cli, const char *path, gw_policy_on_record o
 
 // "no policy permits the request" … for an answer's err.
 struct span gw_policy_reason(int err);
-// Members decision, error, reason, errors of an answer, into an open object.
+// What it obliges to, a line each behind `indent`, with the policy: `filter tenant_id = "acme"  (own-tenant)`.
+void gw_policy_print_obligations(struct gw_cli *cli, const struct pol_request *r, const struct pol_answer *a,
+                                 const char *indent);
+// Members decision, error, reason, errors of an answer, and obligations if there are any, into an open object.
 void gw_policy_json_answer(struct json_writer *w, const struct pol_request *r, const struct pol_answer *a);
 
 #endif

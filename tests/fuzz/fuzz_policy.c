@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "policy/decide.h"
+#include "policy/print.h"
 #include "policy/request_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -54,6 +55,19 @@ static void decide(const struct pol_set *set, const struct pol_set *bare, struct
     }
     pol_decide(&r, POL_MODE_GATEWAY, 10, &b);
     expect(b.allow == (b.err == 0));
+    pol_decide(&r, POL_MODE_GATEWAY, 100000, &b);
+    expect(b.allow == (b.err == 0) && (b.allow || b.n_obligations == 0));
+    for (size_t i = 0; i < b.n_obligations; i++) {
+        const struct pol_obligation *o = &b.obligations[i];
+        const struct pol_value *v = o->value.kind == POL_SET ? o->value.items : &o->value;
+        size_t n = o->value.kind == POL_SET ? o->value.n : 1;
+
+        expect(i == 0 || b.obligations[i - 1].policy <= o->policy);
+        for (size_t k = 0; o->kind == POL_OBLIGATION_FILTER && k < n; k++)
+            expect(v[k].kind == v[0].kind && v[k].kind >= POL_BOOL && v[k].kind <= POL_STRING);
+        expect(o->kind != POL_OBLIGATION_LIMIT || (o->count > 0 && pol_obligation_period(o->period_ms).n > 0));
+        pol_print_obligation(&json, &r, o, 100);
+    }
     buf_fini(&json);
     arena_fini(&arena);
 }

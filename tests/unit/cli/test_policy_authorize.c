@@ -25,6 +25,23 @@ static void a_forbid_that_cannot_be_evaluated_denies_by_the_gateways_rules_only(
     cmd_says("deny  a forbid could not be evaluated");
 }
 
+static void obligations_are_told_by_the_gateways_rules(void **state)
+{
+    (void)state;
+    cmd_put("p.cedar", "@id(\"p\") @filter(\"t\", \"[1, 2]\") @limit(\"5/h\") permit(principal, action, resource);",
+            0600);
+    cmd_expect(2, ASK);
+    cmd_expect(0, ASK " --gateway");
+    cmd_says("allow\n  permit  p  p.cedar:1:47\n  oblige  filter t in [1, 2]  (p)\n  oblige  limit 5/h  (p)\n");
+    cmd_expect(0, ASK " --gateway --json");
+    cmd_says(
+        "\"obligations\":[{\"policy\":\"p\",\"filter\":\"t\",\"value\":[1,2]},{\"policy\":\"p\",\"limit\":\"5/h\"}]");
+    cmd_put("p.cedar", "@filter(\"t\", \"1 + 9223372036854775807\") permit(principal, action, resource);", 0600);
+    cmd_expect(1, ASK " --gateway");
+    cmd_says("deny  an obligation of the policies cannot be met\n  permit  policy0  p.cedar:1:41\n  error   policy0  "
+             "p.cedar:1:");
+}
+
 static void json_names_policies_and_errors(void **state)
 {
     (void)state;
@@ -91,6 +108,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_exit_status_is_the_decision, case_init, cmd_fini),
         cmocka_unit_test_setup_teardown(a_forbid_that_cannot_be_evaluated_denies_by_the_gateways_rules_only, case_init,
                                         cmd_fini),
+        cmocka_unit_test_setup_teardown(obligations_are_told_by_the_gateways_rules, case_init, cmd_fini),
         cmocka_unit_test_setup_teardown(json_names_policies_and_errors, case_init, cmd_fini),
         cmocka_unit_test_setup_teardown(of_a_list_of_requests_all_must_be_allowed, case_init, cmd_fini),
         cmocka_unit_test_setup_teardown(what_is_missing_or_twice_is_said, case_init, cmd_fini),

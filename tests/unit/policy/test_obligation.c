@@ -3,6 +3,7 @@
 // what cannot be evaluated denies.
 #include "tests/unit/policy/support.h"
 
+#include "policy/analyze.h"
 #include "policy/format.h"
 #include "policy/print.h"
 #include "policy/schema.h"
@@ -411,6 +412,34 @@ static void the_formatter_keeps_both_forms(void **state)
     diags_fini(&d);
 }
 
+// What covers a policy does not make its obligations superfluous.
+static void a_permit_that_obliges_is_never_superfluous(void **state)
+{
+    static const struct {
+        const char *policies;
+        size_t superfluous;
+    } rows[] = {
+        { ANY "; " ANY " when { context.x };", 1 },
+        { ANY "; @filter(\"t == 1\") " ANY " when { context.x };", 0 },
+        { "@filter(\"t == 1\") " ANY "; " ANY ";", 1 },
+        { ANY "; @audit(\"full\") " ANY ";", 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct pol_analysis a = { 0 };
+        struct fixture f;
+        size_t n = 0;
+
+        load(&f, rows[i].policies);
+        assert_true(pol_analyze(f.set, &a, &f.arena));
+        for (size_t k = 0; k < a.n; k++)
+            n += a.findings[k].kind == POL_COVERED || a.findings[k].kind == POL_SAME;
+        assert_int_equal(n, rows[i].superfluous);
+        fixture_fini(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_link_obliges_as_its_template_does),
         cmocka_unit_test(a_filter_is_held_to_the_schema),
         cmocka_unit_test(the_formatter_keeps_both_forms),
+        cmocka_unit_test(a_permit_that_obliges_is_never_superfluous),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
