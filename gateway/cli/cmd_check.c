@@ -3,6 +3,7 @@
 #include "gateway/base/json.h"
 #include "gateway/cli/argument.h"
 #include "gateway/cli/cli.h"
+#include "gateway/config/policy_bundle.h"
 #include "gateway/config/revoked_source.h"
 
 static void place(struct json_writer *w, struct span name, unsigned v)
@@ -28,6 +29,58 @@ static void json_diag(struct json_writer *w, const struct diag *d)
     json_w_end(w);
 }
 
+// Of the gateway and of the authority; either may be NULL.
+struct bundles {
+    const char *role;
+    struct span file;
+    const struct gw_policy_bundle *bundle;
+};
+
+static void find_bundles(const struct gw_snapshot *s, struct bundles out[static 2])
+{
+    out[0] = (struct bundles){ "gateway", s->config->policy.bundle.file.v, s->policy_bundle };
+    out[1] = (struct bundles){ "authority", s->config->authority.policy.bundle.file.v, s->authority.policy_bundle };
+}
+
+static void bundles_json(struct json_writer *w, const struct gw_snapshot *s)
+{
+    struct bundles b[2];
+    find_bundles(s, b);
+    json_w_key(w, SPAN("policy_bundles"));
+    json_w_array(w);
+    for (size_t i = 0; i < 2; i++) {
+        if (!b[i].bundle)
+            continue;
+        json_w_object(w);
+        json_w_key(w, SPAN("role"));
+        json_w_string(w, span_str(b[i].role));
+        json_w_key(w, SPAN("file"));
+        json_w_string(w, b[i].file);
+        json_w_key(w, SPAN("version"));
+        json_w_uint(w, b[i].bundle->manifest.version);
+        json_w_key(w, SPAN("kid"));
+        json_w_string(w, b[i].bundle->kid);
+        json_w_key(w, SPAN("alg"));
+        json_w_string(w, pki_alg_name(b[i].bundle->alg));
+        json_w_end(w);
+    }
+    json_w_end(w);
+}
+
+static void bundles_text(struct gw_cli *cli, const struct gw_snapshot *s)
+{
+    struct bundles b[2];
+    find_bundles(s, b);
+    for (size_t i = 0; i < 2; i++) {
+        if (!b[i].bundle)
+            continue;
+        fprintf(cli->out, "%.*s: policy bundle of the %s: version %llu, signed by ", SPAN_FMT(b[i].file), b[i].role,
+                (unsigned long long)b[i].bundle->manifest.version);
+        gw_cli_print(cli->out, b[i].bundle->kid);
+        fprintf(cli->out, " (%.*s)\n", SPAN_FMT(pki_alg_name(b[i].bundle->alg)));
+    }
+}
+
 static int answer_json(struct gw_cli *cli, const struct gw_snapshot *s, bool good, const struct diags *diags)
 {
     struct buf b;
@@ -51,6 +104,8 @@ static int answer_json(struct gw_cli *cli, const struct gw_snapshot *s, bool goo
     for (size_t i = 0; s && i < s->n_files; i++)
         json_w_string(&w, span_str(s->files[i]));
     json_w_end(&w);
+    if (s)
+        bundles_json(&w, s);
     json_w_end(&w);
     bool ok = !b.failed;
     if (ok)
@@ -73,6 +128,8 @@ static void answer_text(struct gw_cli *cli, const char *path, const struct gw_sn
     if (fetched > 0)
         fprintf(cli->out, "%s: the keys of %zu issuer%s are fetched when the gateway runs, and were not looked at\n",
                 path, fetched, plural(fetched));
+    if (s)
+        bundles_text(cli, s);
     if (s)
         fprintf(cli->out, "%s: %sok%s: %zu trust domain%s, %zu issuer%s, %zu shard%s, %zu file%s read, %zu warning%s\n",
                 path, gw_cli_style(cli, GW_STYLE_GOOD), gw_cli_style(cli, GW_STYLE_PLAIN), s->config->trust_domains_n,

@@ -229,7 +229,7 @@ static int sign(struct making *k)
     else
         rc = write_out(cli, out, buf_span(&archive), buf_span(&signature));
     if (rc == 0)
-        fprintf(cli->out, "%s: version %llu, %zu member%s, %zu bytes; signature in %s.sig\n", out,
+        fprintf(cli->out, "%s: version %llu, %zu file%s, %zu bytes; signature in %s.sig\n", out,
                 (unsigned long long)k->m.version, k->n, k->n == 1 ? "" : "s", buf_len(&archive), out);
     buf_fini(&archive);
     buf_fini(&signature);
