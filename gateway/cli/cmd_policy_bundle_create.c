@@ -65,7 +65,7 @@ static bool read_files(struct making *k, struct diags *diags)
         k->policy = gw_cli_has(cli, "authority") ? &c->authority.policy : &c->policy;
         if (!k->policy->present)
             diag_error(diags, span_str(config), 0, 0, "the configuration has no such policies");
-        else if (!span_is_none(k->policy->bundle.file.v))
+        else if (k->policy->bundle.present)
             diag_error(diags, span_str(config), 0, 0,
                        "its policies are in a bundle already: give that as --bundle, to sign its content anew");
         if (diags->errors > 0)

@@ -4,7 +4,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/file.h"
 #include "gateway/cli/argument.h"
-#include "gateway/config/policy_files.h"
+#include "gateway/config/policy_load.h"
 #include "gateway/config/yaml.h"
 #include "policy/links_json.h"
 #include "policy/print.h"
@@ -201,7 +201,7 @@ static bool add_config(struct gw_policy_input *in, const char *path)
     const struct gw_config_policy *policy = ok ? in->authority ? &c->authority.policy : &c->policy : NULL;
     if (ok && !policy->present)
         ok = (gw_cli_usage(in->cli, "%s: there is no authority in this configuration", path), false);
-    ok = ok && gw_policy_files_read(c, policy, on_file, NULL, &t, &diags) &&
+    ok = ok && gw_policy_read(c, policy, on_file, NULL, &t, &diags) &&
          gw_policy_texts_options(&t, role, &options, &diags);
     gw_cli_diags(in->cli, in->cli->err, &diags);
     diags_fini(&diags);

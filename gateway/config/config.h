@@ -243,9 +243,10 @@ struct gw_config_policy_owner {
 
 // A signed archive in place of files (policy_bundle.h).
 struct gw_config_policy_bundle {
+    bool present;
     struct gw_config_place at;
     struct gw_config_text file; // path; its signature is beside it, with .sig appended
-    struct gw_config_text keys; // path: a JWK set of those who may sign it; SPAN_NONE: no bundle
+    struct gw_config_text keys; // path: a JWK set of those who may sign it
     struct gw_config_text
         last_good; // path of a folder: the last one that loaded is kept there, and used when `file` does not load at start
 };

@@ -168,7 +168,7 @@ struct pol_set *gw_policy_load(const struct gw_config *c, const struct gw_config
     const struct gw_config_policy_bundle *config = &policy->bundle;
     char signature[4096];
     *bundle = NULL;
-    if (span_is_none(config->file.v))
+    if (!config->present)
         return gw_policy_files_load(c, policy, role, on_file, ctx, diags);
     on_file(ctx, config->file.v.p);
     on_file(ctx, config->keys.v.p);
@@ -179,6 +179,19 @@ struct pol_set *gw_policy_load(const struct gw_config *c, const struct gw_config
     struct pol_set *set = keys ? load_bundle(&l, when, bundle, diags) : NULL;
     pki_jwks_free(keys);
     return set;
+}
+
+bool gw_policy_read(const struct gw_config *c, const struct gw_config_policy *policy, gw_on_file on_file, void *ctx,
+                    struct gw_policy_texts *t, struct diags *diags)
+{
+    if (!policy->bundle.present)
+        return gw_policy_files_read(c, policy, on_file, ctx, t, diags);
+    struct pki_jwks *keys = read_keys(c, &policy->bundle.keys, diags);
+    struct gw_policy_bundle *b = keys ? gw_policy_bundle_read(policy->bundle.file.v.p, keys, diags) : NULL;
+    bool ok = b && gw_policy_bundle_texts(b, t, diags);
+    gw_policy_bundle_free(b);
+    pki_jwks_free(keys);
+    return ok;
 }
 
 // ------------------------------------------------------------------------------------------------------- in force

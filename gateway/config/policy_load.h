@@ -20,6 +20,11 @@ struct pol_set *gw_policy_load(const struct gw_config *c, const struct gw_config
                                enum gw_policy_role role, enum gw_policy_when when, gw_on_file on_file, void *ctx,
                                struct gw_policy_bundle **bundle, struct diags *diags);
 
+// All texts of `policy`, wherever they come from, for commands that look at them: a bundle is verified, but not compared with what is kept. False after
+// the complaints.
+bool gw_policy_read(const struct gw_config *c, const struct gw_config_policy *policy, gw_on_file on_file, void *ctx,
+                    struct gw_policy_texts *t, struct diags *diags);
+
 // Verified and read, but neither compiled nor compared with what is kept: for commands. NULL after the complaints.
 struct gw_policy_bundle *gw_policy_bundle_read(const char *file, const struct pki_jwks *keys, struct diags *diags);
 

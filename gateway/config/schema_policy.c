@@ -23,12 +23,31 @@ static const struct gw_field owner_fields[] = {
 };
 static const struct gw_schema owner_schema = PLACED(owner_fields, gw_config_policy_owner);
 
+static const struct gw_field bundle_fields[] = {
+    { .key = NAME("file"),
+      .type = GW_FIELD_PATH,
+      AT(gw_config_policy_bundle, file),
+      .required = true,
+      .doc = "the bundle, made with `sallyport policy bundle create`; its signature is beside it, in file.sig" },
+    { .key = NAME("keys"),
+      .type = GW_FIELD_PATH,
+      AT(gw_config_policy_bundle, keys),
+      .required = true,
+      .doc = "file with the public keys that may sign it, a JWK set" },
+    { .key = NAME("last_good"),
+      .type = GW_FIELD_PATH,
+      AT(gw_config_policy_bundle, last_good),
+      .doc = "folder of the gateway's own where the last bundle that was in force is kept: it serves when `file` does "
+             "not load at a start, and older versions are refused" },
+};
+static const struct gw_schema bundle_schema = PLACED(bundle_fields, gw_config_policy_bundle);
+
 static const struct gw_field policy_fields[] = {
     { .key = NAME("files"),
       .type = GW_FIELD_PATHS,
       AT(gw_config_policy, files),
       .required = true,
-      .unless = NAME("owners"),
+      .unless = NAME("owners bundle"),
       .doc = "list of Cedar files, folders (their *.cedar) or patterns such as policies/*.cedar" },
     { .key = NAME("owners"),
       .type = GW_FIELD_LIST,
@@ -48,6 +67,12 @@ static const struct gw_field policy_fields[] = {
       .type = GW_FIELD_PATHS,
       AT(gw_config_policy, schema),
       .doc = "list of files that are the schema together, in Cedar's syntax or JSON; without it the shipped one" },
+    { .key = NAME("bundle"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_policy, bundle),
+      .extra = offsetof(struct gw_config_policy, bundle.present),
+      .schema = &bundle_schema,
+      .doc = "all of the above in one signed file, instead of them" },
     { .key = NAME("validate"),
       .type = GW_FIELD_BOOL,
       AT(gw_config_policy, validate),

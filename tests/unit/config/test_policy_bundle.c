@@ -51,7 +51,7 @@ static int setup(void **state)
     assert_int_equal(file_write(f->keys_file, buf_span(&set), 0600), 0);
     buf_fini(&set);
     f->config.file = SPAN("gateway.yaml");
-    f->config.policy.present = f->config.policy.validate = true;
+    f->config.policy.present = f->config.policy.bundle.present = f->config.policy.validate = true;
     f->config.policy.bundle.file = (struct gw_config_text){ span_str(f->file), { 7, 3 } };
     f->config.policy.bundle.keys = (struct gw_config_text){ span_str(f->keys_file), { 8, 3 } };
     f->config.policy.bundle.last_good = (struct gw_config_text){ span_str(f->last_good), { 9, 3 } };
