@@ -266,6 +266,27 @@ static void scopes_are_checked(void **state)
     EXPECT_ALL(rows);
 }
 
+static void a_bundle_is_the_whole_policy_set(void **state)
+{
+    static const struct wrong rows[] = {
+        { "policy", "policy: {bundle: {file: p.tar, keys: k.json}, files: [a]}\n",
+          F "1:54: error: 'files' beside 'bundle'", 1 },
+        { "policy", "policy: {bundle: {file: p.tar, keys: k.json}, entities: e.json}\n",
+          F "1:57: error: 'entities' beside 'bundle'", 1 },
+        { "policy", "policy: {bundle: {file: p.tar, keys: k.json}, links: [l.json], schema: [s.json]}\n",
+          F "1:54: error: 'links' beside 'bundle'", 2 },
+        { "policy",
+          "policy: {bundle: {file: p.tar, keys: k.json}, owners: [{name: a, files: [a], scope: 'A::\"a\"'}]}\n",
+          F "1:56: error: 'owners' beside 'bundle'", 1 },
+        { "policy", "policy: {bundle: {file: p.tar}}\n", F "1:18: error: 'keys' is missing", 1 },
+        { "policy", "policy: {bundle: {keys: k.json}}\n", F "1:18: error: 'file' is missing", 1 },
+        { "policy", "policy: {bundle: p.tar}\n", F "1:18: error: a single value where a map belongs", 1 },
+    };
+
+    (void)state;
+    EXPECT_ALL(rows);
+}
+
 static void unbound_bearer_needs_its_name(void **state)
 {
     static const struct wrong rows[] = {
@@ -633,6 +654,7 @@ int main(void)
         cmocka_unit_test(numbers_sizes_durations_and_choices_are_held_to_their_form_and_range),
         cmocka_unit_test(texts_are_held_to_their_grammar),
         cmocka_unit_test(scopes_are_checked),
+        cmocka_unit_test(a_bundle_is_the_whole_policy_set),
         cmocka_unit_test(unbound_bearer_needs_its_name),
         cmocka_unit_test(issuers_are_unique_and_contained),
         cmocka_unit_test(fetched_keys_have_one_source_that_something_vouches_for),
