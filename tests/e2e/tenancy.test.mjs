@@ -12,8 +12,9 @@ import { boundToCertificate } from './lib/token.mjs'
 
 const POLICY = `
 @id("tenants")
-@filter("tenant", "context.token.claims.team")
-permit (principal, action in [Action::"readwrite", Action::"admin"], resource);
+@filter("tenant", "context.token.tenant")
+permit (principal, action in [Action::"readwrite", Action::"admin"], resource)
+when { context.token has tenant };
 `
 const COLLECTIONS = '/api/v2/tenants/default_tenant/databases/default_database/collections'
 const ROWS = 24
@@ -29,13 +30,14 @@ before(async () => {
   })
   // A token bound to the certificate: no proof for each request, so that there is time for more of them.
   w.config.issuers[0].binding = 'certificate'
+  w.config.issuers[0].asserts.tenants = ['a', 'b']
   chroma = await startChroma('a', w.folder)
   w.config.shards[0].endpoints = [chroma.url]
   w.save()
   await w.start()
   for (const team of ['a', 'b']) {
     const who = w.ca.issue(`team-${team}`)
-    const token = await w.issuer.mint({ workload: who.id, cnf: boundToCertificate(who.certPem), claims: { team }, ttl: 3000 })
+    const token = await w.issuer.mint({ workload: who.id, cnf: boundToCertificate(who.certPem), claims: { tenant: team }, ttl: 3000 })
     clients[team] = await w.workload(`team-${team}`, { who, token, keys: {}, sockets: 8, scheme: 'Bearer' })
     clients[team].keys = undefined
   }
@@ -46,8 +48,8 @@ before(async () => {
 
 after(async () => {
   dumpLogs(w?.process, chroma)
-  await w?.stop()
   await chroma?.stop()
+  await w?.stop()
 })
 
 async function direct(path, body) {
