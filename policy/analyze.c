@@ -9,6 +9,7 @@ struct analyzer {
     const struct pol_set *s;
     struct pol_analysis *a;
     struct findings found;
+    struct arena *arena;
     uint64_t pairs;
     bool failed;
 };
@@ -163,25 +164,139 @@ static void compare(struct analyzer *z, uint32_t i)
 
 // ----------------------------------------------------------------------------------------------------------- everybody
 
-static void everybody(struct analyzer *z, uint32_t i)
+// The actions that its scope lets in, as bits of the analysis' list.
+static uint32_t actions_of(const struct analyzer *z, const struct pol_policy *p)
 {
-    const struct pol_policy *p = &z->s->policies.at[i];
-    struct pol_finding f = { .kind = POL_EVERYBODY, .policy = i };
+    uint32_t mask = 0;
 
-    if (p->effect != POL_PERMIT || p->code != p->code_end ||
-        (p->principal.op != SCOPE_ANY && p->principal.op != SCOPE_IS) ||
-        (p->resource.op != SCOPE_ANY && p->resource.op != SCOPE_IS))
-        return;
     for (size_t k = 0; k < z->a->n_actions; k++) {
         uint32_t hash, action = pol_uids_find(&z->s->uids, SPAN("Action"), z->a->actions[k], &hash);
         bool fits = p->action_op == SCOPE_ANY;
 
         for (uint32_t m = 0; m < p->n_actions && action != POL_ID_NONE && !fits; m++)
             fits = p->action_op == SCOPE_EQ ? p->actions[m] == action : is_in(z->s, action, p->actions[m]);
-        f.actions |= (uint32_t)fits << k;
+        mask |= (uint32_t)fits << k;
     }
-    if (f.actions)
+    return mask;
+}
+
+static bool unconfined(const struct pol_scope *s)
+{
+    return s->op == SCOPE_ANY || s->op == SCOPE_IS;
+}
+
+// Whether some part of the condition can depend on who asks: the principal, the token, the connection. What a resource says of principals
+// needs one of them to be compared with.
+static bool asks_who(const struct pol_set *s, const struct pol_policy *p)
+{
+    for (uint32_t k = p->code; k < p->code_end; k++) {
+        const struct pol_insn *n = &s->code.insns.at[k];
+        struct span name;
+
+        if (n->op != OP_VAR || n->arg == VAR_ACTION || n->arg == VAR_RESOURCE)
+            continue;
+        if (n->arg != VAR_CONTEXT || k + 1 == p->code_end ||
+            (n[1].op != OP_GET && n[1].op != OP_HAS && n[1].op != OP_HAS_STEP))
+            return true;
+        name = s->names.types.at[n[1].arg].name;
+        if (!span_eq(name, SPAN("request")) && !span_eq(name, SPAN("http")) && !span_eq(name, SPAN("time")))
+            return true;
+    }
+    return false;
+}
+
+static bool listed(const struct span *list, size_t n, struct span name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (span_eq(list[i], name))
+            return true;
+    return false;
+}
+
+// The resource of the scope, and what is known to be in it.
+static void name_resource(struct analyzer *z, const struct pol_scope *s, struct pol_finding *f)
+{
+    struct span *within;
+
+    if (unconfined(s))
+        return;
+    f->type = z->s->uids.types.at[type_of(z->s, s->entity)].name;
+    f->id = z->s->uids.uids.at[s->entity].id;
+    within = arena_array(z->arena, POL_WITHIN_MAX, sizeof *within);
+    f->within = within;
+    for (uint32_t e = 0; within && s->op != SCOPE_EQ && e < z->s->uids.uids.n; e++) {
+        bool fits = s->op != SCOPE_IS_IN || type_of(z->s, e) == s->type;
+
+        if (e == s->entity || !fits || !is_in(z->s, e, s->entity) ||
+            !listed(z->a->resources, z->a->n_resources, z->s->uids.types.at[type_of(z->s, e)].name))
+            continue;
+        if (f->n_within < POL_WITHIN_MAX)
+            within[f->n_within] = z->s->uids.uids.at[e].id;
+        f->n_within++;
+    }
+    z->failed |= within == NULL;
+}
+
+static void everybody(struct analyzer *z, uint32_t i)
+{
+    const struct pol_policy *p = &z->s->policies.at[i];
+    const struct pol_scope *who = &p->principal;
+    bool domain = who->op == SCOPE_IN || who->op == SCOPE_IS_IN;
+    struct pol_finding f = { .policy = i, .conditions = p->code != p->code_end };
+
+    if (p->effect != POL_PERMIT || asks_who(z->s, p))
+        return;
+    f.actions = actions_of(z, p);
+    if (unconfined(who) && !f.conditions && unconfined(&p->resource)) {
+        f.kind = POL_EVERYBODY;
+    } else if (unconfined(who)) {
+        f.kind = POL_ANYBODY;
+        f.actions &= z->a->changing;
+    } else if (domain && span_eq(z->s->uids.types.at[type_of(z->s, who->entity)].name, SPAN("TrustDomain"))) {
+        f.kind = POL_DOMAIN;
+        f.actions &= z->a->administrative;
+        f.role = z->s->uids.uids.at[who->entity].id;
+    } else {
+        return;
+    }
+    if (!f.actions)
+        return;
+    if (f.kind != POL_EVERYBODY)
+        name_resource(z, &p->resource, &f);
+    found(z, f);
+}
+
+// --------------------------------------------------------------------------------------------------------------- nowhere
+
+static bool impossible(struct analyzer *z, const struct pol_scope *s, const struct span *types, size_t n,
+                       struct pol_finding *f)
+{
+    uint32_t type = s->op == SCOPE_EQ                           ? type_of(z->s, s->entity)
+                    : s->op == SCOPE_IS || s->op == SCOPE_IS_IN ? s->type
+                                                                : POL_ID_NONE;
+
+    if (n == 0 || type == POL_ID_NONE || listed(types, n, z->s->uids.types.at[type].name))
+        return false;
+    f->type = z->s->uids.types.at[type].name;
+    return true;
+}
+
+static bool nowhere(struct analyzer *z, uint32_t i)
+{
+    const struct pol_policy *p = &z->s->policies.at[i];
+    struct pol_finding f = { .kind = POL_NOWHERE, .policy = i };
+
+    if (impossible(z, &p->principal, z->a->principals, z->a->n_principals, &f) ||
+        impossible(z, &p->resource, z->a->resources, z->a->n_resources, &f)) {
         found(z, f);
+        return true;
+    }
+    if (z->a->n_actions == 0 || p->action_op == SCOPE_ANY || actions_of(z, p))
+        return false;
+    f.type = SPAN("Action");
+    f.id = z->s->uids.uids.at[p->actions[0]].id;
+    found(z, f);
+    return true;
 }
 
 // --------------------------------------------------------------------------------------------------------------- roles
@@ -245,7 +360,9 @@ static void roles(struct analyzer *z, uint8_t *seen, uint32_t i)
 
 bool pol_analyze(const struct pol_set *set, struct pol_analysis *a, struct arena *arena)
 {
-    struct analyzer z = { .s = set, .a = a, .pairs = a->pairs_most ? a->pairs_most : POL_PAIRS_DEFAULT };
+    struct analyzer z = {
+        .s = set, .a = a, .arena = arena, .pairs = a->pairs_most ? a->pairs_most : POL_PAIRS_DEFAULT
+    };
     uint8_t *seen = arena_array(arena, (size_t)set->uids.uids.n + 1, sizeof *seen);
     struct pol_finding *list;
 
@@ -259,6 +376,8 @@ bool pol_analyze(const struct pol_set *set, struct pol_analysis *a, struct arena
             found(&z, (struct pol_finding){ .kind = p->never ? POL_NEVER : POL_NO_ACTION, .policy = i });
             continue;
         }
+        if (nowhere(&z, i))
+            continue;
         // What is only tried out grants nothing, and takes nothing from the others.
         if (!p->shadow) {
             compare(&z, i);

@@ -15,6 +15,9 @@ static const struct {
     [POL_COVERED] = { SPAN("covered"), "changes nothing beside" },
     [POL_FORBIDDEN] = { SPAN("forbidden"), "never permits: whatever it permits is forbidden by" },
     [POL_EVERYBODY] = { SPAN("everybody"), "everybody may" },
+    [POL_ANYBODY] = { SPAN("anybody"), "whoever it is may" },
+    [POL_DOMAIN] = { SPAN("domain"), "every workload of" },
+    [POL_NOWHERE] = { SPAN("nowhere"), "can never apply: no request has" },
     [POL_ROLE] = { SPAN("role"), "nobody has the role" },
 };
 
@@ -28,6 +31,41 @@ static void action_list(FILE *out, uint32_t mask)
         fprintf(out, "%s%.*s", comma, SPAN_FMT(gw_action_name((enum gw_action)i)));
         comma = ", ";
     }
+}
+
+static void uid(FILE *out, struct span type, struct span id)
+{
+    gw_cli_print(out, type);
+    fputs("::\"", out);
+    gw_cli_print(out, id);
+    fputc('"', out);
+}
+
+// `… write, delete in Tenant::"acme" (a, b and 3 more), where its conditions about the request hold`
+static void grant(FILE *out, const struct pol_finding *f)
+{
+    fputc(' ', out);
+    if (f->kind == POL_DOMAIN) {
+        uid(out, SPAN("TrustDomain"), f->role);
+        fputs(" may ", out);
+    }
+    action_list(out, f->actions);
+    if (span_is_none(f->type)) {
+        fputs(" everywhere", out);
+    } else {
+        fputs(" on ", out);
+        uid(out, f->type, f->id);
+    }
+    for (uint32_t i = 0; i < f->n_within && i < POL_WITHIN_MAX; i++) {
+        fputs(i ? ", " : " (", out);
+        gw_cli_print(out, f->within[i]);
+    }
+    if (f->n_within > POL_WITHIN_MAX)
+        fprintf(out, " and %u more", f->n_within - POL_WITHIN_MAX);
+    if (f->n_within)
+        fputc(')', out);
+    if (f->conditions)
+        fputs(", by conditions that do not ask who it is", out);
 }
 
 static void text_finding(struct gw_cli *cli, const struct pol_set *set, const struct pol_finding *f)
@@ -49,12 +87,47 @@ static void text_finding(struct gw_cli *cli, const struct pol_set *set, const st
         fputc(' ', out);
         action_list(out, f->actions);
         fputs(" everywhere", out);
+    } else if (f->kind == POL_ANYBODY || f->kind == POL_DOMAIN) {
+        grant(out, f);
+    } else if (f->kind == POL_NOWHERE && span_is_none(f->id)) {
+        fputs(" a principal or resource of the type ", out);
+        gw_cli_print(out, f->type);
+    } else if (f->kind == POL_NOWHERE) {
+        fputs(" the action ", out);
+        uid(out, f->type, f->id);
+        fputs("; a group stands behind `in`", out);
     } else if (f->kind == POL_ROLE) {
         fputs(" Role::\"", out);
         gw_cli_print(out, f->role);
         fputc('"', out);
     }
     fputc('\n', out);
+}
+
+static void json_grant(struct json_writer *w, const struct pol_finding *f)
+{
+    json_w_key(w, SPAN("conditions"));
+    json_w_bool(w, f->conditions);
+    if (f->kind == POL_DOMAIN) {
+        json_w_key(w, SPAN("trust_domain"));
+        json_w_string(w, f->role);
+    }
+    if (span_is_none(f->type))
+        return;
+    json_w_key(w, SPAN("resource"));
+    json_w_object(w);
+    json_w_key(w, SPAN("type"));
+    json_w_string(w, f->type);
+    json_w_key(w, SPAN("id"));
+    json_w_string(w, f->id);
+    json_w_end(w);
+    json_w_key(w, SPAN("within"));
+    json_w_array(w);
+    for (uint32_t i = 0; i < f->n_within && i < POL_WITHIN_MAX; i++)
+        json_w_string(w, f->within[i]);
+    json_w_end(w);
+    json_w_key(w, SPAN("within_count"));
+    json_w_uint(w, f->n_within);
 }
 
 static void json_finding(struct json_writer *w, const struct pol_set *set, const struct pol_finding *f)
@@ -73,13 +146,22 @@ static void json_finding(struct json_writer *w, const struct pol_set *set, const
     if (f->kind == POL_SAME || f->kind == POL_COVERED || f->kind == POL_FORBIDDEN) {
         json_w_key(w, SPAN("other"));
         json_w_string(w, pol_set_policy(set, f->other)->id);
-    } else if (f->kind == POL_EVERYBODY) {
+    } else if (f->kind == POL_EVERYBODY || f->kind == POL_ANYBODY || f->kind == POL_DOMAIN) {
         json_w_key(w, SPAN("actions"));
         json_w_array(w);
         for (unsigned i = 0; i < GW_ACTION_COUNT; i++)
             if (f->actions & GW_ACTION_BIT(i))
                 json_w_string(w, gw_action_name((enum gw_action)i));
         json_w_end(w);
+        if (f->kind != POL_EVERYBODY)
+            json_grant(w, f);
+    } else if (f->kind == POL_NOWHERE) {
+        json_w_key(w, SPAN("type"));
+        json_w_string(w, f->type);
+        if (!span_is_none(f->id)) {
+            json_w_key(w, SPAN("id"));
+            json_w_string(w, f->id);
+        }
     } else if (f->kind == POL_ROLE) {
         json_w_key(w, SPAN("role"));
         json_w_string(w, f->role);
@@ -121,6 +203,10 @@ static void answer_text(struct gw_cli *cli, const struct pol_set *set, const str
         gw_cli_note(cli, "there are too many policies to compare all of them with each other; analyze them in parts");
 }
 
+// What requests are made of: gateway/stages/facts.c.
+static const struct span principals[] = { SPAN("Workload") };
+static const struct span resources[] = { SPAN("Collection"), SPAN("Database"), SPAN("Tenant"), SPAN("Server") };
+
 static int run(struct gw_cli *cli)
 {
     struct span actions[GW_ACTION_COUNT];
@@ -131,9 +217,16 @@ static int run(struct gw_cli *cli)
         return GW_EXIT_USAGE;
     for (unsigned i = 0; i < GW_ACTION_COUNT; i++)
         actions[i] = gw_action_name((enum gw_action)i);
-    struct pol_analysis a = {
-        .actions = actions, .n_actions = GW_ACTION_COUNT, .issuers = in.issuers, .n_issuers = in.n_issuers
-    };
+    struct pol_analysis a = { .actions = actions,
+                              .n_actions = GW_ACTION_COUNT,
+                              .changing = (GW_ACTION_BIT(GW_ACTION_COUNT) - 1) & ~(uint32_t)GW_ACTIONS_READONLY,
+                              .administrative = (uint32_t)GW_ACTIONS_ADMIN | GW_ACTION_BIT(GW_ACTION_OPS),
+                              .principals = principals,
+                              .n_principals = 1,
+                              .resources = resources,
+                              .n_resources = sizeof resources / sizeof *resources,
+                              .issuers = in.issuers,
+                              .n_issuers = in.n_issuers };
     struct pol_set *set = gw_policy_input_compile(&in);
     if (set && !pol_analyze(set, &a, &cli->arena)) {
         gw_cli_usage(cli, "out of memory");

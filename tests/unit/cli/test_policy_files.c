@@ -137,6 +137,52 @@ static void analyze_finds_what_decides_nothing(void **state)
     cmd_says("\"findings\":[]");
 }
 
+// The grants that do not ask who it is, named with what they open; and what no request can fit.
+static void analyze_finds_grants_that_do_not_ask_who_it_is(void **state)
+{
+    (void)state;
+    cmd_put(
+        "e.json",
+        "[{\"uid\":{\"type\":\"Collection\",\"id\":\"acme/main/docs\"},\"attrs\":{},\"parents\":[{\"type\":"
+        "\"Tenant\",\"id\":\"acme\"}]},{\"uid\":{\"type\":\"Tenant\",\"id\":\"acme\"},\"attrs\":{},\"parents\":[]}]",
+        0600);
+    cmd_put("a.cedar",
+            "@id(\"a\") permit (principal, action in Action::\"readwrite\", resource in Tenant::\"acme\");\n"
+            "@id(\"b\") permit (principal is Workload, action, resource) when { context.request has points && "
+            "context.request.points < 9 };\n"
+            "@id(\"c\") permit (principal in TrustDomain::\"t\", action in Action::\"admin\", resource) when { "
+            "context.http.method == \"PUT\" };\n"
+            "@id(\"d\") forbid (principal is User, action, resource);\n"
+            "@id(\"e\") forbid (principal, action == Action::\"admin\", resource);\n"
+            // Not these: they ask.
+            "@id(\"f\") permit (principal, action, resource) when { context.token.bound_to == \"dpop\" };\n"
+            "@id(\"g\") permit (principal, action == Action::\"write\", resource) when { resource.hasTag(\"x\") && "
+            "principal in resource };\n"
+            "@id(\"h\") permit (principal, action == Action::\"delete\", resource) when { context == {} };\n"
+            "@id(\"i\") permit (principal, action in Action::\"readonly\", resource == Collection::\"faq\");\n"
+            "@id(\"j\") permit (principal in TrustDomain::\"t\", action == Action::\"write\", resource);\n"
+            // Superfluous, but for what it obliges to.
+            "@id(\"k\") @audit(\"full\") permit (principal, action == Action::\"write\", resource in Tenant::\"acme\") "
+            "when { principal has a };\n",
+            0600);
+    cmd_expect(1, "policy analyze --policies a.cedar --entities e.json");
+    assert_string_equal(
+        cmd.out,
+        "a.cedar:1:10: a: whoever it is may write, delete on Tenant::\"acme\" (acme/main/docs)\n"
+        "a.cedar:2:10: b: whoever it is may write, delete, create, alter, drop, export, ops everywhere, by conditions "
+        "that "
+        "do not ask who it is\n"
+        "a.cedar:3:10: c: every workload of TrustDomain::\"t\" may create, alter, drop, export everywhere, by "
+        "conditions "
+        "that do not ask who it is\n"
+        "a.cedar:4:10: d: can never apply: no request has a principal or resource of the type User\n"
+        "a.cedar:5:10: e: can never apply: no request has the action Action::\"admin\"; a group stands behind `in`\n"
+        "11 policies, 5 findings\n");
+    cmd_expect(1, "policy analyze --policies a.cedar --entities e.json --json");
+    cmd_says("{\"kind\":\"anybody\",\"policy\":\"a\"");
+    cmd_says("\"within\":[\"acme/main/docs\"],\"within_count\":1");
+}
+
 static void bench_measures(void **state)
 {
     (void)state;
@@ -158,6 +204,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_files_are_run_and_failures_told, case_init, cmd_fini),
         cmocka_unit_test_setup_teardown(should_validate_is_compared, case_init, cmd_fini),
         cmocka_unit_test_setup_teardown(analyze_finds_what_decides_nothing, case_init, cmd_fini),
+        cmocka_unit_test_setup_teardown(analyze_finds_grants_that_do_not_ask_who_it_is, case_init, cmd_fini),
         cmocka_unit_test_setup_teardown(bench_measures, case_init, cmd_fini),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
