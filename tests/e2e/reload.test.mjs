@@ -7,9 +7,9 @@ import { after, before, beforeEach, test } from 'node:test'
 import { OpenSslAuthority } from './lib/ca.mjs'
 import { Client } from './lib/client.mjs'
 import { nothingReaches, refused } from './lib/expect.mjs'
-import { replace, until } from './lib/files.mjs'
+import { replace, sallyport, until } from './lib/files.mjs'
 import { OPEN, World } from './lib/gateway.mjs'
-import { dumpLogs } from './lib/program.mjs'
+import { command, dumpLogs, run } from './lib/program.mjs'
 import { boundToKey, prove } from './lib/token.mjs'
 import { json, Upstream } from './lib/upstream.mjs'
 
@@ -99,6 +99,82 @@ test('a bad policy is refused with its place, and the old one stays', async () =
   w.config.policy.entities = w.at('entities.json')
   w.save()
   assert.equal(await w.reload(), false, 'unreadable entities')
+})
+
+test('a policy that parses but does not fit the schema is refused with its place and advice, and the old one stays', async () => {
+  policy(FORBID)
+  assert.ok(await w.reload())
+  const from = w.process.log.length
+  policy(`${OPEN}permit (principal, action, resource)\nwhen { principal.paht like "/x" };\n`)
+  assert.equal(await w.reload(), false)
+  await denied(client)
+  assert.match(w.process.log.slice(from), /policies\/policy\.cedar:4:\d+: error: Workload has no attribute 'paht'; did you mean 'path'\?/)
+  w.config.policy.validate = false
+  w.save()
+  assert.ok(await w.reload(), 'whoever asks for it is not held to a schema')
+  await allowed(client)
+})
+
+test('a policy that can never apply is a warning', async () => {
+  const from = w.process.log.length
+  policy(`${OPEN}\npermit (principal, action, resource) when { resource is Collection && resource is Server };\n`)
+  assert.ok(await w.reload())
+  assert.match(w.process.log.slice(from), /policies\/policy\.cedar:4:1: warning: the policy can never apply/)
+})
+
+test('a schema of our own is watched, and refuses entities that do not fit it', async () => {
+  const schema = w.at('own.cedarschema'), shipped = command('policy', 'check', '--print-schema')
+  fs.writeFileSync(schema, shipped.replace('team?: String,', 'team?: String,\n  rank?: Long,'))
+  fs.writeFileSync(w.at('entities.json'), JSON.stringify([{ uid: { type: 'Workload', id: client.who.id }, attrs: { rank: 1 }, parents: [] }]))
+  policy(`${OPEN}\nforbid (principal, action, resource) unless { principal has rank && principal.rank > 0 };\n`)
+  Object.assign(w.config.policy, { schema: [schema], entities: w.at('entities.json') })
+  w.save()
+  assert.ok(await w.reload())
+  await allowed(client)
+  const from = w.process.log.length
+  replace(schema, shipped)
+  assert.equal(await w.reload({ signal: false }), false)
+  assert.match(w.process.log.slice(from), /entities\.json:1:\d+: error: Workload::"[^"]+"\.rank: not declared in the schema/)
+  await allowed(client)
+})
+
+test('links make templates policies, and a link that is taken away takes its policy away', async () => {
+  const links = (...all) => replace(w.at('links.json'), JSON.stringify(all.map(([id, who]) => ({ templateId: 'may', newId: id, values: { '?principal': { __entity: { type: 'Workload', id: who } } } }))))
+  policy('@id("may")\npermit (principal == ?principal, action in Action::"readonly", resource);\n')
+  links(['ours', client.who.id], ['theirs', 'spiffe://example.org/other'])
+  w.config.policy.links = [w.at('links.json')]
+  w.save()
+  assert.ok(await w.reload())
+  const answer = await client.get(DOCS)
+  assert.equal(answer.status, 200)
+  assert.deepEqual((await w.record(answer.headers['x-request-id'])).policies, ['ours'])
+  links(['theirs', 'spiffe://example.org/other'])
+  assert.ok(await w.reload({ signal: false }))
+  await denied(client)
+  links()
+  assert.equal(await w.reload({ signal: false }), false, 'a template that nothing links does nothing')
+})
+
+test('the policies of a team are confined to what it owns', async () => {
+  const TEAM = 'Namespace::"team-a"'
+  fs.writeFileSync(w.at('entities.json'), JSON.stringify([{ uid: { type: 'Collection', id: 'docs' }, attrs: {}, parents: [{ type: 'Namespace', id: 'team-a' }] }]))
+  fs.mkdirSync(w.at('team-a'), { recursive: true })
+  const team = text => replace(w.at('team-a/rules.cedar'), text)
+  team(`permit (principal, action in Action::"readonly", resource in ${TEAM});\n`)
+  w.config.policy = { entities: w.at('entities.json'), owners: [{ name: 'team-a', files: [w.at('team-a')], scope: TEAM }] }
+  w.save()
+  assert.ok(await w.reload())
+  await allowed(client)
+  refused(await client.get('/collections/payroll'), { status: 403, code: 'denied' })
+  const from = w.process.log.length
+  team('permit (principal, action in Action::"readonly", resource);\n')
+  assert.equal(await w.reload({ signal: false }), false)
+  assert.match(w.process.log.slice(from), /team-a\/rules\.cedar:1:1: error: policies of team-a may only speak of what is in Namespace::"team-a"; write `resource in Namespace::"team-a"`/)
+  refused(await client.get('/collections/payroll'), { status: 403, code: 'denied' })
+  const check = run(sallyport, ['check', '--config', w.file])
+  assert.equal(check.status, 1)
+  assert.match(check.out + check.err, /rules\.cedar:1:1: error: policies of team-a/)
+  assert.match(run(sallyport, ['policy', 'check', '--config', w.file]).out, /rules\.cedar:1:1: error: policies of team-a/)
 })
 
 test('a bad configuration is refused with its place and advice, and the old one stays', async () => {
