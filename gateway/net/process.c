@@ -37,7 +37,8 @@ static int64_t first_end(const struct gw_snapshot *s)
 
 static struct gw_bundle_state bundle_state(const char *role, const struct gw_policy_bundle *b)
 {
-    return b ? (struct gw_bundle_state){ role, b->manifest.version, b->last_good } : (struct gw_bundle_state){ .role = NULL };
+    return b ? (struct gw_bundle_state){ role, b->manifest.version, b->last_good }
+             : (struct gw_bundle_state){ .role = NULL };
 }
 
 static void describe(void *ctx, struct gw_operations_state *state)
