@@ -4,8 +4,11 @@
 //
 // A policy is its scope as data and its condition as a run of instructions for a stack machine. Policies are filed
 // under one of the entities that their scope names: a decision looks only at the files of its principal, action and
-// resource and of their ancestors, and at those policies whose scope names no entity. (Later: files by entity type;
-// conditions split by what they depend on.)
+// resource and of their ancestors, and at those policies whose scope names no entity. Conditions are not split by what
+// they depend on: the machine finds out, when a decision is made without its context (partial.h, residual.h).
+//
+// Ancestors are sorted arrays. An entity has a handful, so a bit set of all entities a policy names would be as long to
+// read and much longer to keep; which entities have policies at all is a bit set (pol_file).
 #ifndef SALLYPORT_POLICY_TABLE_H
 #define SALLYPORT_POLICY_TABLE_H
 

@@ -7,12 +7,12 @@
 
 enum { WORLDS = 80, REQUESTS = 300, KEYS = 12, BUDGETS = 60 };
 
-static uint64_t state;
+static uint64_t seed;
 
 static uint32_t below(uint32_t n)
 {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state >> 33) % n;
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(seed >> 33) % n;
 }
 
 #define PICK(list) (list)[below(sizeof(list) / sizeof *(list))]
@@ -181,12 +181,12 @@ static void one(struct partial_check *c, const struct pol_set *set, const char *
     buf_fini(&b);
 }
 
-static void answers_are_the_same_as_without(void **unused)
+static void answers_are_the_same_as_without(void **state)
 {
     unsigned found = 0, all = 0;
 
-    (void)unused;
-    state = 20240607;
+    (void)state;
+    seed = 20240607;
     for (unsigned i = 0; i < WORLDS; i++) {
         struct partial_check c = { 0 };
         struct fixture f;
@@ -247,12 +247,12 @@ static enum pol_partial_found ask_partly(struct pol_partials *c, struct arena *a
     return found;
 }
 
-static void what_the_context_decides_is_decided_each_time(void **unused)
+static void what_the_context_decides_is_decided_each_time(void **state)
 {
     struct fixture f;
     struct pol_partials *c;
 
-    (void)unused;
+    (void)state;
     fixture_init(&f, "permit (principal, action, resource) when { principal.n == 1 && context.limit < 10 };", NULL);
     c = pol_partials_new(f.set, 16, 1);
     for (int i = 0; i < 6; i++) {
@@ -271,7 +271,7 @@ static void what_the_context_decides_is_decided_each_time(void **unused)
     fixture_fini(&f);
 }
 
-static void a_request_keeps_what_was_pushed_out(void **unused)
+static void a_request_keeps_what_was_pushed_out(void **state)
 {
     struct fixture f;
     struct pol_request r;
@@ -279,7 +279,7 @@ static void a_request_keeps_what_was_pushed_out(void **unused)
     struct pol_partials *c;
     struct buf b;
 
-    (void)unused;
+    (void)state;
     fixture_init(&f, "permit (principal, action, resource) when { principal.n == 1 && context.limit < 10 };", NULL);
     c = pol_partials_new(f.set, 1, 1);
     for (int i = 0; i < 2; i++) {
@@ -296,14 +296,14 @@ static void a_request_keeps_what_was_pushed_out(void **unused)
     fixture_fini(&f);
 }
 
-static void entities_that_are_kept_cannot_be_changed(void **unused)
+static void entities_that_are_kept_cannot_be_changed(void **state)
 {
     struct fixture f;
     struct pol_request r;
     struct pol_answer a;
     struct pol_partials *c;
 
-    (void)unused;
+    (void)state;
     fixture_init(&f, "permit (principal, action, resource);", NULL);
     c = pol_partials_new(f.set, 16, 1);
     for (int i = 0; i < 2; i++) {
@@ -349,13 +349,13 @@ static enum pol_partial_found met(struct pol_partials *c, const struct pol_set *
     return found;
 }
 
-static void keys_are_told_apart_by_all_of_them(void **unused)
+static void keys_are_told_apart_by_all_of_them(void **state)
 {
     struct fixture f;
     struct pol_counted owner = { 1, 100, owner_free }, other = { 1, 100, owner_free };
     struct pol_partials *c;
 
-    (void)unused;
+    (void)state;
     fixture_init(&f, "permit (principal, action, resource);", NULL);
     c = pol_partials_new(f.set, 64, 1);
     for (int i = 0; i < 3; i++)
@@ -376,13 +376,13 @@ static void keys_are_told_apart_by_all_of_them(void **unused)
     fixture_fini(&f);
 }
 
-static void what_is_kept_is_bounded(void **unused)
+static void what_is_kept_is_bounded(void **state)
 {
     struct fixture f;
     struct pol_counted owner = { 1, 1000, owner_free }, large = { 1, POL_PARTIAL_MAX, owner_free };
     struct pol_partials *c;
 
-    (void)unused;
+    (void)state;
     fixture_init(&f, "permit (principal, action, resource);", NULL);
     c = pol_partials_new(f.set, 64, 1);
     for (unsigned i = 0; i < 2000; i++) {
