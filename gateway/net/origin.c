@@ -65,6 +65,13 @@ int gw_origin_init(struct gw_origin *o, const struct gw_remote *remote, const st
     return 0;
 }
 
+int gw_origin_rest(struct gw_origin *o)
+{
+    o->breakers = calloc(o->config.n_endpoints, sizeof *o->breakers);
+    o->config.breakers = o->breakers;
+    return o->breakers ? 0 : ERR_NOMEM;
+}
+
 void gw_origin_retire(struct gw_origin *o)
 {
     gw_pool_retire(&o->pool);
@@ -76,4 +83,6 @@ void gw_origin_fini(struct gw_origin *o)
     o->config.tls = NULL;
     free(o->targets);
     o->targets = NULL;
+    free(o->breakers);
+    o->breakers = o->config.breakers = NULL;
 }

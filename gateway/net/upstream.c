@@ -64,6 +64,14 @@ static void flush_tls(struct gw_upstream *u)
 
 static void attempt(struct gw_call *c);
 
+static void tell_breaker(struct gw_pool *p, size_t endpoint, bool failed)
+{
+    if (p->config->breakers && failed)
+        gw_breaker_failed(&p->config->breakers[endpoint], p->now->mono_ms);
+    else if (p->config->breakers)
+        gw_breaker_succeeded(&p->config->breakers[endpoint]);
+}
+
 // The call leaves its connection, which ends; then either another attempt or the end of the call.
 static void fail(struct gw_upstream *u, int err, const char *what)
 {
@@ -75,6 +83,8 @@ static void fail(struct gw_upstream *u, int err, const char *what)
         return;
     c->upstream = NULL;
     bool nothing_sent = state == CONNECTING || state == HANDSHAKE;
+    if (nothing_sent && err == ERR_SHARD_CONNECT)
+        tell_breaker(c->pool, c->endpoint, true);
     if ((nothing_sent && c->connects < c->pool->config->n_endpoints) ||
         (state == BUSY && stale && c->may_retry && err != ERR_SHARD_TIMEOUT)) {
         if (!nothing_sent)
@@ -123,6 +133,8 @@ static void on_due(struct gw_deadline *d)
 static void begin_call(struct gw_upstream *u)
 {
     struct gw_call *c = u->call;
+    if (!u->reused)
+        tell_breaker(u->pool, u->endpoint, false);
     u->state = BUSY;
     u->heard = u->early = false;
     c->answered = c->paused = false;
@@ -374,9 +386,25 @@ static void on_connected(struct gw_socket *s, const char *why)
     flush_tls(u);
 }
 
+// The next endpoint that does not rest; n_endpoints when all do. After one that failed comes the one behind it, whatever others have begun
+// meanwhile.
+static size_t choose(struct gw_pool *p, const struct gw_call *c)
+{
+    size_t n = p->config->n_endpoints, first = c->connects > 0 ? c->endpoint + 1 : p->next_endpoint++;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = (first + i) % n;
+        if (!p->config->breakers || gw_breaker_take(&p->config->breakers[at], p->now->mono_ms))
+            return at;
+    }
+    return n;
+}
+
 // Opens a connection for the call. 0, or an error that leaves nothing behind.
 static int open_upstream(struct gw_pool *p, struct gw_call *c)
 {
+    size_t endpoint = choose(p, c);
+    if (endpoint == p->config->n_endpoints)
+        return ERR_SHARD_DOWN;
     struct gw_upstream *u = calloc(1, sizeof *u);
     if (!u)
         return ERR_NOMEM;
@@ -391,10 +419,10 @@ static int open_upstream(struct gw_pool *p, struct gw_call *c)
                                     .on_closed = on_closed };
     gw_h1_init_client(&u->h1, p->config->limits);
     buf_init(&u->held, 0);
-    // After one that failed comes the one behind it, whatever others have begun meanwhile.
-    u->endpoint = (c->connects > 0 ? c->endpoint + 1 : p->next_endpoint++) % p->config->n_endpoints;
+    u->endpoint = endpoint;
     const struct gw_endpoint *e = &p->config->endpoints[u->endpoint];
     if (p->dialler.dial(p->dialler.ctx, &u->socket, e->host, e->port, on_connected) != 0) {
+        tell_breaker(p, endpoint, true);
         free(u);
         return ERR_SHARD_CONNECT;
     }

@@ -16,6 +16,7 @@
 #include "gateway/config/endpoint.h"
 #include "gateway/endpoint/metrics.h"
 #include "gateway/http/h1.h"
+#include "gateway/net/breaker.h"
 #include "gateway/net/socket.h"
 #include "gateway/net/wheel.h"
 #include "gateway/tls/engine.h"
@@ -27,6 +28,7 @@ struct gw_pool_config {
     struct gw_tls_context *tls;                          // NULL: plain
     const struct gw_tls_trust *trust;                    // with tls
     const struct gw_tls_target *targets;                 // with tls: one an endpoint
+    struct gw_breaker *breakers;                         // one an endpoint; NULL: none rests. Written to
     const struct gw_h1_limits *limits;                   // of responses
     int64_t connect_ms, first_byte_ms, idle_ms, keep_ms; // keep: how long an unused connection stays
     size_t max_connections, max_idle, max_waiting;

@@ -148,6 +148,21 @@ test('a shard that accepts and never speaks is 504, or 502 where a handshake is 
   }
 })
 
+test('a shard that is down rests: 503 with Retry-After at once, and it is tried again', async () => {
+  const statuses = []
+  for (let i = 0; i < 12; i++) {
+    const answer = await client.get('/collections/down')
+    statuses.push(answer.status)
+    assert.equal(answer.json.code, 'shard_unreachable')
+    if (answer.status !== 503) continue
+    assert.equal(answer.headers['retry-after'], '1')
+    assert.equal((await w.record(answer.headers['x-request-id'])).error, 'SHARD_DOWN')
+  }
+  assert.ok(statuses.includes(503), `${statuses}`)
+  await sleep(1100)
+  assert.equal((await client.get('/collections/down')).status, 502)
+})
+
 test('a shard that takes nothing of a long request is 504, and what waits is bounded', async () => {
   const size = 48 << 20
   const body = Buffer.alloc(size, 0x20)

@@ -212,6 +212,58 @@ static void a_shard_that_refuses_the_gateway_is_a_502(void **state)
     rig_fini(&r);
 }
 
+// Nobody waits for what was seen to be down five times in a row: 503 at once, with the time to come back, and one try a second.
+static void a_shard_that_is_down_rests_and_is_tried_again(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init(&r, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    r.shard_down = true;
+    for (int i = 0; i < 5; i++)
+        ask(&c, "GET", POINT, NULL);
+    assert_int_equal(count(rig_received(&c), "HTTP/1.1 502 "), 5);
+    ask(&c, "GET", POINT, NULL);
+    assert_int_equal(count(rig_received(&c), "HTTP/1.1 503 "), 1);
+    assert_true(has(rig_received(&c), "retry-after: 1\r\n"));
+    assert_true(rig_audited(&r, "\"SHARD_DOWN\""));
+    rig_sleep(&r, 1100);
+    ask(&c, "GET", POINT, NULL); // the try
+    ask(&c, "GET", POINT, NULL);
+    assert_int_equal(count(rig_received(&c), "HTTP/1.1 502 "), 6);
+    assert_int_equal(count(rig_received(&c), "HTTP/1.1 503 "), 2);
+    r.shard_down = false;
+    rig_sleep(&r, 1100);
+    size_t n = r.n_shards;
+    ask(&c, "GET", POINT, NULL);
+    assert_int_equal(r.n_shards, n + 1);
+    rig_shard_say(&r, n, OK_ANSWER);
+    assert_int_equal(count(rig_received(&c), "200 OK"), 1);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
+// A request goes past an endpoint that rests without asking it.
+static void an_endpoint_that_rests_is_passed_over(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init_shards(&r, two_endpoints, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    r.port_down = 2;
+    for (int i = 0; i < 24; i++) {
+        ask(&c, "GET", POINT, NULL);
+        rig_shard_say(&r, r.n_shards - 1, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    }
+    assert_int_equal(count(rig_received(&c), "HTTP/1.1 204 "), 24);
+    assert_int_equal(count(rig_received(&c), "HTTP/1.1 50"), 0);
+    assert_true(r.n_shards <= 24 + 5);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
 static void who_waits_for_a_connection_goes_before_who_comes_later(void **state)
 {
     (void)state;
@@ -286,6 +338,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_listing_under_way_ends_with_the_loop),
         cmocka_unit_test(a_shard_that_refuses_the_gateway_is_a_502),
         cmocka_unit_test(an_endpoint_that_is_down_costs_no_request),
+        cmocka_unit_test(a_shard_that_is_down_rests_and_is_tried_again),
+        cmocka_unit_test(an_endpoint_that_rests_is_passed_over),
         cmocka_unit_test(who_waits_for_a_connection_goes_before_who_comes_later),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
