@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Whatever a hostile client nests, what is sent selects exactly the records that the client's own filter selects and that are the tenant's: none of another's,
 // and none less. Random requests with random filters, over two tenants' records and some of nobody's; a failure prints its request.
+//
+// With SALLYPORT_PAIRS=FILE the filters of Qdrant's scrolls go there, as asked and as sent, behind the records they are over: tests/e2e/qdrant_engine.test.mjs runs
+// both on Qdrant's own engine.
 #include "tests/unit/api/confined.h"
 #include "tests/unit/api/filters.h"
 
@@ -29,6 +32,7 @@ struct world {
     struct confined confined;
     struct json_doc *records[N_RECORDS], *ids;
     struct buf text;
+    FILE *pairs; // NULL: nobody asked
     uint64_t seed;
     size_t compared, selected; // pairs of filter and record, and how many of them the client's own filter selects
 };
@@ -271,6 +275,11 @@ static void run(const char *api, void (*trial)(struct world *w, const char **tar
     put(&w, "]");
     assert_non_null(w.ids = json_parse(buf_span(&w.text), NULL, NULL));
     const struct json_limits limits = { .depth = 64 };
+    const char *file = api[0] == 'q' ? getenv("SALLYPORT_PAIRS") : NULL;
+    w.pairs = file ? fopen(file, "w") : NULL;
+    assert_true(w.pairs || !file);
+    for (size_t i = 0; w.pairs && i < N_RECORDS; i++)
+        fprintf(w.pairs, "%s\n", RECORDS[i]);
     for (size_t i = 0; i < TRIALS; i++) {
         const char *target;
         buf_clear(&w.text);
@@ -283,6 +292,8 @@ static void run(const char *api, void (*trial)(struct world *w, const char **tar
         // The generator makes nothing that is refused.
         if (sent[0] != '{')
             fail_msg("%s of %s", sent, asked);
+        if (w.pairs && strstr(target, "/scroll"))
+            fprintf(w.pairs, "%s\t%s\n", asked, sent);
         struct json_doc *asked_doc = json_parse(span_str(asked), &limits, NULL),
                         *sent_doc = json_parse(span_str(sent), &limits, NULL);
         assert_true(asked_doc && sent_doc);
@@ -297,6 +308,8 @@ static void run(const char *api, void (*trial)(struct world *w, const char **tar
     print_message("%s: %d requests, %zu decisions about a record\n", api, TRIALS, w.compared);
     for (size_t i = 0; i < N_RECORDS; i++)
         json_free(w.records[i]);
+    if (w.pairs)
+        fclose(w.pairs);
     json_free(w.ids);
     buf_fini(&w.text);
     confined_fini(&w.confined);
