@@ -27,6 +27,7 @@ struct gw_snapshot_authority {
     struct pol_set *policies;
     struct gw_policy_bundle *policy_bundle; // that they came in; NULL: from files
     uint32_t policy_budget;
+    const uint16_t *policy_rows;                   // as the gateway's (snapshot.h)
     struct pki_dpop_params dpop;                   // at the token endpoint
     struct pki_jwks **clients;                     // one each of config->clients; NULL: it has no keys of its own
     struct span passphrase;                        // of the signing keys; SPAN_NONE: none. Secret

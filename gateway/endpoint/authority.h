@@ -33,7 +33,8 @@ struct gw_authority {
     struct pki_replay *assertions;     // of client assertions, which live longer: neither is to push the other out
     struct pki_proof_cache *proofs;
     const struct pki_nonce_keys *nonces;
-    struct gw_own_issuer own; // own_token.c's
+    struct gw_metrics *metrics; // NULL: nothing is counted
+    struct gw_own_issuer own;   // own_token.c's
 };
 
 // Answers a visit: 0, or GW_VISIT_WAITS. Every fault becomes an answer.

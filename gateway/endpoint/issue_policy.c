@@ -113,12 +113,29 @@ static int put(struct asking *q, struct span action, struct span audience, struc
     return answer->err = ERR_POLICY_OBLIGATION;
 }
 
+// For metrics, as the gateway's policies are counted (stages/policy.c).
+static void count(const struct gw_authority *a, const struct pol_answer *answer)
+{
+    const uint16_t *rows = a->snapshot->authority.policy_rows;
+    if (!a->metrics)
+        return;
+    if (answer->permit_errors > 0)
+        gw_count(a->metrics, GW_METRIC_POLICY_ERROR, answer->permit_errors);
+    if (answer->shadow.errors > 0)
+        gw_count(a->metrics, GW_METRIC_SHADOW_ERROR, answer->shadow.errors);
+    for (size_t i = 0; rows && i < answer->n_determining; i++)
+        gw_count_policy(a->metrics, rows[answer->determining[i]]);
+    for (size_t i = 0; rows && i < answer->shadow.n; i++)
+        gw_count_policy(a->metrics, rows[answer->shadow.policies[i]]);
+}
+
 static int ask(struct asking *q, struct span action, struct span audience)
 {
     struct gw_oauth *o = q->o;
     struct pol_request r;
     struct pol_answer answer;
     int rc = put(q, action, audience, &r, &answer);
+    count(o->a, &answer);
     add_policies(q, &r, &answer);
     add_shadow(q, &r, &answer);
     buf_append(&q->inputs, q->n++ > 0 ? SPAN(",") : SPAN("["));
@@ -149,6 +166,8 @@ static void compare_shadow(struct asking *q, const struct due *due, bool issued)
                 would = pol_answer_would_allow(&answer);
             }
     record->shadow_differs = would != issued;
+    if (q->o->a->metrics && would != issued)
+        gw_count(q->o->a->metrics, would ? GW_METRIC_SHADOW_ALLOW : GW_METRIC_SHADOW_DENY, 1);
     record->shadow_allows = would;
     record->shadow_policies = q->shadow;
     record->shadow_policies_n = q->n_shadow;

@@ -134,6 +134,7 @@ static void set_present(struct gw_authority_server *s)
         .revocation_generation = (uint32_t)s->revocations->generation,
     };
     s->endpoints.snapshot = s->snapshot;
+    s->endpoints.metrics = &s->metrics;
     s->endpoints.revocations = s->revocations;
     s->visitors.target = &s->snapshot->authority.target;
 }

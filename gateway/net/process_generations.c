@@ -98,6 +98,8 @@ static void number(struct gw_process *p, struct gw_snapshot *s)
     s->limit_rows = gw_limit_rows_take(&p->limit_rows, &s->config->limits, &s->arena);
     if (s->policies)
         s->policy_rows = gw_policy_rows_take(&p->policy_rows, s->policies, &s->arena);
+    if (s->authority.policies)
+        s->authority.policy_rows = gw_policy_rows_take(&p->policy_rows, s->authority.policies, &s->arena);
 }
 
 // Before anybody else sees the snapshot, and after everything about it was found good.

@@ -329,6 +329,30 @@ static void shadow_policies_change_no_issue_and_are_recorded(void **state)
     assert_true(r->shadow_differs && r->shadow_allows);
 }
 
+// A decision for each audience; what is only tried out beside it.
+static void decisions_are_counted_by_policy(void **state)
+{
+    static const uint16_t rows[] = { 5, 6 };
+    struct token_bench *b = *state;
+    struct gw_metrics *m = aligned_alloc(64, sizeof *m);
+    assert_non_null(m);
+    memset(m, 0, sizeof *m);
+    token_bench_policies(b, "permit(principal, action, resource);"
+                            "@mode(\"shadow\") @id(\"s\") forbid(principal, action == Action::\"token:issue\", "
+                            "resource == Audience::\"https://gw2.example\");");
+    b->snapshot.authority.policy_rows = rows;
+    b->a.metrics = m;
+    assert_int_equal(token_bench_post(b, gw_token_visit, ASK, NULL), 200);
+    assert_int_equal(m->policy[5], 1);
+    assert_int_equal(m->policy[6], 0);
+    assert_int_equal(token_bench_post(b, gw_token_visit, ASK "&audience=https://gw2.example", NULL), 200);
+    assert_int_equal(m->policy[5], 3);
+    assert_int_equal(m->policy[6], 1);
+    assert_int_equal(m->value[GW_METRIC_SHADOW_DENY], 1);
+    b->a.metrics = NULL;
+    free(m);
+}
+
 static void what_is_revoked_gets_nothing(void **state)
 {
     struct token_bench *b = *state;
@@ -392,6 +416,7 @@ int main(void)
         TEST(grants_that_are_not_offered_are_said_to_be),
         TEST(policies_decide_deny_is_the_default),
         TEST(shadow_policies_change_no_issue_and_are_recorded),
+        TEST(decisions_are_counted_by_policy),
         TEST(what_is_revoked_gets_nothing),
         TEST(a_full_replay_store_is_503),
         TEST(an_answer_tells_no_reason),
