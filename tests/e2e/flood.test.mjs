@@ -20,7 +20,7 @@ before(async () => {
   shard = await Upstream.start()
   w = await World.make('flood', {
     shards: [{ name: 'recorder', api: 'qdrant', endpoints: [shard.url], timeouts: { first_byte: '20s', idle: '20s' } }], routes: [{ shard: 'recorder' }],
-    change: { listener: { limits: { connections: IDLE + 1000, body_bytes: '64MiB' }, timeouts: { header: '2s', body: '2s', idle: '60s', handshake: '5s' } } }
+    change: { listener: { limits: { connections: IDLE + 1000, body_bytes: '64MiB' }, timeouts: { header: '2s', body: '2s', idle: '10m', handshake: '20s' } } }
   })
   await w.start()
   attacker = await w.workload('attacker')
