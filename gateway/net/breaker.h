@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Whether an endpoint is worth a new connection. After GW_BREAKER_FAILURES of them in a row that came to nothing it rests for GW_BREAKER_REST_MS;
+// then one try goes out, and until its outcome is known, or as long again has passed, no other. One that succeeds ends it.
+// It counts connections that nobody took or that did not get through their handshake, never answers: those are a request's own. Of one loop.
+#ifndef SALLYPORT_NET_BREAKER_H
+#define SALLYPORT_NET_BREAKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define GW_BREAKER_FAILURES 5
+#define GW_BREAKER_REST_MS 1000 // what Retry-After says of it, too
+
+struct gw_breaker { // zeroed: closed
+    unsigned failures;
+    int64_t until_ms;
+};
+
+// True: try it, and say what came of it.
+static inline bool gw_breaker_take(struct gw_breaker *b, int64_t now_ms)
+{
+    if (b->failures < GW_BREAKER_FAILURES)
+        return true;
+    if (now_ms < b->until_ms)
+        return false;
+    b->until_ms = now_ms + GW_BREAKER_REST_MS;
+    return true;
+}
+
+static inline void gw_breaker_failed(struct gw_breaker *b, int64_t now_ms)
+{
+    if (b->failures < GW_BREAKER_FAILURES)
+        b->failures++;
+    b->until_ms = now_ms + GW_BREAKER_REST_MS;
+}
+
+static inline void gw_breaker_succeeded(struct gw_breaker *b)
+{
+    b->failures = 0;
+}
+
+#endif
