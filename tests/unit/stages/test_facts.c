@@ -287,6 +287,92 @@ static void a_token_that_comes_again_is_seen_as_it_was_the_first_time(void **sta
     fixture_fini(&f);
 }
 
+static char *question(struct fixture *f, bool partial)
+{
+    struct pol_request r;
+    struct pol_answer answer;
+    struct buf b;
+    buf_init(&b, 0);
+    if (partial)
+        gw_facts_partial(&f->x, &f->authorisation, &r);
+    else
+        gw_facts(&f->x, &f->authorisation, &r);
+    assert_int_equal(pol_decide(&r, POL_MODE_GATEWAY, 0, &answer), 0);
+    assert_true(pol_request_to_json(&r, &b));
+    buf_byte(&b, 0);
+    char *text = strdup(buf_span(&b).p);
+    buf_fini(&b);
+    if (partial)
+        pol_partial_release(&r);
+    return text;
+}
+
+// Whatever of an exchange policies see is in the key, or made anew: each in turn is another one, while what is kept of the others is there.
+static void what_is_kept_is_of_the_same_question(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct pki_names roles = { (struct span[]){ SPAN("reader") }, 1 };
+    fixture_init(
+        &f,
+        PERMIT
+        "permit(principal, action, resource) when { principal.serial == \"1\" && context.http.path like \"/c*\" };",
+        "{\"sub\":\"s\"}");
+    f.issuer.skew_s = 5;
+    f.token.roles = roles;
+    f.tls = (struct gw_tls_facts){ .version = SPAN("TLSv1.3"), .group = SPAN("g"), .cipher = SPAN("c") };
+    f.services.tokens = pki_token_cache_new(10, 1 << 20, 0);
+    f.services.partials = pol_partials_new(f.snapshot.policies, 256, 7);
+    f.x.token_cached = true;
+    f.x.to.path = SPAN("/collections");
+    f.x.meaning.operation = SPAN("op");
+    struct pki_token *t[2];
+    for (int i = 0; i < 2; i++) {
+        t[i] = heap_token(&f.token);
+        t[i]->sha256[0] = (uint8_t)i;
+        assert_true(pki_token_cache_put(f.services.tokens, t[i], SPAN("w"), 1));
+    }
+    t[1]->subject = SPAN("another");
+    f.x.token = t[0];
+    struct pki_identity *id = &f.peer.identity;
+    struct gw_api_authorisation *a = &f.authorisation;
+    struct span *texts[] = { &id->spiffe_id,         &id->trust_domain, &id->path,    &id->serial,  &id->dns,
+                             &f.x.meaning.api,       &a->collection,    &a->database, &a->tenant,   &f.x.to.path,
+                             &f.x.meaning.operation, &f.tls.version,    &f.tls.group, &f.tls.cipher };
+    const size_t n = sizeof texts / sizeof *texts;
+    char *seen[32] = { 0 };
+    for (size_t round = 0; round < 4; round++) {
+        for (size_t i = 0; i < n + 5; i++) {
+            struct span before = i < n ? *texts[i] : SPAN_NONE;
+            if (i < n)
+                *texts[i] = SPAN("other");
+            a->action = i == n ? GW_ACTION_READ : GW_ACTION_WRITE;
+            f.tls.resumed = i == n + 1;
+            f.x.meaning.facts.has_filter = i == n + 2;
+            f.x.token = t[i == n + 3];
+            f.x.token_facts = NULL; // an exchange has one token
+            char *plain = question(&f, false), *partial = question(&f, true);
+            assert_string_equal(plain, partial);
+            free(partial);
+            for (size_t k = 0; k < n + 5 && round > 0; k++)
+                assert_int_equal(strcmp(plain, seen[k]) == 0, k == i);
+            free(seen[i]);
+            seen[i] = plain;
+            if (i < n)
+                *texts[i] = before;
+        }
+    }
+    assert_true(pol_partials_count(f.services.partials) > n / 2);
+    for (size_t i = 0; i < n + 5; i++)
+        free(seen[i]);
+    // The token's facts are held by what is kept of it.
+    pki_token_cache_free(f.services.tokens);
+    pki_token_unref(t[0]);
+    pki_token_unref(t[1]);
+    pol_partials_free(f.services.partials);
+    fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +383,7 @@ int main(void)
         cmocka_unit_test(a_claim_is_seen_at_any_depth_that_a_token_may_have),
         cmocka_unit_test(a_long_list_does_not_use_up_the_exchange),
         cmocka_unit_test(a_token_that_comes_again_is_seen_as_it_was_the_first_time),
+        cmocka_unit_test(what_is_kept_is_of_the_same_question),
         cmocka_unit_test(what_policies_see_is_what_the_shipped_schema_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
