@@ -11,7 +11,7 @@ import { Upstream } from './lib/upstream.mjs'
 const POLICY = limit => `
 @id("readers")
 permit (principal in Role::"test/reader", action in Action::"readonly", resource is Collection)
-when { context.request.limit <= ${limit} };
+when { context.request has limit && context.request.limit <= ${limit} };
 
 @id("sealed")
 forbid (principal, action, resource) when { resource has name && resource.name == "docs-sealed" };
