@@ -90,7 +90,8 @@ enum gw_api_list {
     GW_API_LIST_CHROMA_COUNT, // answered by listing and counting what the subject may see
     GW_API_LIST_CHROMA_DATABASES,
     GW_API_LIST_MILVUS_NAMES, // of collections, or of aliases
-    GW_API_LIST_WEAVIATE_SCHEMA
+    GW_API_LIST_WEAVIATE_SCHEMA,
+    GW_API_LIST_WEAVIATE_ALIASES
 };
 
 // A lesser request that does for a subject who may not make the whole one: get_or_create by somebody who may only look becomes a GET, which can

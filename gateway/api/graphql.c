@@ -260,7 +260,7 @@ static bool beacon(struct reader *r)
     struct span text;
     if (!plain_string(r, &text))
         return false;
-    struct span class = gw_graphql_beacon(text);
+    struct span class = gw_graphql_beacon(text, false);
     return !span_is_none(class) ? refer(r, class) : fail(r, "the query has a beacon that names no class");
 }
 
@@ -488,7 +488,7 @@ bool gw_graphql_is_class(struct span name)
     return true;
 }
 
-struct span gw_graphql_beacon(struct span text)
+struct span gw_graphql_beacon(struct span text, bool with_property)
 {
     static const struct span scheme = SPAN("weaviate://");
     if (!span_starts(text, scheme))
@@ -496,6 +496,8 @@ struct span gw_graphql_beacon(struct span text)
     struct span rest = span_sub(text, scheme.n, text.n);
     span_cut(&rest, '/'); // the host
     struct span name = span_cut(&rest, '/');
-    // What is behind has to be there: with one part only, that one is the id.
-    return !span_is_none(rest) && gw_graphql_is_class(name) ? name : SPAN_NONE;
+    for (unsigned left = with_property ? 2 : 1; left > 0; left--)
+        if (span_cut(&rest, '/').n == 0)
+            return SPAN_NONE;
+    return span_is_none(rest) && gw_graphql_is_class(name) ? name : SPAN_NONE;
 }

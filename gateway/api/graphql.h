@@ -39,7 +39,8 @@ int gw_graphql_read(struct span text, gw_graphql_on_class on_class, void *ctx, s
 
 // Of a class: letters, digits and '_', beginning with a letter.
 bool gw_graphql_is_class(struct span name);
-// The class in "weaviate://localhost/Class/id"; SPAN_NONE: it names none.
-struct span gw_graphql_beacon(struct span beacon);
+// The class in "weaviate://localhost/Class/id" or, for `with_property`, "weaviate://localhost/Class/id/property"; SPAN_NONE: it names none. With a
+// part less the first one is the id of an object of any class.
+struct span gw_graphql_beacon(struct span beacon, bool with_property);
 
 #endif

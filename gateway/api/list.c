@@ -35,6 +35,7 @@ static const struct shape shapes[] = {
     [GW_API_LIST_CHROMA_DATABASES] = { .name = "name", .database = true },
     [GW_API_LIST_MILVUS_NAMES] = { .envelope = DATA },
     [GW_API_LIST_WEAVIATE_SCHEMA] = { .envelope = MEMBER, .result = "classes", .name = "class" },
+    [GW_API_LIST_WEAVIATE_ALIASES] = { .envelope = MEMBER, .result = "aliases", .name = "alias", .target = "class" },
 };
 
 struct item {

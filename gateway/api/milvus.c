@@ -37,10 +37,13 @@ enum kind {
     OF_DATABASE = 1 << 20,
     ALIASES = 1 << 21,
     ALIAS_OF = 1 << 22,
+    SCHEMA = 1 << 23,
+    FUNCTION = 1 << 24,
+    ANALYZER = 1 << 25,
     READS = QUERY | GET | SEARCH | HYBRID,
     ENTITIES = READS | DATA | DELETE,
     OF_COLLECTION = COLLECTION | CREATE | RENAME | PROPERTIES | FIELD | COMPACT | PARTITION | PARTITIONS | INDEX |
-                    INDEXES | ALIASES | ALIAS_OF | ENTITIES | IMPORT,
+                    INDEXES | ALIASES | ALIAS_OF | ENTITIES | IMPORT | SCHEMA | FUNCTION | ANALYZER,
 };
 
 static const struct gw_api_member members[] = {
@@ -53,7 +56,7 @@ static const struct gw_api_member members[] = {
     { "partitionNames", COLLECTION | PARTITIONS | READS },
     { "properties", OF_DATABASE | PROPERTIES | INDEX },
     { "propertyKeys", OF_DATABASE | PROPERTIES | INDEX },
-    { "fieldName", FIELD },
+    { "fieldName", FIELD | ANALYZER },
     { "fieldParams", FIELD },
     { "isClustering", COMPACT },
     { "indexName", INDEX },
@@ -64,7 +67,9 @@ static const struct gw_api_member members[] = {
     { "metricType", CREATE | SUB_SEARCH },
     { "primaryFieldName", CREATE },
     { "vectorFieldName", CREATE },
-    { "schema", CREATE },
+    { "schema", CREATE | SCHEMA },
+    { "functionName", FUNCTION },
+    { "function", FUNCTION },
     { "params", CREATE | SEARCH | SUB_SEARCH },
     { "description", CREATE },
     { "outputFields", READS },
@@ -85,6 +90,13 @@ static const struct gw_api_member members[] = {
     { "rerank", HYBRID },
     { "files", IMPORT },
     { "options", IMPORT },
+    { "partialUpdate", DATA },
+    { "fieldOps", DATA },
+    { "text", ANALYZER },
+    { "analyzerParams", ANALYZER },
+    { "analyzerNames", ANALYZER },
+    { "withDetail", ANALYZER },
+    { "withHash", ANALYZER },
 };
 
 // ------------------------------------------------------------------------------------------------------------- names
@@ -251,6 +263,25 @@ static int list_aliases(struct gw_api_build *b, json body)
     return in_collection(b, body, ALIASES, false);
 }
 
+static int add_field(struct gw_api_build *b, json body)
+{
+    return in_collection(b, body, SCHEMA, false);
+}
+
+static int function(struct gw_api_build *b, json body)
+{
+    return in_collection(b, body, FUNCTION, false);
+}
+
+// How a text would be taken apart: by an analyzer that is described, or by that of a collection's field.
+static int analyze(struct gw_api_build *b, json body)
+{
+    if (is_named(json_get(body, SPAN("collectionName"))))
+        return in_collection(b, body, ANALYZER, false);
+    int rc = in_database(b, body, ANALYZER);
+    return rc == 0 ? gw_api_authorise(b, of_database(b)) : rc;
+}
+
 static int import_files(struct gw_api_build *b, json body)
 {
     return in_collection(b, body, IMPORT, false);
@@ -276,13 +307,42 @@ static int fact_output(struct gw_api_build *b, json body, bool otherwise)
     return rc;
 }
 
+// With groups the limit counts those.
 static int fact_limit(struct gw_api_build *b, json v)
 {
-    uint64_t limit = DEFAULT_LIMIT;
+    uint64_t limit = DEFAULT_LIMIT, size = 0;
     int rc = gw_api_body_count(b, json_get(v, SPAN("limit")), &limit);
     if (rc == 0)
-        gw_api_fact_limit(b, limit);
-    return rc;
+        rc = gw_api_body_count(b, json_get(v, SPAN("groupSize")), &size);
+    if (rc != 0)
+        return rc;
+    if (size == 0)
+        size = 1;
+    gw_api_fact_limit(b, limit > UINT64_MAX / size ? UINT64_MAX : limit * size);
+    return 0;
+}
+
+// What the server takes search parameters of this name for before it looks at the members of its own: the one that is meant must be the one that
+// was read.
+static int search_params(struct gw_api_build *b, json v)
+{
+    static const char *const theirs[] = { "topk",       "limit",           "offset",   "anns_field",    "group_by_field",
+                                          "group_size", "group_by_fields", "iterator", "strict_group_size" };
+    struct json_iter it = json_iter(v);
+    struct span name;
+    json value;
+    if (!gw_api_given(v))
+        return 0;
+    if (json_type(v) != JSON_OBJECT)
+        return gw_api_refuse(b, ERR_API_BODY, "search parameters that are no object", SPAN_NONE);
+    while (json_next(&it, &name, &value)) {
+        if (span_starts(name, SPAN("search_iter")))
+            return gw_api_refuse(b, ERR_API_BODY, "a search parameter that says what a member should", name);
+        for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++)
+            if (span_eq(name, span_str(theirs[i])))
+                return gw_api_refuse(b, ERR_API_BODY, "a search parameter that says what a member should", name);
+    }
+    return 0;
 }
 
 // An expression, which the server parses; whether there is one.
@@ -331,6 +391,8 @@ static int search(struct gw_api_build *b, json body)
         rc = list_of(b, json_get(body, SPAN("data")), &f->queries);
     f->has_queries = true;
     if (rc == 0)
+        rc = search_params(b, json_get(body, SPAN("searchParams")));
+    if (rc == 0)
         rc = fact_limit(b, body);
     return rc == 0 ? fact_output(b, body, false) : rc;
 }
@@ -352,6 +414,8 @@ static int hybrid(struct gw_api_build *b, json body)
         rc = GW_API_MEMBERS(b, v, members, SUB_SEARCH);
         if (rc == 0)
             rc = fact_filter(b, v, &filtered);
+        if (rc == 0)
+            rc = search_params(b, json_get(v, SPAN("params")));
         f->has_filter = f->has_filter && filtered;
     }
     if (rc == 0)
@@ -386,6 +450,7 @@ static const struct gw_api_row rows[] = {
     ROW("/collections/get_load_state",   META,   collection),
     ROW("/collections/create",           CREATE, create),
     ROW("/collections/drop",             DROP,   collection),
+    ROW("/collections/truncate",         DROP,   collection), // all of its records at once
     ROW("/collections/rename",           ALTER,  rename_collection),
     ROW("/collections/load",             ALTER,  collection),
     ROW("/collections/refresh_load",     ALTER,  collection),
@@ -394,7 +459,14 @@ static const struct gw_api_row rows[] = {
     ROW("/collections/drop_properties",  ALTER,  properties),
     ROW("/collections/compact",          ALTER,  compact),
     ROW("/collections/flush",            ALTER,  collection),
+    ROW("/collections/add_function",     ALTER,  function),
+    ROW("/collections/alter_function",   ALTER,  function),
+    ROW("/collections/drop_function",    ALTER,  function),
     ROW("/collections/fields/alter_properties", ALTER, field),
+    ROW("/collections/fields/add",       ALTER,  add_field),
+    ROW("/collections/fields/drop",      ALTER,  field),
+    ROW("/collections/struct_fields/add", ALTER, add_field),
+    ROW("/common/run_analyzer",          META,   analyze),
 
     ROW("/entities/query",           READ,   query),
     ROW("/entities/get",             READ,   get),
@@ -430,11 +502,15 @@ static const struct gw_api_row rows[] = {
     ROW("/jobs/import/list",   LIST,  collection),
     OPS("/jobs/import/get_progress"),
     OPS("/jobs/import/describe"),
+    OPS("/jobs/import/commit"),
+    OPS("/jobs/import/abort"),
     OPS("/collections/get_compaction_state"),
 
     { "POST", V "/databases/create", GW_ACTION_CREATE, GW_API_BODY_INSPECT, GW_API_BY_BODY | GW_API_ALL, 0, one_database, NULL },
     { "POST", V "/databases/drop",   GW_ACTION_DROP,   GW_API_BODY_INSPECT, GW_API_BY_BODY | GW_API_ALL, 0, one_database, NULL },
     { "POST", V "/databases/alter",  GW_ACTION_OPS,    GW_API_BODY_STREAM, GW_API_ALL, 0, NULL, NULL },
+    { "POST", V "/databases/alter_properties", GW_ACTION_OPS, GW_API_BODY_STREAM, GW_API_ALL, 0, NULL, NULL },
+    { "POST", V "/databases/drop_properties",  GW_ACTION_OPS, GW_API_BODY_STREAM, GW_API_ALL, 0, NULL, NULL },
     OPS("/databases/list"),
     OPS("/databases/describe"),
 
@@ -448,6 +524,7 @@ static const struct gw_api_row rows[] = {
     OPS("/roles/list"),
     OPS("/roles/describe"),
     OPS("/roles/create"),
+    OPS("/roles/alter"),
     OPS("/roles/drop"),
     OPS("/roles/grant_privilege"),
     OPS("/roles/revoke_privilege"),
@@ -464,6 +541,11 @@ static const struct gw_api_row rows[] = {
     OPS("/resource_groups/drop"),
     OPS("/resource_groups/alter"),
     OPS("/resource_groups/transfer_replica"),
+    OPS("/file_resources/list"),
+    OPS("/file_resources/add"),
+    OPS("/file_resources/remove"),
+    OPS("/segments/describe"),
+    OPS("/quotacenter/describe"),
 };
 // clang-format on
 

@@ -15,10 +15,13 @@ enum kind {
     REFERENCE = 1 << 4,
     REFERENCES = 1 << 5,
     GRAPHQL = 1 << 6,
+    ALIAS = 1 << 7,
+    RETARGET = 1 << 8,
 };
 
 static const struct gw_api_member members[] = {
-    { "class", OBJECT | MATCH | REFERENCE },
+    { "class", OBJECT | MATCH | REFERENCE | ALIAS | RETARGET },
+    { "alias", ALIAS },
     { "id", OBJECT },
     { "tenant", OBJECT | REFERENCES },
     { "properties", OBJECT },
@@ -143,7 +146,7 @@ static int objects(struct gw_api_build *b)
 
 static int beacon(struct gw_api_build *b, json v, struct span tenant)
 {
-    struct span class = gw_graphql_beacon(json_string(v));
+    struct span class = gw_graphql_beacon(json_string(v), false);
     if (span_is_none(class))
         return gw_api_refuse(b, ERR_API_BODY, "a beacon that names no class", SPAN_NONE);
     return authorise(b, GW_ACTION_READ, tenant, class, ERR_API_BODY);
@@ -300,7 +303,7 @@ static int batch_references(struct gw_api_build *b, json body)
         rc = GW_API_MEMBERS(b, v, members, REFERENCES);
         if (rc == 0)
             rc = tenant_name(b, json_get(v, SPAN("tenant")), &tenant);
-        struct span from = gw_graphql_beacon(json_string(json_get(v, SPAN("from"))));
+        struct span from = gw_graphql_beacon(json_string(json_get(v, SPAN("from"))), true);
         if (rc == 0)
             rc = authorise(b, b->row->action, tenant, from, ERR_API_BODY);
         if (rc == 0)
@@ -344,6 +347,38 @@ static int alter_class(struct gw_api_build *b, json body)
     if (rc == 0)
         b->authorisations[0].collection_is_new = false;
     return rc;
+}
+
+// An alias is a second name for a class, wherever one is named: whoever makes it has to be allowed both.
+static int create_alias(struct gw_api_build *b, json body)
+{
+    struct gw_api_authorisation alias = { .action = b->row->action, .collection_is_new = true };
+    int rc = GW_API_MEMBERS(b, body, members, ALIAS);
+    if (rc == 0)
+        rc = authorise(b, b->row->action, SPAN_NONE, json_string(json_get(body, SPAN("class"))), ERR_API_BODY);
+    if (rc == 0)
+        rc = class_name(b, json_string(json_get(body, SPAN("alias"))), ERR_API_BODY, &alias.collection);
+    return rc == 0 ? gw_api_authorise(b, alias) : rc;
+}
+
+static int alter_alias(struct gw_api_build *b, json body)
+{
+    int rc = GW_API_MEMBERS(b, body, members, RETARGET);
+    if (rc == 0)
+        rc = authorise(b, b->row->action, SPAN_NONE, b->collection, ERR_API_COLLECTION);
+    return rc == 0 ? authorise(b, b->row->action, SPAN_NONE, json_string(json_get(body, SPAN("class"))), ERR_API_BODY)
+                   : rc;
+}
+
+// All aliases, or those of a class: they are its own.
+static int list_aliases(struct gw_api_build *b)
+{
+    struct span class = parameter(b, "class");
+    if (span_is_none(class))
+        return gw_api_authorise(b, (struct gw_api_authorisation){ .action = b->row->action });
+    b->meaning.list = GW_API_LIST_NONE;
+    b->meaning.fan = GW_API_FAN_ONE;
+    return authorise(b, b->row->action, SPAN_NONE, class, ERR_API_COLLECTION);
 }
 
 // ------------------------------------------------------------------------------------------------------------- GraphQL
@@ -425,8 +460,10 @@ static int graphql(struct gw_api_build *b, json body)
 
 #define O "/v1/objects"
 #define S "/v1/schema"
+#define A "/v1/aliases"
 
 // clang-format off
+#define OPS(method, path) { method, path, GW_ACTION_OPS, GW_API_BODY_STREAM, 0, 0, NULL, NULL }
 #define PATH(method, path, action, body) { method, path, GW_ACTION_##action, body, GW_API_BY_BODY, 0, NULL, of_path }
 static const struct gw_api_row rows[] = {
     { "GET", "/v1",                     GW_ACTION_META, GW_API_BODY_NONE, 0, 0, NULL, NULL },
@@ -445,6 +482,8 @@ static const struct gw_api_row rows[] = {
     { "POST",   O "/{c}/{x}/references/{x}", GW_ACTION_WRITE, GW_API_BODY_INSPECT, GW_API_BY_BODY, 0, references, NULL },
     { "PUT",    O "/{c}/{x}/references/{x}", GW_ACTION_WRITE, GW_API_BODY_INSPECT, GW_API_BY_BODY | GW_API_ARRAY, 0, references, NULL },
     { "DELETE", O "/{c}/{x}/references/{x}", GW_ACTION_WRITE, GW_API_BODY_INSPECT, GW_API_BY_BODY, 0, references, NULL },
+
+    { "POST",   O "/validate", GW_ACTION_READ,  GW_API_BODY_INSPECT, GW_API_BY_BODY, 0, create_object, NULL },
 
     { "POST",   "/v1/batch/objects",    GW_ACTION_WRITE,  GW_API_BODY_INSPECT, GW_API_BY_BODY, 0, create_objects, NULL },
     { "DELETE", "/v1/batch/objects",    GW_ACTION_DELETE, GW_API_BODY_INSPECT, GW_API_BY_BODY, 0, delete_objects, NULL },
@@ -468,6 +507,21 @@ static const struct gw_api_row rows[] = {
     PATH("PUT",    S "/{c}/tenants",     ALTER, GW_API_BODY_STREAM),
     PATH("DELETE", S "/{c}/tenants",     ALTER, GW_API_BODY_STREAM),
 
+    PATH("POST",   S "/{c}/properties/{x}/tokenize", META, GW_API_BODY_STREAM),
+    PATH("GET",    S "/{c}/indexes",     META,  GW_API_BODY_NONE),
+    PATH("PUT",    S "/{c}/properties/{x}/index/{x}", ALTER, GW_API_BODY_STREAM),
+    PATH("DELETE", S "/{c}/properties/{x}/index/{x}", ALTER, GW_API_BODY_NONE),
+    PATH("POST",   S "/{c}/properties/{x}/index/{x}/rebuild", ALTER, GW_API_BODY_STREAM),
+    PATH("POST",   S "/{c}/properties/{x}/index/{x}/cancel",  ALTER, GW_API_BODY_STREAM),
+    PATH("DELETE", S "/{c}/vectors/{x}/index", ALTER, GW_API_BODY_NONE),
+    { "POST",   "/v1/tokenize",       GW_ACTION_META,   GW_API_BODY_STREAM, 0, 0, NULL, NULL },
+
+    { "GET",    A,                    GW_ACTION_LIST,   GW_API_BODY_NONE, GW_API_BY_BODY, GW_API_LIST_WEAVIATE_ALIASES, NULL, list_aliases },
+    { "POST",   A,                    GW_ACTION_CREATE, GW_API_BODY_INSPECT, GW_API_BY_BODY, 0, create_alias, NULL },
+    PATH("GET",    A "/{c}",             META,  GW_API_BODY_NONE),
+    { "PUT",    A "/{c}",             GW_ACTION_ALTER,  GW_API_BODY_INSPECT, GW_API_BY_BODY, 0, alter_alias, NULL },
+    PATH("DELETE", A "/{c}",             DROP,  GW_API_BODY_NONE),
+
     // A backup is of every class that it names, or of all; to restore one writes them.
     { "POST",   "/v1/backups/{x}",             GW_ACTION_EXPORT, GW_API_BODY_STREAM, 0, 0, NULL, NULL },
     { "GET",    "/v1/backups/{x}",             GW_ACTION_EXPORT, GW_API_BODY_NONE, 0, 0, NULL, NULL },
@@ -476,26 +530,55 @@ static const struct gw_api_row rows[] = {
     { "POST",   "/v1/backups/{x}/{x}/restore", GW_ACTION_OPS,    GW_API_BODY_STREAM, 0, 0, NULL, NULL },
     { "GET",    "/v1/backups/{x}/{x}/restore", GW_ACTION_OPS,    GW_API_BODY_NONE, 0, 0, NULL, NULL },
 
-    { "GET",    "/v1/nodes",                   GW_ACTION_OPS, GW_API_BODY_NONE, 0, 0, NULL, NULL },
-    { "GET",    "/v1/nodes/{x}",               GW_ACTION_OPS, GW_API_BODY_NONE, 0, 0, NULL, NULL },
-    { "GET",    "/v1/cluster/statistics",      GW_ACTION_OPS, GW_API_BODY_NONE, 0, 0, NULL, NULL },
-    { "POST",   "/v1/replication/replicate",   GW_ACTION_OPS, GW_API_BODY_STREAM, 0, 0, NULL, NULL },
-    { "GET",    "/v1/replication/sharding-state", GW_ACTION_OPS, GW_API_BODY_NONE, 0, 0, NULL, NULL },
-    { "GET",    "/v1/authz/roles",             GW_ACTION_OPS, GW_API_BODY_NONE, 0, 0, NULL, NULL },
-    { "POST",   "/v1/authz/roles",             GW_ACTION_OPS, GW_API_BODY_STREAM, 0, 0, NULL, NULL },
-    { "GET",    "/v1/authz/roles/{x}",         GW_ACTION_OPS, GW_API_BODY_NONE, 0, 0, NULL, NULL },
-    { "DELETE", "/v1/authz/roles/{x}",         GW_ACTION_OPS, GW_API_BODY_NONE, 0, 0, NULL, NULL },
-    { "GET",    "/v1/users/own-info",          GW_ACTION_OPS, GW_API_BODY_NONE, 0, 0, NULL, NULL },
-    { "GET",    "/v1/users/db",                GW_ACTION_OPS, GW_API_BODY_NONE, 0, 0, NULL, NULL },
-    { "POST",   "/v1/users/db/{x}",            GW_ACTION_OPS, GW_API_BODY_STREAM, 0, 0, NULL, NULL },
-    { "DELETE", "/v1/users/db/{x}",            GW_ACTION_OPS, GW_API_BODY_NONE, 0, 0, NULL, NULL },
+    OPS("DELETE", "/v1/backups/{x}/{x}/restore"),
+    OPS("GET",    "/v1/nodes"),
+    OPS("GET",    "/v1/nodes/{x}"),
+    OPS("GET",    "/v1/tasks"),
+    OPS("GET",    "/v1/cluster/statistics"),
+    OPS("POST",   "/v1/replication/replicate"),
+    OPS("DELETE", "/v1/replication/replicate"),
+    OPS("POST",   "/v1/replication/replicate/force-delete"),
+    OPS("GET",    "/v1/replication/replicate/list"),
+    OPS("GET",    "/v1/replication/replicate/{x}"),
+    OPS("DELETE", "/v1/replication/replicate/{x}"),
+    OPS("POST",   "/v1/replication/replicate/{x}/cancel"),
+    OPS("GET",    "/v1/replication/sharding-state"),
+    OPS("GET",    "/v1/replication/scale"),
+    OPS("POST",   "/v1/replication/scale"),
+    OPS("GET",    "/v1/authz/roles"),
+    OPS("POST",   "/v1/authz/roles"),
+    OPS("GET",    "/v1/authz/roles/{x}"),
+    OPS("DELETE", "/v1/authz/roles/{x}"),
+    OPS("POST",   "/v1/authz/roles/{x}/add-permissions"),
+    OPS("POST",   "/v1/authz/roles/{x}/remove-permissions"),
+    OPS("POST",   "/v1/authz/roles/{x}/has-permission"),
+    OPS("GET",    "/v1/authz/roles/{x}/users"),
+    OPS("GET",    "/v1/authz/roles/{x}/user-assignments"),
+    OPS("GET",    "/v1/authz/roles/{x}/group-assignments"),
+    OPS("GET",    "/v1/authz/users/{x}/roles"),
+    OPS("GET",    "/v1/authz/users/{x}/roles/{x}"),
+    OPS("POST",   "/v1/authz/users/{x}/assign"),
+    OPS("POST",   "/v1/authz/users/{x}/revoke"),
+    OPS("POST",   "/v1/authz/groups/{x}/assign"),
+    OPS("POST",   "/v1/authz/groups/{x}/revoke"),
+    OPS("GET",    "/v1/authz/groups/{x}/roles/{x}"),
+    OPS("GET",    "/v1/authz/groups/{x}"),
+    OPS("GET",    "/v1/users/own-info"),
+    OPS("GET",    "/v1/users/db"),
+    OPS("GET",    "/v1/users/db/{x}"),
+    OPS("POST",   "/v1/users/db/{x}"),
+    OPS("DELETE", "/v1/users/db/{x}"),
+    OPS("POST",   "/v1/users/db/{x}/rotate-key"),
+    OPS("POST",   "/v1/users/db/{x}/activate"),
+    OPS("POST",   "/v1/users/db/{x}/deactivate"),
 };
 // clang-format on
 
-static const char *const parameters[] = { "class",     "tenant",  "limit",
-                                          "offset",    "after",   "sort",
-                                          "order",     "include", "consistency_level",
-                                          "node_name", "output",  NULL };
+static const char *const parameters[] = {
+    "class", "tenant", "limit", "offset", "after", "sort", "order", "include", "consistency_level", "node_name", "output",
+    "bucket", "path", "tenants", "collection", "shard", "shardName", "targetNode", "replicationFactor", "includeHistory",
+    "includeLastUsedTime", "includeFullRoles", NULL
+};
 
 const struct gw_api_def gw_api_weaviate = {
     .name = "weaviate",

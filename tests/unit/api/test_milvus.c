@@ -45,6 +45,16 @@ static void every_row_of_the_specification_has_its_action(void **state)
         { "POST", V "/jobs/import/create", "{\"collectionName\":\"docs\",\"files\":[[\"a.json\"]]}",
           "write default/docs" },
         { "POST", V "/jobs/import/list", DOCS, "list default/docs" },
+        { "POST", V "/collections/truncate", DOCS, "drop default/docs" },
+        { "POST", V "/collections/fields/add", "{\"collectionName\":\"docs\",\"schema\":{}}", "alter default/docs" },
+        { "POST", V "/collections/fields/drop", "{\"collectionName\":\"docs\",\"fieldName\":\"f\"}",
+          "alter default/docs" },
+        { "POST", V "/collections/add_function", "{\"collectionName\":\"docs\",\"function\":{}}",
+          "alter default/docs" },
+        { "POST", V "/common/run_analyzer", "{\"text\":[\"a b\"]}", "meta default/-" },
+        { "POST", V "/common/run_analyzer", "{\"text\":[\"a\"],\"collectionName\":\"docs\",\"fieldName\":\"f\"}",
+          "meta default/docs" },
+        { "POST", V "/quotacenter/describe", "{}", "ops -" },
         { "POST", V "/jobs/import/get_progress", "{\"jobId\":\"1\"}", "ops -" },
         { "POST", V "/databases/create", "{\"dbName\":\"other\"}", "create other/-" },
         { "POST", V "/databases/drop", "{\"dbName\":\"other\"}", "drop other/-" },
@@ -63,7 +73,7 @@ static void what_is_not_listed_is_denied(void **state)
     static const struct ask_row rows[] = {
         { "GET", V "/collections/list", NULL, "!API_UNKNOWN" },
         { "POST", V "/collections/List", "{}", "!API_UNKNOWN" },
-        { "POST", V "/collections/truncate", DOCS, "!API_UNKNOWN" },
+        { "POST", V "/collections/clone", DOCS, "!API_UNKNOWN" },
         { "POST", V "/collections", "{}", "!API_UNKNOWN" },
         { "POST", V "/entities/export", DOCS, "!API_UNKNOWN" },
         { "POST", "/v1/vector/search", DOCS, "!API_UNKNOWN" },
@@ -71,6 +81,44 @@ static void what_is_not_listed_is_denied(void **state)
         { "POST", V "/entities/query?collectionName=other", DOCS, "!API_QUERY" },
     };
     ASK_ROWS("milvus", rows);
+}
+
+// The server looks a search parameter up by name and takes the first it finds: those of searchParams come before the members.
+static void search_parameters_cannot_say_otherwise_than_the_members(void **state)
+{
+    (void)state;
+    static const struct ask_row rows[] = {
+        { "POST", V "/entities/search", "{\"collectionName\":\"docs\",\"data\":[[1]],\"limit\":1,"
+          "\"searchParams\":{\"topk\":16384}}", "!API_BODY" },
+        { "POST", V "/entities/search", "{\"collectionName\":\"docs\",\"data\":[[1]],"
+          "\"searchParams\":{\"group_size\":100}}", "!API_BODY" },
+        { "POST", V "/entities/search", "{\"collectionName\":\"docs\",\"data\":[[1]],"
+          "\"searchParams\":{\"search_iter_batch_size\":100}}", "!API_BODY" },
+        { "POST", V "/entities/search", "{\"collectionName\":\"docs\",\"data\":[[1]],\"searchParams\":[]}",
+          "!API_BODY" },
+        { "POST", V "/entities/hybrid_search", "{\"collectionName\":\"docs\",\"search\":[{\"data\":[[1]],"
+          "\"params\":{\"offset\":5}}]}", "!API_BODY" },
+        { "POST", V "/entities/search", "{\"collectionName\":\"docs\",\"data\":[[1]],\"skipRls\":true}", "!API_BODY" },
+        { "POST", V "/entities/search", "{\"collectionName\":\"docs\",\"data\":[[1]],\"searchParams\":"
+          "{\"metric_type\":\"L2\",\"params\":{\"ef\":10}}}", "search default/docs" },
+    };
+    ASK_ROWS("milvus", rows);
+}
+
+static void a_limit_of_groups_counts_their_records(void **state)
+{
+    (void)state;
+    struct asked a;
+    asked_init(&a, "milvus");
+    ask(&a, "POST", V "/entities/search",
+        "{\"collectionName\":\"docs\",\"data\":[[1]],\"limit\":5,\"groupingField\":\"g\",\"groupSize\":20}");
+    assert_int_equal(a.rc, 0);
+    assert_int_equal(a.meaning.facts.limit, 100);
+    ask(&a, "POST", V "/entities/hybrid_search",
+        "{\"collectionName\":\"docs\",\"search\":[{\"data\":[[1]]}],\"limit\":9223372036854775807,\"groupSize\":3}");
+    assert_int_equal(a.rc, 0);
+    assert_true(a.meaning.facts.limit == UINT64_MAX);
+    asked_fini(&a);
 }
 
 static void every_second_name_is_authorised(void **state)
@@ -197,6 +245,8 @@ int main(void)
         cmocka_unit_test(every_row_of_the_specification_has_its_action),
         cmocka_unit_test(what_is_not_listed_is_denied),
         cmocka_unit_test(every_second_name_is_authorised),
+        cmocka_unit_test(search_parameters_cannot_say_otherwise_than_the_members),
+        cmocka_unit_test(a_limit_of_groups_counts_their_records),
         cmocka_unit_test(the_server_cannot_read_another_name_than_we_did),
         cmocka_unit_test(the_database_is_always_written),
         cmocka_unit_test(searches_have_their_facts),

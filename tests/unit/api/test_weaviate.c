@@ -41,6 +41,16 @@ static void every_row_of_the_specification_has_its_action(void **state)
         { "DELETE", "/v1/schema/Docs/tenants", "[\"acme\"]", "alter Docs" },
         { "POST", "/v1/backups/s3", "{}", "export -" },
         { "POST", "/v1/backups/s3/b1/restore", "{}", "ops -" },
+        { "GET", "/v1/aliases", NULL, "list -" },
+        { "GET", "/v1/aliases?class=docs", NULL, "list Docs" },
+        { "GET", "/v1/aliases/papers", NULL, "meta Papers" },
+        { "POST", "/v1/aliases", "{\"class\":\"docs\",\"alias\":\"papers\"}", "create Docs, create +Papers" },
+        { "PUT", "/v1/aliases/papers", "{\"class\":\"theirs\"}", "alter Papers, alter Theirs" },
+        { "DELETE", "/v1/aliases/Papers", NULL, "drop Papers" },
+        { "POST", "/v1/objects/validate", DOCS, "read Docs" },
+        { "POST", "/v1/tokenize", "{}", "meta -" },
+        { "GET", "/v1/schema/docs/indexes", NULL, "meta Docs" },
+        { "DELETE", "/v1/schema/docs/vectors/title/index", NULL, "alter Docs" },
         { "GET", "/v1/nodes", NULL, "ops -" },
         { "GET", "/v1/authz/roles", NULL, "ops -" },
     };
@@ -83,6 +93,8 @@ static void the_server_cannot_read_another_class_than_we_did(void **state)
         { "PUT", "/v1/objects/Docs/" ID, "{\"class\":\"Theirs\"}", "!API_BODY" },
         { "PUT", "/v1/objects/Docs/" ID, "{}", "!API_BODY" },
         { "PUT", "/v1/schema/Docs", "{\"class\":\"Theirs\"}", "!API_BODY" },
+        { "POST", "/v1/aliases", "{\"class\":\"Docs\",\"alias\":\"A\",\"Class\":\"Theirs\"}", "!API_BODY" },
+        { "PUT", "/v1/aliases/A", "{\"class\":\"Docs\",\"alias\":\"B\"}", "!API_BODY" },
         { "POST", "/v1/objects", "[" DOCS "]", "!API_BODY" },
     };
     ASK_ROWS("weaviate", rows);
@@ -106,6 +118,15 @@ static void a_reference_needs_the_right_to_read_its_target(void **state)
           "[{\"from\":\"weaviate://localhost/Docs/" ID "/author\",\"to\":\"weaviate://localhost/Authors/" ID
           "\",\"tenant\":\"acme\"}]",
           "write acme/Docs, read acme/Authors" },
+        // 32 digits without hyphens are a UUID to the server too, and one that can look like a class.
+        { "POST", "/v1/batch/references",
+          "[{\"from\":\"weaviate://localhost/abcdef0123456789abcdef0123456789/author\",\"to\":\"weaviate://localhost/"
+          "Authors/" ID "\"}]",
+          "!API_BODY" },
+        { "POST", "/v1/objects/Docs/" ID "/references/author",
+          "{\"beacon\":\"weaviate://localhost/Authors/" ID "/name\"}", "!API_BODY" },
+        { "POST", "/v1/objects/Docs/" ID "/references/author", "{\"beacon\":\"weaviate://localhost/Authors/\"}",
+          "!API_BODY" },
         { "POST", "/v1/batch/references", "{}", "!API_BODY" },
         { "DELETE", "/v1/batch/objects",
           "{\"match\":{\"class\":\"Docs\",\"where\":{\"operator\":\"And\",\"operands\":[{\"path\":"
