@@ -326,8 +326,10 @@ static int fact_limit(struct gw_api_build *b, json v)
 // was read.
 static int search_params(struct gw_api_build *b, json v)
 {
-    static const char *const theirs[] = { "topk",       "limit",           "offset",   "anns_field",    "group_by_field",
-                                          "group_size", "group_by_fields", "iterator", "strict_group_size" };
+    static const char *const theirs[] = {
+        "topk",       "limit",           "offset",   "anns_field",       "group_by_field",
+        "group_size", "group_by_fields", "iterator", "strict_group_size"
+    };
     struct json_iter it = json_iter(v);
     struct span name;
     json value;

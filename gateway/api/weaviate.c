@@ -574,11 +574,29 @@ static const struct gw_api_row rows[] = {
 };
 // clang-format on
 
-static const char *const parameters[] = {
-    "class", "tenant", "limit", "offset", "after", "sort", "order", "include", "consistency_level", "node_name", "output",
-    "bucket", "path", "tenants", "collection", "shard", "shardName", "targetNode", "replicationFactor", "includeHistory",
-    "includeLastUsedTime", "includeFullRoles", NULL
-};
+static const char *const parameters[] = { "class",
+                                          "tenant",
+                                          "limit",
+                                          "offset",
+                                          "after",
+                                          "sort",
+                                          "order",
+                                          "include",
+                                          "consistency_level",
+                                          "node_name",
+                                          "output",
+                                          "bucket",
+                                          "path",
+                                          "tenants",
+                                          "collection",
+                                          "shard",
+                                          "shardName",
+                                          "targetNode",
+                                          "replicationFactor",
+                                          "includeHistory",
+                                          "includeLastUsedTime",
+                                          "includeFullRoles",
+                                          NULL };
 
 const struct gw_api_def gw_api_weaviate = {
     .name = "weaviate",

@@ -251,6 +251,24 @@ static void weaviates_schema_shows_visible_classes(void **state)
     asked_fini(&m.a);
 }
 
+static void weaviates_aliases_show_when_both_names_may_be_seen(void **state)
+{
+    (void)state;
+    const struct gw_api_list_answer answers[] = {
+        { 0, 200,
+          SPAN("{\"aliases\":[{\"alias\":\"A\",\"class\":\"Docs\"},{\"alias\":\"B\",\"class\":\"secret\"},"
+               "{\"alias\":\"secret\",\"class\":\"Docs\"}]}") },
+        { 1, 200, SPAN("{\"aliases\":[{\"alias\":\"A\"}]}") },
+    };
+    struct merged m;
+    merge(&m, "weaviate", "/v1/aliases", answers, 2);
+    assert_int_equal(m.rc, 0);
+    assert_span(m.result.body, "{\"aliases\":[{\"alias\":\"A\",\"class\":\"Docs\"}]}");
+    assert_int_equal(m.result.hidden, 2);
+    assert_int_equal(m.result.n_failed, 1);
+    asked_fini(&m.a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +282,7 @@ int main(void)
         cmocka_unit_test(a_tenant_that_some_shards_do_not_have_is_no_failure),
         cmocka_unit_test(milvus_names_are_shown_and_its_codes_understood),
         cmocka_unit_test(weaviates_schema_shows_visible_classes),
+        cmocka_unit_test(weaviates_aliases_show_when_both_names_may_be_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,19 +88,29 @@ static void search_parameters_cannot_say_otherwise_than_the_members(void **state
 {
     (void)state;
     static const struct ask_row rows[] = {
-        { "POST", V "/entities/search", "{\"collectionName\":\"docs\",\"data\":[[1]],\"limit\":1,"
-          "\"searchParams\":{\"topk\":16384}}", "!API_BODY" },
-        { "POST", V "/entities/search", "{\"collectionName\":\"docs\",\"data\":[[1]],"
-          "\"searchParams\":{\"group_size\":100}}", "!API_BODY" },
-        { "POST", V "/entities/search", "{\"collectionName\":\"docs\",\"data\":[[1]],"
-          "\"searchParams\":{\"search_iter_batch_size\":100}}", "!API_BODY" },
+        { "POST", V "/entities/search",
+          "{\"collectionName\":\"docs\",\"data\":[[1]],\"limit\":1,"
+          "\"searchParams\":{\"topk\":16384}}",
+          "!API_BODY" },
+        { "POST", V "/entities/search",
+          "{\"collectionName\":\"docs\",\"data\":[[1]],"
+          "\"searchParams\":{\"group_size\":100}}",
+          "!API_BODY" },
+        { "POST", V "/entities/search",
+          "{\"collectionName\":\"docs\",\"data\":[[1]],"
+          "\"searchParams\":{\"search_iter_batch_size\":100}}",
+          "!API_BODY" },
         { "POST", V "/entities/search", "{\"collectionName\":\"docs\",\"data\":[[1]],\"searchParams\":[]}",
           "!API_BODY" },
-        { "POST", V "/entities/hybrid_search", "{\"collectionName\":\"docs\",\"search\":[{\"data\":[[1]],"
-          "\"params\":{\"offset\":5}}]}", "!API_BODY" },
+        { "POST", V "/entities/hybrid_search",
+          "{\"collectionName\":\"docs\",\"search\":[{\"data\":[[1]],"
+          "\"params\":{\"offset\":5}}]}",
+          "!API_BODY" },
         { "POST", V "/entities/search", "{\"collectionName\":\"docs\",\"data\":[[1]],\"skipRls\":true}", "!API_BODY" },
-        { "POST", V "/entities/search", "{\"collectionName\":\"docs\",\"data\":[[1]],\"searchParams\":"
-          "{\"metric_type\":\"L2\",\"params\":{\"ef\":10}}}", "search default/docs" },
+        { "POST", V "/entities/search",
+          "{\"collectionName\":\"docs\",\"data\":[[1]],\"searchParams\":"
+          "{\"metric_type\":\"L2\",\"params\":{\"ef\":10}}}",
+          "search default/docs" },
     };
     ASK_ROWS("milvus", rows);
 }
