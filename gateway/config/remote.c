@@ -118,8 +118,8 @@ void gw_remote_load(struct gw_snapshot *s, const struct gw_config_remote *r, str
         gw_config_error(s->config, r->url.at, diags, "out of memory");
         return;
     }
-    *endpoint =
-        (struct gw_endpoint){ arena_dup(&s->arena, r->endpoint.host).p, r->endpoint.port, r->endpoint.authority };
+    *endpoint = (struct gw_endpoint){ arena_dup(&s->arena, r->endpoint.host).p, r->endpoint.port, r->endpoint.authority,
+                                      r->endpoint.host };
     *out = (struct gw_remote){
         .endpoints = endpoint,
         .n_endpoints = 1,

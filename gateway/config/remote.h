@@ -18,7 +18,7 @@ struct gw_remote {
     struct span cert_pem, cert_file;    // our certificate towards it; SPAN_NONE: none
     struct span key_pem, key_file, passphrase;
     int64_t connect_ms, first_byte_ms, idle_ms, keep_ms;
-    size_t max_connections, max_idle; // of one loop, in all
+    size_t max_connections, max_idle; // of one loop, to one endpoint
 };
 
 // Looks at what no single key can tell: whether anything vouches for it, what belongs together. Fine when no URL is configured. `what` names it

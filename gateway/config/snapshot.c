@@ -269,7 +269,7 @@ static void load_shard(struct gw_snapshot *s, size_t i, int64_t now_s, struct di
         const struct gw_config_endpoint *e = &config->endpoints[k];
         if (e->tls != config->has_tls)
             gw_config_error(s->config, e->at, diags, "the endpoints of a shard are equivalent: all http or all https");
-        endpoints[k] = (struct gw_endpoint){ arena_dup(&s->arena, e->host).p, e->port, e->authority };
+        endpoints[k] = (struct gw_endpoint){ arena_dup(&s->arena, e->host).p, e->port, e->authority, e->host };
     }
     size_t n = endpoints ? config->endpoints_n : 0;
     shard->remote = (struct gw_remote){
@@ -280,8 +280,8 @@ static void load_shard(struct gw_snapshot *s, size_t i, int64_t now_s, struct di
         .first_byte_ms = config->timeouts.first_byte,
         .idle_ms = config->timeouts.idle,
         .keep_ms = config->pool.idle_timeout,
-        .max_connections = (size_t)config->pool.max_connections * n,
-        .max_idle = (size_t)config->pool.max_idle * n,
+        .max_connections = (size_t)config->pool.max_connections,
+        .max_idle = (size_t)config->pool.max_idle,
     };
     if (config->has_credential) {
         struct span secret = gw_snapshot_read_secret(s, &config->credential.file, diags);

@@ -16,14 +16,18 @@ struct gw_breaker { // zeroed: closed
     int64_t until_ms;
 };
 
+static inline bool gw_breaker_ready(const struct gw_breaker *b, int64_t now_ms)
+{
+    return b->failures < GW_BREAKER_FAILURES || now_ms >= b->until_ms;
+}
+
 // True: try it, and say what came of it.
 static inline bool gw_breaker_take(struct gw_breaker *b, int64_t now_ms)
 {
-    if (b->failures < GW_BREAKER_FAILURES)
-        return true;
-    if (now_ms < b->until_ms)
+    if (!gw_breaker_ready(b, now_ms))
         return false;
-    b->until_ms = now_ms + GW_BREAKER_REST_MS;
+    if (b->failures >= GW_BREAKER_FAILURES)
+        b->until_ms = now_ms + GW_BREAKER_REST_MS;
     return true;
 }
 

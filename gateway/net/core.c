@@ -111,8 +111,7 @@ static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags)
     }
     int rc =
         gw_origin_init(&vs->origin, &shard->remote, &v->snapshot->response_limits, &ground, gw_core_now_s(c), diags);
-    if (rc == 0 && (rc = gw_origin_rest(&vs->origin)) != 0)
-        gw_origin_fini(&vs->origin);
+    gw_origin_rest(&vs->origin);
     vs->origin.owner = v;
     vs->origin.on_empty = on_origin_empty;
     return rc;

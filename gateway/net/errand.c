@@ -74,13 +74,12 @@ static void on_failed(struct gw_call *c, int err, const char *what)
 int gw_errand_run(const struct gw_errand *e, const char **what)
 {
     struct run r = { .errand = e, .now = clock_read() };
-    struct gw_endpoint endpoint = { .host = e->host, .port = e->port };
+    const struct gw_endpoint endpoint = { .host = e->host, .port = e->port };
+    struct gw_endpoints *endpoints = gw_endpoints_new(&endpoint, 1);
     struct gw_pool_config config = {
-        .endpoints = &endpoint,
-        .n_endpoints = 1,
         .tls = e->tls,
         .trust = e->trust,
-        .targets = e->target,
+        .target = e->target ? *e->target : (struct gw_tls_target){ .dns = SPAN_NONE },
         .limits = &gw_h1_default_limits,
         .connect_ms = e->connect_ms,
         .first_byte_ms = e->idle_ms,
@@ -91,9 +90,12 @@ int gw_errand_run(const struct gw_errand *e, const char **what)
     limits.body = 0;
     config.limits = &limits;
     signal(SIGPIPE, SIG_IGN);
-    if (uv_loop_init(&r.uv) != 0)
+    if (!endpoints || uv_loop_init(&r.uv) != 0) {
+        gw_endpoints_unref(endpoints);
         return ERR_NOMEM;
+    }
     if (gw_tcp_loop_init(&r.tcp, &r.uv) != 0) {
+        gw_endpoints_unref(endpoints);
         uv_loop_close(&r.uv);
         return ERR_NOMEM;
     }
@@ -115,8 +117,14 @@ int gw_errand_run(const struct gw_errand *e, const char **what)
         .on_end = on_end,
         .on_failed = on_failed,
     };
-    gw_call_start(&r.call);
+    r.error = gw_pool_set(&r.pool, endpoints);
+    gw_endpoints_unref(endpoints);
+    if (r.error == 0)
+        gw_call_start(&r.call);
+    else
+        finish(&r, r.error, NULL);
     uv_run(&r.uv, UV_RUN_DEFAULT);
+    gw_pool_fini(&r.pool);
     uv_loop_close(&r.uv);
     gw_tcp_loop_fini(&r.tcp);
     arena_fini(&r.arena);

@@ -27,7 +27,7 @@ static void on_ready(struct gw_call *call)
     buf_init(&out, 0);
     struct span query = f->target, path = span_cut(&query, '?');
     struct gw_head h = gw_head_request(&out, f->method, path, query);
-    gw_head_field(&h, SPAN("host"), f->origin->remote->endpoints[call->endpoint].authority);
+    gw_head_field(&h, SPAN("host"), gw_call_authority(call));
     gw_head_field(&h, SPAN("accept"), span_is_none(f->accept) ? SPAN("application/json") : f->accept);
     gw_head_field(&h, SPAN("accept-encoding"), SPAN("identity"));
     if (f->request_id)

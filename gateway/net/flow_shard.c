@@ -57,7 +57,7 @@ static void on_ready(struct gw_call *call)
     const struct gw_shard *shard = shard_of(f)->shard;
     struct gw_to_shard to = gw_to_shard(&x->request, &x->to);
     struct span body = gw_flow_whole_body(f);
-    to.host = shard->remote.endpoints[call->endpoint].authority;
+    to.host = gw_call_authority(call);
     to.request_id = span_str(x->id);
     to.credential_name = shard->credential_name;
     to.credential = shard->credential;

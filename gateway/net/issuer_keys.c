@@ -76,6 +76,7 @@ static struct hop *hop_new(const struct issuer *i, const struct gw_key_question 
     h->endpoint = (struct gw_endpoint){ .host = arena_dup(&h->arena, span_str(q->host)).p,
                                         .port = q->port,
                                         .authority = arena_dup(&h->arena, q->authority) };
+    h->endpoint.name = span_str(h->endpoint.host ? h->endpoint.host : "");
     h->etag = (struct gw_fetch_field){ SPAN("if-none-match"), arena_dup(&h->arena, q->etag) };
     h->remote.endpoints = &h->endpoint;
     h->remote.n_endpoints = 1;

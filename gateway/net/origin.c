@@ -23,19 +23,22 @@ static int init_tls(struct gw_origin *o, const struct gw_tls_trust *bundles, int
         .key_file = r->key_file,
         .passphrase = r->passphrase,
     };
-    o->targets = calloc(r->n_endpoints + 1, sizeof *o->targets);
-    if (!o->targets)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < r->n_endpoints; i++) {
-        o->targets[i].spiffe_id = r->spiffe_id;
-        if (span_is_none(r->spiffe_id))
-            o->targets[i].dns = span_is_none(r->server_name) ? span_str(r->endpoints[i].host) : r->server_name;
-    }
-    o->config.targets = o->targets;
+    o->config.target.spiffe_id = r->spiffe_id;
+    if (span_is_none(r->spiffe_id))
+        o->config.target.dns = r->server_name;
     o->trust = (struct gw_tls_trust){ .trust = r->trust, .options = { .purpose = PKI_PURPOSE_SERVER } };
     o->config.trust = r->trust ? &o->trust : bundles;
     o->config.tls = gw_tls_context_client(&tls, now_s, diags);
     return o->config.tls ? 0 : ERR_INTERNAL;
+}
+
+// Those that the configuration names. Where it names a source of them, they are put in later: core.c.
+static int set_endpoints(struct gw_origin *o)
+{
+    struct gw_endpoints *set = gw_endpoints_new(o->remote->endpoints, o->remote->n_endpoints);
+    int rc = set ? gw_pool_set(&o->pool, set) : ERR_NOMEM;
+    gw_endpoints_unref(set);
+    return rc;
 }
 
 int gw_origin_init(struct gw_origin *o, const struct gw_remote *remote, const struct gw_h1_limits *limits,
@@ -43,8 +46,6 @@ int gw_origin_init(struct gw_origin *o, const struct gw_remote *remote, const st
 {
     *o = (struct gw_origin){ .remote = remote };
     o->config = (struct gw_pool_config){
-        .endpoints = remote->endpoints,
-        .n_endpoints = remote->n_endpoints,
         .limits = limits,
         .connect_ms = remote->connect_ms,
         .first_byte_ms = remote->first_byte_ms,
@@ -62,14 +63,15 @@ int gw_origin_init(struct gw_origin *o, const struct gw_remote *remote, const st
     gw_pool_init(&o->pool, &o->config, ground->dialler, ground->wheel, ground->now, ground->metrics);
     o->pool.owner = o;
     o->pool.on_empty = on_pool_empty;
-    return 0;
+    rc = set_endpoints(o);
+    if (rc != 0)
+        gw_origin_fini(o);
+    return rc;
 }
 
-int gw_origin_rest(struct gw_origin *o)
+void gw_origin_rest(struct gw_origin *o)
 {
-    o->breakers = calloc(o->config.n_endpoints, sizeof *o->breakers);
-    o->config.breakers = o->breakers;
-    return o->breakers ? 0 : ERR_NOMEM;
+    o->config.rests = true;
 }
 
 void gw_origin_retire(struct gw_origin *o)
@@ -81,8 +83,5 @@ void gw_origin_fini(struct gw_origin *o)
 {
     gw_tls_context_unref(o->config.tls);
     o->config.tls = NULL;
-    free(o->targets);
-    o->targets = NULL;
-    free(o->breakers);
-    o->breakers = o->config.breakers = NULL;
+    gw_pool_fini(&o->pool);
 }

@@ -24,9 +24,7 @@ struct gw_origin {
     const struct gw_remote *remote;
     struct gw_pool pool; // owner and on_empty of its own: use those below
     struct gw_pool_config config;
-    struct gw_tls_trust trust;     // when the remote has CAs of its own
-    struct gw_tls_target *targets; // one an endpoint
-    struct gw_breaker *breakers;   // likewise, once asked for
+    struct gw_tls_trust trust; // when the remote has CAs of its own
     void (*on_empty)(struct gw_origin *o);
     void *owner;
 };
@@ -35,8 +33,8 @@ struct gw_origin {
 // nothing is held.
 int gw_origin_init(struct gw_origin *o, const struct gw_remote *remote, const struct gw_h1_limits *limits,
                    const struct gw_origin_ground *ground, int64_t now_s, struct diags *diags);
-// Endpoints that take no connection rest (breaker.h), and calls fail with ERR_SHARD_DOWN when all do. 0 or ERR_NOMEM.
-int gw_origin_rest(struct gw_origin *o);
+// Endpoints that take no connection rest (breaker.h), and calls fail with ERR_SHARD_DOWN when all do.
+void gw_origin_rest(struct gw_origin *o);
 // Closes what is idle, and the rest when its calls end. `on_empty` (may be NULL) may come before this returns.
 void gw_origin_retire(struct gw_origin *o);
 // After on_empty, or when no call was ever made. Fine on one that is zeroed.

@@ -1,43 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/net/upstream.h"
+#include "gateway/net/upstream_inside.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-enum state { CONNECTING, HANDSHAKE, BUSY, IDLE, CLOSING };
-
-struct gw_upstream {
-    struct gw_socket socket;
-    struct gw_pool *pool;
-    struct gw_call *call;            // NULL when idle or closing
-    struct gw_upstream *next, *prev; // among the idle
-    struct gw_deadline deadline;
-    struct gw_tls_engine tls;
-    struct gw_h1 h1;
-    struct buf held; // plaintext that a paused call has not taken
-    size_t endpoint;
-    size_t queued; // what waited to go out when the deadline was last looked at
-    enum state state;
-    bool secure, reused, heard, pumping;
-    bool early; // the answer began before the request was whole
-    bool ended; // the shard closed its side; acted upon when what it sent before was taken
-};
-
-static void close_upstream(struct gw_upstream *u)
+void gw_upstream_close(struct gw_upstream *u)
 {
-    if (u->state == CLOSING)
+    if (u->state == GW_UP_CLOSING)
         return;
-    if (u->state == IDLE) {
-        struct gw_pool *p = u->pool;
-        if (u->prev)
-            u->prev->next = u->next;
-        else
-            p->idle = u->next;
-        if (u->next)
-            u->next->prev = u->prev;
-        p->n_idle--;
-    }
-    u->state = CLOSING;
+    if (u->state == GW_UP_IDLE)
+        gw_pool_unkeep(u);
+    else
+        u->at->under_way--;
+    u->state = GW_UP_CLOSING;
     u->call = NULL;
     gw_deadline_remove(&u->deadline);
     gw_socket_close(&u->socket);
@@ -62,35 +37,27 @@ static void flush_tls(struct gw_upstream *u)
     gw_tls_sent(&u->tls, out.n);
 }
 
-static void attempt(struct gw_call *c);
-
-static void tell_breaker(struct gw_pool *p, size_t endpoint, bool failed)
-{
-    if (p->config->breakers && failed)
-        gw_breaker_failed(&p->config->breakers[endpoint], p->now->mono_ms);
-    else if (p->config->breakers)
-        gw_breaker_succeeded(&p->config->breakers[endpoint]);
-}
-
 // The call leaves its connection, which ends; then either another attempt or the end of the call.
 static void fail(struct gw_upstream *u, int err, const char *what)
 {
     struct gw_call *c = u->call;
-    enum state state = u->state;
+    enum gw_upstream_state state = u->state;
     bool stale = u->reused && !u->heard;
-    close_upstream(u);
+    bool nothing_sent = state == GW_UP_CONNECTING || state == GW_UP_HANDSHAKE;
+    if (nothing_sent && err == ERR_SHARD_CONNECT)
+        gw_pool_outcome(u->pool, u->at, true);
+    if (c && nothing_sent && !u->at->gone)
+        c->tried |= (uint64_t)1 << u->at->slot;
+    gw_upstream_close(u);
     if (!c)
         return;
     c->upstream = NULL;
-    bool nothing_sent = state == CONNECTING || state == HANDSHAKE;
-    if (nothing_sent && err == ERR_SHARD_CONNECT)
-        tell_breaker(c->pool, c->endpoint, true);
-    if ((nothing_sent && c->connects < c->pool->config->n_endpoints) ||
-        (state == BUSY && stale && c->may_retry && err != ERR_SHARD_TIMEOUT)) {
+    if ((nothing_sent && gw_pool_has_other(c->pool, c)) ||
+        (state == GW_UP_BUSY && stale && c->may_retry && err != ERR_SHARD_TIMEOUT)) {
         if (!nothing_sent)
             gw_count(c->pool->metrics, GW_METRIC_UPSTREAM_RETRIED, 1);
         c->sent = false;
-        attempt(c);
+        gw_pool_attempt(c);
         return;
     }
     if (nothing_sent)
@@ -103,9 +70,9 @@ static void on_due(struct gw_deadline *d)
 {
     struct gw_upstream *u = (struct gw_upstream *)((char *)d - offsetof(struct gw_upstream, deadline));
     switch (u->state) {
-    case CONNECTING:
-    case HANDSHAKE: fail(u, ERR_SHARD_CONNECT, "timed out while connecting"); break;
-    case BUSY:
+    case GW_UP_CONNECTING:
+    case GW_UP_HANDSHAKE: fail(u, ERR_SHARD_CONNECT, "timed out while connecting"); break;
+    case GW_UP_BUSY:
         if (u->call->paused) { // our client is slow, not the shard
             due_in(u, u->pool->config->idle_ms);
             break;
@@ -125,8 +92,8 @@ static void on_due(struct gw_deadline *d)
         fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_TIMEOUT,
              u->call->answered ? "the answer stalled" : "no answer in time");
         break;
-    case IDLE: close_upstream(u); break;
-    case CLOSING: break;
+    case GW_UP_IDLE: gw_upstream_close(u); break;
+    case GW_UP_CLOSING: break;
     }
 }
 
@@ -134,17 +101,14 @@ static void begin_call(struct gw_upstream *u)
 {
     struct gw_call *c = u->call;
     if (!u->reused)
-        tell_breaker(u->pool, u->endpoint, false);
-    u->state = BUSY;
+        gw_pool_outcome(u->pool, u->at, false);
+    u->state = GW_UP_BUSY;
     u->heard = u->early = false;
     c->answered = c->paused = false;
-    c->endpoint = u->endpoint;
     gw_h1_begin_response(&u->h1, c->arena, &c->response, c->head_request);
     due_in(u, u->pool->config->first_byte_ms);
     c->on_ready(c);
 }
-
-static void serve_waiting(struct gw_pool *p);
 
 // Whether the shard said more than it was asked. Records are only opened when read, so an idle connection is read from too: what is left
 // in it would be taken for the answer to the next request, which may be somebody else's.
@@ -159,33 +123,29 @@ static void end_call(struct gw_upstream *u, bool surplus)
 {
     struct gw_call *c = u->call;
     struct gw_pool *p = u->pool;
-    bool keep = c->sent && c->response.keep_alive && !u->early && !surplus && !p->retired &&
-                p->n_idle < p->config->max_idle && !u->socket.congested && !has_surplus(u);
+    bool keep = c->sent && c->response.keep_alive && !u->early && !surplus && !p->retired && !u->at->gone &&
+                u->at->n_idle < p->config->max_idle && !u->socket.congested && !has_surplus(u);
     u->call = NULL;
     c->upstream = NULL;
     c->started = false;
     if (keep) {
-        u->state = IDLE;
+        u->state = GW_UP_IDLE;
         buf_fini(&u->held);
-        u->prev = NULL;
-        u->next = p->idle;
-        if (p->idle)
-            p->idle->prev = u;
-        p->idle = u;
-        p->n_idle++;
+        u->at->under_way--;
+        gw_pool_keep(u);
         due_in(u, p->config->keep_ms);
     } else {
-        close_upstream(u);
+        gw_upstream_close(u);
     }
     c->on_end(c);
-    serve_waiting(p);
+    gw_pool_serve_waiting(p);
 }
 
 // Feeds plaintext to the parser until it is used up, the call pauses, or the connection has no call any more. Returns what was consumed.
 static size_t take(struct gw_upstream *u, struct span in)
 {
     size_t used = 0;
-    while (u->state == BUSY && !u->call->paused) {
+    while (u->state == GW_UP_BUSY && !u->call->paused) {
         size_t n = 0;
         struct gw_call *c = u->call;
         enum gw_h1_event event = gw_h1_feed(&u->h1, span_sub(in, used, in.n), &n);
@@ -228,16 +188,16 @@ static void receive(struct gw_upstream *u, struct span in)
             buf_fini(&u->held);
     } else {
         size_t used = take(u, in);
-        if (u->state == BUSY && used < in.n && !buf_append(&u->held, span_sub(in, used, in.n))) {
+        if (u->state == GW_UP_BUSY && used < in.n && !buf_append(&u->held, span_sub(in, used, in.n))) {
             u->pumping = false;
             fail(u, ERR_NOMEM, NULL);
             return;
         }
     }
-    if (u->state == BUSY && u->call->answered && u->call->on_lull)
+    if (u->state == GW_UP_BUSY && u->call->answered && u->call->on_lull)
         u->call->on_lull(u->call);
     u->pumping = false;
-    if (u->state != BUSY)
+    if (u->state != GW_UP_BUSY)
         return;
     if (u->ended && !u->call->paused)
         finish_input(u);
@@ -247,7 +207,7 @@ static void receive(struct gw_upstream *u, struct span in)
 
 static void finish_input(struct gw_upstream *u)
 {
-    if (u->state == BUSY) {
+    if (u->state == GW_UP_BUSY) {
         u->ended = true;
         if (u->call->paused)
             return;
@@ -260,10 +220,10 @@ static void finish_input(struct gw_upstream *u)
             return;
         }
     }
-    if (u->state == CONNECTING || u->state == HANDSHAKE)
+    if (u->state == GW_UP_CONNECTING || u->state == GW_UP_HANDSHAKE)
         fail(u, u->secure ? ERR_SHARD_TLS : ERR_SHARD_CONNECT, "the shard closed the connection");
     else
-        close_upstream(u);
+        gw_upstream_close(u);
 }
 
 static void hear(struct gw_upstream *u)
@@ -276,19 +236,19 @@ static void receive_tls(struct gw_upstream *u, struct span in)
 {
     int err = gw_tls_feed(&u->tls, in, now_s(u));
     flush_tls(u);
-    if (err == 0 && u->state == HANDSHAKE && u->tls.state == GW_TLS_OPEN)
+    if (err == 0 && u->state == GW_UP_HANDSHAKE && u->tls.state == GW_TLS_OPEN)
         begin_call(u);
     char plain[16384];
-    while (u->state == BUSY) {
+    while (u->state == GW_UP_BUSY) {
         ssize_t n = gw_tls_read(&u->tls, plain, sizeof plain);
         if (n <= 0)
             break;
         hear(u);
         receive(u, span_of(plain, (size_t)n));
     }
-    if (u->state == IDLE && has_surplus(u))
-        close_upstream(u);
-    if (u->state == CLOSING)
+    if (u->state == GW_UP_IDLE && has_surplus(u))
+        gw_upstream_close(u);
+    if (u->state == GW_UP_CLOSING)
         return;
     if (u->tls.state == GW_TLS_FAILED)
         fail(u, ERR_SHARD_TLS, u->tls.detail);
@@ -307,18 +267,18 @@ static void on_bytes(struct gw_socket *s, struct span in)
     if (u->secure) {
         // Session tickets come whenever the server likes, on an idle connection too.
         receive_tls(u, in);
-    } else if (u->state == BUSY) {
+    } else if (u->state == GW_UP_BUSY) {
         hear(u);
         receive(u, in);
     } else {
-        close_upstream(u);
+        gw_upstream_close(u);
     }
 }
 
 static void on_end(struct gw_socket *s)
 {
     struct gw_upstream *u = of(s);
-    if (u->secure && gw_tls_feed_eof(&u->tls) != 0 && u->state == BUSY) {
+    if (u->secure && gw_tls_feed_eof(&u->tls) != 0 && u->state == GW_UP_BUSY) {
         // Without close_notify the end may be an attacker's; only a length or the last chunk can end an answer then.
         fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_ANSWER, "the shard's TLS connection was cut");
         return;
@@ -330,7 +290,7 @@ static void on_error(struct gw_socket *s, int why)
 {
     struct gw_upstream *u = of(s);
     (void)why;
-    if (u->state == CONNECTING || u->state == HANDSHAKE)
+    if (u->state == GW_UP_CONNECTING || u->state == GW_UP_HANDSHAKE)
         fail(u, ERR_SHARD_CONNECT, "the connection broke");
     else
         fail(u, u->call && u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_ANSWER, "the connection broke");
@@ -339,7 +299,7 @@ static void on_error(struct gw_socket *s, int why)
 static void on_drained(struct gw_socket *s)
 {
     struct gw_upstream *u = of(s);
-    if (u->state != BUSY)
+    if (u->state != GW_UP_BUSY)
         return;
     if (u->call->sent && !u->call->answered)
         due_in(u, u->pool->config->first_byte_ms);
@@ -354,13 +314,15 @@ static void on_closed(struct gw_socket *s)
     if (u->secure)
         gw_tls_fini(&u->tls);
     buf_fini(&u->held);
+    u->at->open--;
+    gw_pool_endpoint_unref(u->at);
     free(u);
     p->open--;
     gw_count_down(p->metrics, GW_METRIC_UPSTREAM_OPEN);
     if (p->open == 0 && p->retired && p->on_empty)
         p->on_empty(p);
     else
-        serve_waiting(p);
+        gw_pool_serve_waiting(p);
 }
 
 static void on_connected(struct gw_socket *s, const char *why)
@@ -377,38 +339,22 @@ static void on_connected(struct gw_socket *s, const char *why)
         return;
     }
     const struct gw_pool_config *config = u->pool->config;
-    if (gw_tls_client_init(&u->tls, config->tls, config->trust, &config->targets[u->endpoint], now_s(u)) != 0) {
+    if (gw_tls_client_init(&u->tls, config->tls, config->trust, &u->at->target, now_s(u)) != 0) {
         u->secure = false; // nothing to fini
         fail(u, ERR_NOMEM, NULL);
         return;
     }
-    u->state = HANDSHAKE;
+    u->state = GW_UP_HANDSHAKE;
     flush_tls(u);
 }
 
-// The next endpoint that does not rest; n_endpoints when all do. After one that failed comes the one behind it, whatever others have begun
-// meanwhile.
-static size_t choose(struct gw_pool *p, const struct gw_call *c)
+int gw_upstream_open(struct gw_pool *p, struct gw_pool_endpoint *at, struct gw_call *c)
 {
-    size_t n = p->config->n_endpoints, first = c->connects > 0 ? c->endpoint + 1 : p->next_endpoint++;
-    for (size_t i = 0; i < n; i++) {
-        size_t at = (first + i) % n;
-        if (!p->config->breakers || gw_breaker_take(&p->config->breakers[at], p->now->mono_ms))
-            return at;
-    }
-    return n;
-}
-
-// Opens a connection for the call. 0, or an error that leaves nothing behind.
-static int open_upstream(struct gw_pool *p, struct gw_call *c)
-{
-    size_t endpoint = choose(p, c);
-    if (endpoint == p->config->n_endpoints)
-        return ERR_SHARD_DOWN;
     struct gw_upstream *u = calloc(1, sizeof *u);
     if (!u)
         return ERR_NOMEM;
     u->pool = p;
+    u->at = at;
     u->call = c;
     u->deadline.on_due = on_due;
     u->socket = (struct gw_socket){ .owner = u,
@@ -419,128 +365,32 @@ static int open_upstream(struct gw_pool *p, struct gw_call *c)
                                     .on_closed = on_closed };
     gw_h1_init_client(&u->h1, p->config->limits);
     buf_init(&u->held, 0);
-    u->endpoint = endpoint;
-    const struct gw_endpoint *e = &p->config->endpoints[u->endpoint];
-    if (p->dialler.dial(p->dialler.ctx, &u->socket, e->host, e->port, on_connected) != 0) {
-        tell_breaker(p, endpoint, true);
+    if (p->dialler.dial(p->dialler.ctx, &u->socket, at->endpoint->host, at->endpoint->port, on_connected) != 0) {
+        gw_pool_outcome(p, at, true);
         free(u);
         return ERR_SHARD_CONNECT;
     }
     u->secure = p->config->tls != NULL;
     if (u->secure)
         u->tls.state = GW_TLS_HANDSHAKE;
+    at->refs++;
+    at->open++;
+    at->under_way++;
     p->open++;
     gw_count(p->metrics, GW_METRIC_UPSTREAM_OPEN, 1);
     c->upstream = u;
-    c->connects++;
-    c->endpoint = u->endpoint;
     due_in(u, p->config->connect_ms);
     return 0;
 }
 
-static void unqueue(struct gw_call *c)
+void gw_upstream_reuse(struct gw_upstream *u, struct gw_call *c)
 {
-    struct gw_pool *p = c->pool;
-    struct gw_call **link = &p->waiting;
-    while (*link != c)
-        link = &(*link)->next;
-    *link = c->next;
-    if (!c->next)
-        p->waiting_end = link;
-    p->n_waiting--;
-    c->in_queue = false;
-    gw_deadline_remove(&c->deadline);
-}
-
-static void on_waited(struct gw_deadline *d)
-{
-    struct gw_call *c = (struct gw_call *)((char *)d - offsetof(struct gw_call, deadline));
-    unqueue(c);
-    c->started = false;
-    c->on_failed(c, ERR_SHARD_BUSY, "no connection became free in time");
-}
-
-static void enqueue(struct gw_call *c)
-{
-    struct gw_pool *p = c->pool;
-    if (p->n_waiting >= p->config->max_waiting) {
-        c->started = false;
-        c->on_failed(c, ERR_SHARD_BUSY, NULL);
-        return;
-    }
-    c->next = NULL;
-    *p->waiting_end = c;
-    p->waiting_end = &c->next;
-    p->n_waiting++;
-    c->in_queue = true;
-    c->deadline = (struct gw_deadline){ .on_due = on_waited };
-    gw_deadline_set(p->wheel, &c->deadline, p->now->mono_ms + p->config->connect_ms);
-}
-
-// A kept connection that can carry a call. What arrived on it since its last answer, an answer to nothing or its end, may lie in the kernel
-// and the loop not know of it yet: the first would be taken for the answer to this call, the second would cost it.
-static struct gw_upstream *kept(struct gw_pool *p)
-{
-    while (p->idle && !gw_socket_quiet(&p->idle->socket))
-        close_upstream(p->idle);
-    return p->idle;
-}
-
-static void attempt(struct gw_call *c)
-{
-    struct gw_pool *p = c->pool;
-    // A second try never rides on another old connection, which may be just as dead.
-    struct gw_upstream *u = c->attempts == 0 ? kept(p) : NULL;
-    if (u) {
-        p->idle = u->next;
-        if (u->next)
-            u->next->prev = NULL;
-        p->n_idle--;
-        u->next = u->prev = NULL;
-        u->call = c;
-        u->reused = true;
-        c->upstream = u;
-        c->attempts++;
-        gw_count(p->metrics, GW_METRIC_UPSTREAM_REUSED, 1);
-        gw_socket_read(&u->socket, true);
-        begin_call(u);
-        return;
-    }
-    if (p->open >= p->config->max_connections) {
-        enqueue(c);
-        return;
-    }
-    c->attempts++;
-    int err = open_upstream(p, c);
-    if (err == 0)
-        return;
-    c->started = false;
-    c->on_failed(c, err, NULL);
-}
-
-static void serve_waiting(struct gw_pool *p)
-{
-    while (p->waiting && (p->idle || p->open < p->config->max_connections)) {
-        struct gw_call *c = p->waiting;
-        unqueue(c);
-        attempt(c);
-    }
-}
-
-void gw_pool_init(struct gw_pool *p, const struct gw_pool_config *config, struct gw_dialler dialler,
-                  struct gw_wheel *wheel, const struct clock_now *now, struct gw_metrics *metrics)
-{
-    *p = (struct gw_pool){ .config = config, .dialler = dialler, .wheel = wheel, .now = now, .metrics = metrics };
-    p->waiting_end = &p->waiting;
-}
-
-void gw_pool_retire(struct gw_pool *p)
-{
-    p->retired = true;
-    while (p->idle)
-        close_upstream(p->idle);
-    if (p->open == 0 && p->on_empty)
-        p->on_empty(p);
+    u->at->under_way++;
+    u->call = c;
+    u->reused = true;
+    c->upstream = u;
+    gw_socket_read(&u->socket, true);
+    begin_call(u);
 }
 
 void gw_call_start(struct gw_call *c)
@@ -548,19 +398,26 @@ void gw_call_start(struct gw_call *c)
     assert(!c->started);
     c->started = true;
     c->sent = c->paused = c->answered = c->in_queue = false;
-    c->attempts = c->connects = 0;
+    c->attempts = 0;
+    c->tried = 0;
+    c->wait_until_ms = 0;
     c->upstream = NULL;
     // Behind those who wait already: a connection that has just become free is theirs.
     if (c->pool->waiting)
-        enqueue(c);
+        gw_pool_enqueue(c);
     else
-        attempt(c);
+        gw_pool_attempt(c);
+}
+
+struct span gw_call_authority(const struct gw_call *c)
+{
+    return c->upstream->at->endpoint->authority;
 }
 
 void gw_call_write(struct gw_call *c, struct span bytes)
 {
     struct gw_upstream *u = c->upstream;
-    if (!u || u->state != BUSY)
+    if (!u || u->state != GW_UP_BUSY)
         return;
     if (!c->answered)
         due_in(u, u->pool->config->first_byte_ms);
@@ -568,7 +425,7 @@ void gw_call_write(struct gw_call *c, struct span bytes)
         gw_socket_write(&u->socket, bytes);
         return;
     }
-    while (bytes.n > 0 && u->state == BUSY) {
+    while (bytes.n > 0 && u->state == GW_UP_BUSY) {
         ssize_t n = gw_tls_write(&u->tls, bytes);
         if (n < 0)
             return; // reading will tell
@@ -580,7 +437,7 @@ void gw_call_write(struct gw_call *c, struct span bytes)
 void gw_call_sent(struct gw_call *c)
 {
     c->sent = true;
-    if (!c->upstream || c->upstream->state != BUSY)
+    if (!c->upstream || c->upstream->state != GW_UP_BUSY)
         return;
     c->upstream->queued = c->upstream->socket.queued;
     due_in(c->upstream, c->pool->config->first_byte_ms);
@@ -597,7 +454,7 @@ void gw_call_pause(struct gw_call *c, bool pause)
     if (c->paused == pause)
         return;
     c->paused = pause;
-    if (!u || u->state != BUSY)
+    if (!u || u->state != GW_UP_BUSY)
         return;
     if (pause) {
         gw_socket_read(&u->socket, false);
@@ -608,19 +465,19 @@ void gw_call_pause(struct gw_call *c, bool pause)
         return;
     receive(u, span_of("", 0));
     // `c` may have ended and be gone by now, and the connection carry another call.
-    if (u->secure && u->state == BUSY && !u->call->paused)
+    if (u->secure && u->state == GW_UP_BUSY && !u->call->paused)
         receive_tls(u, span_of("", 0));
 }
 
 void gw_call_abort(struct gw_call *c)
 {
     if (c->in_queue)
-        unqueue(c);
+        gw_pool_unqueue(c);
     if (c->upstream) {
         struct gw_upstream *u = c->upstream;
         c->upstream = NULL;
         u->call = NULL;
-        close_upstream(u);
+        gw_upstream_close(u);
     }
     c->started = false;
 }

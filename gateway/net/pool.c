@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/upstream_inside.h"
+
+#include <stdlib.h>
+
+// ------------------------------------------------------------------------------------------------------- endpoints
+
+void gw_pool_endpoint_unref(struct gw_pool_endpoint *at)
+{
+    if (--at->refs > 0)
+        return;
+    gw_endpoints_unref(at->from);
+    free(at);
+}
+
+static struct gw_pool_endpoint *find(const struct gw_pool *p, const struct gw_endpoint *e)
+{
+    for (size_t i = 0; i < p->n_endpoints; i++)
+        if (gw_endpoint_same(p->endpoints[i]->endpoint, e))
+            return p->endpoints[i];
+    return NULL;
+}
+
+static struct gw_pool_endpoint *endpoint_new(const struct gw_pool *p, struct gw_endpoints *from, size_t i)
+{
+    struct gw_pool_endpoint *at = calloc(1, sizeof *at);
+    if (!at)
+        return NULL;
+    at->refs = 1;
+    at->from = gw_endpoints_ref(from);
+    at->endpoint = &from->v[i];
+    at->target = p->config->target;
+    if (span_is_none(at->target.spiffe_id) && span_is_none(at->target.dns))
+        at->target.dns = at->endpoint->name;
+    return at;
+}
+
+static void close_idle(struct gw_pool_endpoint *at)
+{
+    while (at->idle)
+        gw_upstream_close(at->idle);
+}
+
+static void drop(struct gw_pool_endpoint *at)
+{
+    at->gone = true;
+    close_idle(at);
+    gw_pool_endpoint_unref(at);
+}
+
+// Those that stay keep their slots, the others get what is left.
+static void number(struct gw_pool_endpoint **v, size_t n, const bool *fresh)
+{
+    uint64_t taken = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!fresh[i])
+            taken |= (uint64_t)1 << v[i]->slot;
+    unsigned slot = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!fresh[i])
+            continue;
+        while (taken >> slot & 1)
+            slot++;
+        v[i]->slot = slot++;
+    }
+}
+
+int gw_pool_set(struct gw_pool *p, struct gw_endpoints *set)
+{
+    struct gw_pool_endpoint *next[GW_ENDPOINTS_MAX], *old[GW_ENDPOINTS_MAX];
+    bool fresh[GW_ENDPOINTS_MAX];
+    size_t n = set ? set->n : 0, n_old = p->n_endpoints;
+    for (size_t i = 0; i < n; i++) {
+        next[i] = find(p, &set->v[i]);
+        fresh[i] = !next[i];
+        if (!next[i] && !(next[i] = endpoint_new(p, set, i))) {
+            while (i-- > 0)
+                if (fresh[i])
+                    gw_pool_endpoint_unref(next[i]);
+            return ERR_NOMEM;
+        }
+    }
+    number(next, n, fresh);
+    memcpy(old, p->endpoints, n_old * sizeof *old);
+    memcpy(p->endpoints, next, n * sizeof *next);
+    p->n_endpoints = n;
+    for (size_t i = 0; i < n_old; i++)
+        if (!find(p, old[i]->endpoint))
+            drop(old[i]);
+    gw_pool_serve_waiting(p);
+    return 0;
+}
+
+void gw_pool_outcome(struct gw_pool *p, struct gw_pool_endpoint *at, bool failed)
+{
+    if (!p->config->rests)
+        return;
+    if (failed)
+        gw_breaker_failed(&at->breaker, p->now->mono_ms);
+    else
+        gw_breaker_succeeded(&at->breaker);
+}
+
+// ---------------------------------------------------------------------------------------------------------- choice
+
+static bool tried(const struct gw_call *c, const struct gw_pool_endpoint *at)
+{
+    return (c->tried >> at->slot & 1) != 0;
+}
+
+bool gw_pool_has_other(const struct gw_pool *p, const struct gw_call *c)
+{
+    for (size_t i = 0; i < p->n_endpoints; i++)
+        if (!tried(c, p->endpoints[i]))
+            return true;
+    return false;
+}
+
+static bool rests(const struct gw_pool *p, const struct gw_pool_endpoint *at)
+{
+    return p->config->rests && !gw_breaker_ready(&at->breaker, p->now->mono_ms);
+}
+
+static bool has_room(const struct gw_pool *p, const struct gw_pool_endpoint *at)
+{
+    return at->idle || at->open < p->config->max_connections;
+}
+
+// Where the call goes. NULL: nowhere now; `*wait`: but it might when a connection becomes free.
+static struct gw_pool_endpoint *choose(struct gw_pool *p, const struct gw_call *c, bool *wait)
+{
+    struct gw_pool_endpoint *best = NULL;
+    size_t at_turn = 0;
+    *wait = p->n_endpoints == 0;
+    for (size_t i = 0; i < p->n_endpoints; i++) {
+        size_t k = (p->turn + i) % p->n_endpoints;
+        struct gw_pool_endpoint *at = p->endpoints[k];
+        if (tried(c, at) || rests(p, at))
+            continue;
+        if (!has_room(p, at)) {
+            *wait = true;
+        } else if (!best || at->under_way < best->under_way) {
+            best = at;
+            at_turn = k;
+        }
+    }
+    if (best)
+        p->turn = at_turn + 1;
+    return best;
+}
+
+// A kept connection that can carry a call. What arrived on it since its last answer, an answer to nothing or its end, may lie in the kernel
+// and the loop not know of it yet: the first would be taken for the answer to this call, the second would cost it.
+static struct gw_upstream *kept(struct gw_pool_endpoint *at)
+{
+    while (at->idle && !gw_socket_quiet(&at->idle->socket))
+        gw_upstream_close(at->idle);
+    return at->idle;
+}
+
+static void fail(struct gw_call *c, int err, const char *what)
+{
+    c->started = false;
+    c->on_failed(c, err, what);
+}
+
+void gw_pool_attempt(struct gw_call *c)
+{
+    struct gw_pool *p = c->pool;
+    bool wait;
+    struct gw_pool_endpoint *at = choose(p, c, &wait);
+    if (!at && wait) {
+        gw_pool_enqueue(c);
+        return;
+    }
+    if (!at) {
+        fail(c, ERR_SHARD_DOWN, NULL);
+        return;
+    }
+    // A second try never rides on another old connection, which may be just as dead.
+    struct gw_upstream *u = c->attempts == 0 ? kept(at) : NULL;
+    if (!u && at->open >= p->config->max_connections) {
+        // Kept ones that turned out to be dead, or that a second try leaves alone, still count until they are closed.
+        if (c->attempts > 0 && at->idle)
+            gw_upstream_close(at->idle);
+        gw_pool_enqueue(c);
+        return;
+    }
+    c->attempts++;
+    if (u) {
+        gw_pool_unkeep(u);
+        gw_count(p->metrics, GW_METRIC_UPSTREAM_REUSED, 1);
+        gw_upstream_reuse(u, c);
+        return;
+    }
+    if (p->config->rests)
+        gw_breaker_take(&at->breaker, p->now->mono_ms);
+    int err = gw_upstream_open(p, at, c);
+    if (err != 0)
+        fail(c, err, NULL);
+}
+
+// ----------------------------------------------------------------------------------------------------- who waits
+
+void gw_pool_unqueue(struct gw_call *c)
+{
+    struct gw_pool *p = c->pool;
+    struct gw_call **link = &p->waiting;
+    while (*link != c)
+        link = &(*link)->next;
+    *link = c->next;
+    if (!c->next)
+        p->waiting_end = link;
+    p->n_waiting--;
+    c->in_queue = false;
+    gw_deadline_remove(&c->deadline);
+}
+
+static void on_waited(struct gw_deadline *d)
+{
+    struct gw_call *c = (struct gw_call *)((char *)d - offsetof(struct gw_call, deadline));
+    gw_pool_unqueue(c);
+    if (c->pool->n_endpoints == 0)
+        fail(c, ERR_SHARD_DOWN, "no endpoint of it is known");
+    else
+        fail(c, ERR_SHARD_BUSY, "no connection became free in time");
+}
+
+void gw_pool_enqueue(struct gw_call *c)
+{
+    struct gw_pool *p = c->pool;
+    if (p->n_waiting >= p->config->max_waiting) {
+        fail(c, ERR_SHARD_BUSY, NULL);
+        return;
+    }
+    c->next = NULL;
+    *p->waiting_end = c;
+    p->waiting_end = &c->next;
+    p->n_waiting++;
+    c->in_queue = true;
+    c->deadline = (struct gw_deadline){ .on_due = on_waited };
+    // Whoever has to wait again does not wait longer for it.
+    if (c->wait_until_ms == 0)
+        c->wait_until_ms = p->now->mono_ms + p->config->connect_ms;
+    gw_deadline_set(p->wheel, &c->deadline, c->wait_until_ms);
+}
+
+static bool any_room(const struct gw_pool *p)
+{
+    for (size_t i = 0; i < p->n_endpoints; i++)
+        if (has_room(p, p->endpoints[i]))
+            return true;
+    return false;
+}
+
+void gw_pool_serve_waiting(struct gw_pool *p)
+{
+    // One that has to wait on goes to the end, and is not asked twice.
+    for (size_t left = p->n_waiting; left > 0 && p->waiting && any_room(p); left--) {
+        struct gw_call *c = p->waiting;
+        gw_pool_unqueue(c);
+        gw_pool_attempt(c);
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------- what is kept
+
+void gw_pool_keep(struct gw_upstream *u)
+{
+    struct gw_pool_endpoint *at = u->at;
+    u->prev = NULL;
+    u->next = at->idle;
+    if (at->idle)
+        at->idle->prev = u;
+    at->idle = u;
+    at->n_idle++;
+}
+
+void gw_pool_unkeep(struct gw_upstream *u)
+{
+    struct gw_pool_endpoint *at = u->at;
+    if (u->prev)
+        u->prev->next = u->next;
+    else
+        at->idle = u->next;
+    if (u->next)
+        u->next->prev = u->prev;
+    u->next = u->prev = NULL;
+    at->n_idle--;
+}
+
+// -------------------------------------------------------------------------------------------------------- lifetime
+
+void gw_pool_init(struct gw_pool *p, const struct gw_pool_config *config, struct gw_dialler dialler,
+                  struct gw_wheel *wheel, const struct clock_now *now, struct gw_metrics *metrics)
+{
+    *p = (struct gw_pool){ .config = config, .dialler = dialler, .wheel = wheel, .now = now, .metrics = metrics };
+    p->waiting_end = &p->waiting;
+}
+
+void gw_pool_retire(struct gw_pool *p)
+{
+    p->retired = true;
+    for (size_t i = 0; i < p->n_endpoints; i++)
+        close_idle(p->endpoints[i]);
+    if (p->open == 0 && p->on_empty)
+        p->on_empty(p);
+}
+
+void gw_pool_fini(struct gw_pool *p)
+{
+    for (size_t i = 0; i < p->n_endpoints; i++)
+        gw_pool_endpoint_unref(p->endpoints[i]);
+    p->n_endpoints = 0;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What pool.c, which says who gets which connection, and upstream.c, which speaks on it, share. Not for other files.
+#ifndef SALLYPORT_NET_UPSTREAM_INSIDE_H
+#define SALLYPORT_NET_UPSTREAM_INSIDE_H
+
+#include "gateway/net/upstream.h"
+
+enum gw_upstream_state { GW_UP_CONNECTING, GW_UP_HANDSHAKE, GW_UP_BUSY, GW_UP_IDLE, GW_UP_CLOSING };
+
+struct gw_upstream {
+    struct gw_socket socket;
+    struct gw_pool *pool;
+    struct gw_pool_endpoint *at;     // counted
+    struct gw_call *call;            // NULL when idle or closing
+    struct gw_upstream *next, *prev; // among the idle
+    struct gw_deadline deadline;
+    struct gw_tls_engine tls;
+    struct gw_h1 h1;
+    struct buf held; // plaintext that a paused call has not taken
+    size_t queued;   // what waited to go out when the deadline was last looked at
+    enum gw_upstream_state state;
+    bool secure, reused, heard, pumping;
+    bool early; // the answer began before the request was whole
+    bool ended; // the shard closed its side; acted upon when what it sent before was taken
+};
+
+// ---- upstream.c
+
+// Opens a connection to `at` for the call. 0, or an error that leaves nothing behind.
+int gw_upstream_open(struct gw_pool *p, struct gw_pool_endpoint *at, struct gw_call *c);
+// The call is on this kept connection now, which has left the idle ones.
+void gw_upstream_reuse(struct gw_upstream *u, struct gw_call *c);
+void gw_upstream_close(struct gw_upstream *u);
+
+// ---- pool.c
+
+// Finds a connection for the call, or lets it wait, or fails it.
+void gw_pool_attempt(struct gw_call *c);
+void gw_pool_enqueue(struct gw_call *c);
+void gw_pool_unqueue(struct gw_call *c);
+// Whether there is an endpoint that the call has not tried yet.
+bool gw_pool_has_other(const struct gw_pool *p, const struct gw_call *c);
+void gw_pool_serve_waiting(struct gw_pool *p);
+// Among the idle ones of its endpoint, and out of them.
+void gw_pool_keep(struct gw_upstream *u);
+void gw_pool_unkeep(struct gw_upstream *u);
+// What came of a connection: told of each that was opened, once.
+void gw_pool_outcome(struct gw_pool *p, struct gw_pool_endpoint *at, bool failed);
+void gw_pool_endpoint_unref(struct gw_pool_endpoint *at);
+
+#endif
