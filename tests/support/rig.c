@@ -112,6 +112,7 @@ static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port,
     p->refused = port == r->port_down;
     p->on_connected = on_connected;
     require(r->n_shards < 512, "too many connections to the shard");
+    r->ports[r->n_shards] = port;
     r->shards[r->n_shards++] = p;
     return 0;
 }

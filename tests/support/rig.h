@@ -36,6 +36,7 @@ struct rig {
     struct pki_key *issuer, *dpop;
     struct rig_pipe *pipes;
     struct rig_pipe *shards[512]; // connections to the shard, in the order they were made
+    uint16_t ports[512];          // that they went to
     size_t n_shards;
     bool shard_down;                  // connections are refused
     uint16_t port_down;               // connections to this one are
