@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Files policies under the entity of their scope that fewest other policies name. A policy that lists several actions
+// Files policies under the entity of their scope that fewest other policies name; a team's under their resource, which is the team's. A policy that lists several actions
 // is filed under each of them, if actions are what it is filed by. decide.c makes sure that it is looked at once all
 // the same. Policies that are tried out are listed apart: who decides never meets them.
 #include "policy/table.h"
@@ -30,6 +30,8 @@ static unsigned choose(const struct counts *c, const struct pol_policy *p)
     uint64_t best = UINT64_MAX, n = 0;
     unsigned dim = DIMS;
 
+    if (p->owned)
+        return DIM_RESOURCE;
     if (named(&p->principal) != POL_ID_NONE) {
         best = c->of[DIM_PRINCIPAL][p->principal.entity];
         dim = DIM_PRINCIPAL;

@@ -44,7 +44,7 @@ static void outside(const struct confined *c, const struct pol_policy *p, const 
                SPAN_FMT(id));
 }
 
-static const struct pol_owner *owner_of(const struct pol_options *o, uint32_t text)
+const struct pol_owner *pol_owner_of(const struct pol_options *o, uint32_t text)
 {
     for (size_t i = 0; i < o->n_owners; i++)
         if (text - o->owners[i].first < o->owners[i].n && text >= o->owners[i].first)
@@ -55,7 +55,7 @@ static const struct pol_owner *owner_of(const struct pol_options *o, uint32_t te
 static void check(struct confined *c, const struct pol_options *options, const struct pol_policy *p,
                   const struct pol_link *link)
 {
-    const struct pol_owner *o = owner_of(options, p->text);
+    const struct pol_owner *o = pol_owner_of(options, p->text);
     uint32_t hash;
 
     if (!o)

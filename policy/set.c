@@ -119,6 +119,7 @@ static bool policy(struct loader *l, const struct pol_ast_policy *a)
         return false;
     p.shadow = p.info.shadow;
     p.text = l->text;
+    p.owned = pol_owner_of(l->options, l->text) != NULL;
     // What the compiler complained about is reported; the other policies are looked at all the same.
     if (!pol_compile(l->set, a, l->file, &p, l->diags) || !pol_duties_compile(l->set, a, l->file, &p, l->diags))
         return !l->set->arena.failed;

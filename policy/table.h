@@ -103,8 +103,9 @@ struct pol_policy {
     struct pol_scope principal, resource;
     uint8_t action_op; // ANY, EQ, IN
     uint8_t effect;
-    bool never;                         // the condition is constantly false: filed nowhere
-    bool shadow;                        // filed nowhere but among the shadows
+    bool never;  // the condition is constantly false: filed nowhere
+    bool shadow; // filed nowhere but among the shadows
+    bool owned;  // by a team: filed by its resource, so that it costs no request about another's a step
     bool principal_slot, resource_slot; // of a template
     const uint32_t *actions;            // n_actions, ascending
     uint32_t n_actions;
@@ -212,6 +213,8 @@ void pol_links_apply(struct pol_set *s, const struct pol_options *options, struc
 // policies, how many are no links, which stand first. Errors go to diags.
 void pol_owners_check(const struct pol_set *s, const struct pol_options *options, uint32_t n_static,
                       struct diags *diags);
+// Of the text of this number; NULL: the platform's.
+const struct pol_owner *pol_owner_of(const struct pol_options *o, uint32_t text);
 
 // entities.c: reads the entities texts into uids and facts. Errors go to diags; with any beyond `errors_before` the set
 // stays unusable.

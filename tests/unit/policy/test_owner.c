@@ -151,6 +151,33 @@ static void a_teams_broken_forbid_denies_nobody_else(void **state)
     fixture_fini(&f);
 }
 
+static uint32_t steps_about_other(const char *team)
+{
+    struct fixture f;
+    uint32_t steps;
+
+    loaded(&f, "permit(principal, action, resource);", team, NULL);
+    assert_non_null(f.set);
+    ask(&f, "ann", "read", "other");
+    assert_true(pol_decide(&f.r, POL_MODE_GATEWAY, 0, &f.a) == 0 && f.a.allow);
+    steps = f.a.steps;
+    fixture_fini(&f);
+    return steps;
+}
+
+// Many of them would use up the steps of everybody's requests, and what goes over its budget is denied.
+static void a_teams_policies_take_no_step_of_a_request_about_anothers_resource(void **state)
+{
+    static const char team[] =
+        "@id(\"1\") permit(principal == User::\"ann\", action, resource in NS::\"a\");"
+        "@id(\"2\") forbid(principal, action == Action::\"read\", resource in NS::\"a\");"
+        "@id(\"3\") forbid(principal, action in [Action::\"read\", Action::\"write\"], resource in NS::\"a\");"
+        "@id(\"4\") permit(principal == User::\"ann\", action, resource is Doc in NS::\"a\");";
+
+    (void)state;
+    assert_int_equal(steps_about_other(team), steps_about_other(""));
+}
+
 // A request may put its resource into more, never out of what the entities say.
 static void what_a_request_brings_takes_nothing_out_of_the_teams_scope(void **state)
 {
@@ -227,6 +254,7 @@ int main(void)
         cmocka_unit_test(every_fault_is_named_at_its_place_with_what_to_write),
         cmocka_unit_test(the_platforms_own_policies_are_not_confined),
         cmocka_unit_test(a_teams_broken_forbid_denies_nobody_else),
+        cmocka_unit_test(a_teams_policies_take_no_step_of_a_request_about_anothers_resource),
         cmocka_unit_test(what_a_request_brings_takes_nothing_out_of_the_teams_scope),
         cmocka_unit_test(a_template_is_confined_by_what_its_links_say),
         cmocka_unit_test(a_template_about_everything_is_refused_linked_or_not),
