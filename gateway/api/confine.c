@@ -3,6 +3,11 @@
 #include "gateway/api/confine_table.h"
 #include "gateway/api/table.h"
 
+// A database is asked for no more values of one field.
+#define VALUES_MAX 4096
+// A filter in each of many small queries makes much of little: so much longer than twice its length a body may become.
+#define GROWTH_MAX (4u << 20)
+
 int gw_confine_refuse(struct gw_confine *c, int error, const char *problem)
 {
     c->problem = problem;
@@ -29,7 +34,7 @@ static bool has_value(const struct gw_api_value *values, size_t n, const struct 
     return false;
 }
 
-// A second filter on the field takes away; the first is without repetitions.
+// A second filter on the field takes away.
 static int add_filter(struct gw_confine *c, const struct gw_api_filter *f)
 {
     struct gw_confine_field *field = c->fields;
@@ -45,9 +50,8 @@ static int add_filter(struct gw_confine *c, const struct gw_api_filter *f)
         field->values = arena_array(c->arena, f->n_values + 1, sizeof *field->values);
         if (!field->values)
             return ERR_NOMEM;
-        for (size_t i = 0; i < f->n_values; i++)
-            if (!has_value(field->values, n, &f->values[i]))
-                field->values[n++] = f->values[i];
+        for (; n < f->n_values; n++)
+            field->values[n] = f->values[n];
         c->n_fields++;
     }
     field->n = n;
@@ -58,12 +62,19 @@ static int add_filter(struct gw_confine *c, const struct gw_api_filter *f)
 
 int gw_confine_action(struct gw_confine *c, enum gw_action action)
 {
-    c->n_fields = 0;
+    c->n_fields = c->of[action].n;
+    c->fields = c->of[action].fields;
+    if (c->fields)
+        return 0;
     c->fields = arena_array(c->arena, c->n_filters, sizeof *c->fields);
     int rc = c->fields ? 0 : ERR_NOMEM;
     for (size_t i = 0; i < c->n_filters && rc == 0; i++)
         if (c->meaning->authorisations[c->filters[i].authorisation].action == action)
             rc = add_filter(c, &c->filters[i]);
+    if (rc == 0) {
+        c->of[action].fields = c->fields;
+        c->of[action].n = c->n_fields;
+    }
     return rc;
 }
 
@@ -165,7 +176,7 @@ static const struct gw_confine_row *find_row(const struct gw_confine_row *rows, 
     return NULL;
 }
 
-// Which filters there are anything to do for. A list shows what may be listed, whatever is in it, and `meta` shows no record.
+// Which filters there are anything to do for. A list shows what may be listed, whatever is in it, and `meta` shows no record, unless a row says otherwise.
 static int concerns(struct gw_confine *c, const struct gw_confine_row *row, bool *any)
 {
     *any = false;
@@ -173,10 +184,10 @@ static int concerns(struct gw_confine *c, const struct gw_confine_row *row, bool
         size_t which_one = c->filters[i].authorisation;
         switch (c->meaning->authorisations[which_one].action) {
         case GW_ACTION_META:
+        case GW_ACTION_LIST:
             if (row && row->why)
                 return gw_confine_refuse(c, ERR_POLICY_OBLIGATION, row->why);
             break;
-        case GW_ACTION_LIST: break;
         case GW_ACTION_SEARCH:
         case GW_ACTION_READ:
         case GW_ACTION_WRITE:
@@ -201,13 +212,17 @@ static int rewrite(struct gw_confine *c, const struct gw_confine_row *row, struc
     struct json_doc *doc = json_parse(body, &limits, NULL);
     if (!doc)
         return ERR_NOMEM; // it was written by us
-    buf_init(&c->out, 0);
+    buf_init(&c->out, 2 * body.n + GROWTH_MAX);
     // Most of the body stays, and growing would copy it.
-    (void)buf_reserve(&c->out, body.n + 512);
+    int rc = buf_reserve(&c->out, body.n + 512) ? 0 : ERR_NOMEM;
     c->w = json_writer(&c->out);
-    int rc = row->rewrite(c, json_root(doc));
+    if (rc == 0)
+        rc = row->rewrite(c, json_root(doc));
+    if (rc == 0 && c->out.failed)
+        rc = gw_confine_refuse(c, ERR_HTTP_BODY_SIZE,
+                               "with the policies' filters in all their places the body is too long");
     if (rc == 0) {
-        struct span text = c->out.failed ? SPAN_NONE : arena_dup(c->arena, buf_span(&c->out));
+        struct span text = arena_dup(c->arena, buf_span(&c->out));
         if (span_is_none(text))
             rc = ERR_NOMEM;
         else
@@ -234,19 +249,31 @@ static int read_body(const struct gw_api *api, const struct gw_api_request *requ
     return rc;
 }
 
+static const struct {
+    const char *api;
+    const struct gw_confine_row *rows;
+    const char *(*field)(struct span field); // of those that are rewritten
+} databases[] = {
+    { "qdrant", gw_confine_qdrant, gw_confine_qdrant_field },
+    { "chroma", gw_confine_chroma, gw_confine_chroma_field },
+    { "milvus", gw_confine_milvus, NULL },
+    { "weaviate", gw_confine_weaviate, NULL },
+};
+
 static int confine(struct gw_confine *c, const struct gw_api *api, struct span *body, struct span *why)
 {
-    bool qdrant = span_eq(c->meaning->api, SPAN("qdrant")), chroma = span_eq(c->meaning->api, SPAN("chroma")), any;
-    // Another API has no rows: its records cannot be confined.
-    const struct gw_confine_row *row = qdrant   ? find_row(gw_confine_qdrant, c)
-                                       : chroma ? find_row(gw_confine_chroma, c)
-                                                : NULL;
+    size_t k = 0, n = sizeof databases / sizeof *databases;
+    bool any;
+    while (k < n && !span_eq(span_str(databases[k].api), c->meaning->api))
+        k++;
+    const struct gw_confine_row *row = k < n ? find_row(databases[k].rows, c) : NULL;
     int rc = concerns(c, row, &any);
     if (rc != 0 || !any)
         return rc;
     for (size_t i = 0; i < c->n_filters; i++) {
-        struct span field = c->filters[i].field;
-        const char *problem = qdrant ? gw_confine_qdrant_field(field) : gw_confine_chroma_field(field);
+        const char *problem = databases[k].field(c->filters[i].field);
+        if (!problem && c->filters[i].n_values > VALUES_MAX)
+            problem = "a filter has more values than a database is asked for";
         if (problem)
             return gw_confine_refuse(c, ERR_POLICY_OBLIGATION, problem);
     }

@@ -19,7 +19,7 @@ struct gw_api_value {
     bool flag;
 };
 
-// Borrowed. `values` are of one kind; none at all: nothing is ever seen.
+// Borrowed. `values` are of one kind, none twice; none at all: nothing is ever seen.
 struct gw_api_filter {
     size_t authorisation; // of the meaning: the collection that it holds for
     struct span field;
@@ -31,6 +31,7 @@ struct gw_api_filter {
 // GW_API_NEED_BODY (call again with body_ready; `*meaning` untouched), or
 //   ERR_POLICY_OBLIGATION  this request cannot be confined
 //   ERR_API_BODY           its body is not acceptable: a record of another tenant's among what it writes, a form that cannot be read
+//   ERR_HTTP_BODY_SIZE     with a filter in each of its queries it would be too long to be sent
 //   ERR_API_ENCODING, ERR_NOMEM
 // `why` as with gw_api_match.
 int gw_api_confine(const struct gw_api *api, const struct gw_api_request *request, const struct gw_api_filter *filters,

@@ -82,7 +82,7 @@ static int search(struct gw_confine *c, json body)
     struct json_iter it = json_iter(json_get(body, SPAN("searches")));
     struct span name;
     json one;
-    while (json_next(&it, &name, &one)) {
+    while (!c->out.failed && json_next(&it, &name, &one)) {
         json filter = json_get(one, SPAN("filter"));
         json_w_object(&c->w);
         gw_confine_copy(c, one, no_filter);

@@ -92,7 +92,7 @@ static void ask(struct gw_confine *c, json q)
         json one;
         json_w_key(&c->w, SPAN("prefetch"));
         json_w_array(&c->w);
-        while (json_next(&it, &name, &one))
+        while (!c->out.failed && json_next(&it, &name, &one))
             ask(c, one);
         json_w_end(&c->w);
     }
@@ -128,7 +128,7 @@ static int batch(struct gw_confine *c, json body)
     json_w_object(&c->w);
     json_w_key(&c->w, SPAN("searches"));
     json_w_array(&c->w);
-    while (json_next(&it, &name, &q))
+    while (!c->out.failed && json_next(&it, &name, &q))
         ask(c, q);
     json_w_end(&c->w);
     json_w_end(&c->w);

@@ -250,7 +250,7 @@ int gw_confine_qdrant_batch(struct gw_confine *c, json body)
     json_w_object(&c->w);
     json_w_key(&c->w, SPAN("operations"));
     json_w_array(&c->w);
-    while (rc == 0 && json_next(&it, &name, &v))
+    while (rc == 0 && !c->out.failed && json_next(&it, &name, &v))
         rc = operation(c, v);
     return finish(c, 2, rc);
 }

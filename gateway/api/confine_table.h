@@ -23,12 +23,16 @@ struct gw_confine {
     struct arena *arena;
     struct gw_confine_field *fields; // of the action at hand: gw_confine_action
     size_t n_fields;
+    struct {
+        struct gw_confine_field *fields; // NULL: not worked out yet
+        size_t n;
+    } of[GW_ACTION_COUNT];
     struct buf out;
     struct json_writer w;
     const char *problem;
 };
 
-// What becomes of a request whose main action reads or changes records, and of `meta` where something has to be said about it.
+// What becomes of a request whose main action reads or changes records, and of `meta` and `list` where something has to be said about it.
 struct gw_confine_row {
     const char *method, *path;
     int (*rewrite)(struct gw_confine *c, json body); // writes one JSON value to c->w; NULL: refused
@@ -37,7 +41,8 @@ struct gw_confine_row {
         operations; // its authorisations are its operations, all on the collection of the path: no second collection among them
 };
 
-extern const struct gw_confine_row gw_confine_qdrant[], gw_confine_chroma[]; // end with .method NULL
+// Each ends with .method NULL.
+extern const struct gw_confine_row gw_confine_qdrant[], gw_confine_chroma[], gw_confine_milvus[], gw_confine_weaviate[];
 // NULL when the database can filter by `field`, else why not.
 const char *gw_confine_qdrant_field(struct span field);
 const char *gw_confine_chroma_field(struct span field);

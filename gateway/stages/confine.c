@@ -17,6 +17,16 @@ static const uint8_t reaches[GW_ACTION_COUNT] = {
     [GW_ACTION_OPS] = CANNOT_BE_CONFINED,
 };
 
+// In a collection that is there: a name that is bound to it shows all its records under another one, a partition or an index is of all of
+// them, and a list of what it has describes it.
+static enum reach reach_of(const struct gw_api_authorisation *a)
+{
+    bool inside = !span_is_none(a->collection) && !a->collection_is_new;
+    if (inside && a->action == GW_ACTION_CREATE)
+        return CANNOT_BE_CONFINED;
+    return inside && a->action == GW_ACTION_LIST ? DESCRIBES : (enum reach)reaches[a->action];
+}
+
 // What there is to be met.
 struct filters {
     struct gw_api_filter *at;
@@ -57,17 +67,18 @@ static int add(struct gw_exchange *x, size_t authorisation, const struct pol_obl
 
 static int gather_one(struct gw_exchange *x, size_t i, const struct gw_decision *d, struct filters *f)
 {
-    enum gw_action action = x->meaning.authorisations[i].action;
+    const struct gw_api_authorisation *a = &x->meaning.authorisations[i];
+    enum reach reach = reach_of(a);
     int rc = 0;
     for (size_t k = 0; k < d->answer.n_obligations && rc == 0; k++) {
         const struct pol_obligation *o = &d->answer.obligations[k];
-        if (o->kind != POL_OBLIGATION_FILTER || reaches[action] == SHOWS_NOTHING)
+        if (o->kind != POL_OBLIGATION_FILTER || reach == SHOWS_NOTHING)
             continue;
-        if (reaches[action] == CANNOT_BE_CONFINED)
+        if (reach == CANNOT_BE_CONFINED)
             return gw_refuse(x, ERR_POLICY_OBLIGATION,
                              arena_printf(&x->arena, "a filter holds, and %.*s cannot be confined to records",
-                                          SPAN_FMT(gw_action_name(action))));
-        f->records = f->records || reaches[action] == CONFINED;
+                                          SPAN_FMT(gw_action_name(a->action))));
+        f->records = f->records || reach == CONFINED;
         rc = add(x, i, o, f);
     }
     return rc;

@@ -4,7 +4,8 @@
 //
 //   search read write delete  see or change records: confined
 //   meta                      describes a collection, and counts its records; gw_api_confine refuses what tells more than that
-//   list create               name collections, or make an empty one: nothing is to be done
+//   list                      names what there is: nothing is to be done, unless gw_api_confine refuses what names parts of a collection
+//   create                    makes an empty collection: nothing is to be done. What it makes of one that is there (an alias, a partition) is as below
 //   alter drop export ops     are about all records of a collection, or about the server: no such request can be confined, so it is refused
 #ifndef SALLYPORT_STAGES_CONFINE_H
 #define SALLYPORT_STAGES_CONFINE_H
