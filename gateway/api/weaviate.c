@@ -109,6 +109,14 @@ static int of_path(struct gw_api_build *b)
     return rc == 0 ? authorise(b, b->row->action, tenant, b->collection, ERR_API_COLLECTION) : rc;
 }
 
+// The schema is a class's as a whole: a tenant that is said beside it the server does not read, and policies would take the class for the tenant's.
+static int of_schema(struct gw_api_build *b)
+{
+    if (!span_is_none(parameter(b, "tenant")))
+        return gw_api_refuse(b, ERR_API_QUERY, "a tenant, where the request is about the whole class", SPAN_NONE);
+    return of_path(b);
+}
+
 static int fact_objects(struct gw_api_build *b)
 {
     b->meaning.facts.with_payload = true;
@@ -464,7 +472,7 @@ static int graphql(struct gw_api_build *b, json body)
 
 // clang-format off
 #define OPS(method, path) { method, path, GW_ACTION_OPS, GW_API_BODY_STREAM, 0, 0, NULL, NULL }
-#define PATH(method, path, action, body) { method, path, GW_ACTION_##action, body, GW_API_BY_BODY, 0, NULL, of_path }
+#define PATH(method, path, action, body) { method, path, GW_ACTION_##action, body, GW_API_BY_BODY, 0, NULL, of_schema }
 static const struct gw_api_row rows[] = {
     { "GET", "/v1",                     GW_ACTION_META, GW_API_BODY_NONE, 0, 0, NULL, NULL },
     { "GET", "/v1/meta",                GW_ACTION_META, GW_API_BODY_NONE, 0, 0, NULL, NULL },
@@ -498,7 +506,7 @@ static const struct gw_api_row rows[] = {
     { "PUT",    S "/{c}",             GW_ACTION_ALTER, GW_API_BODY_INSPECT, GW_API_BY_BODY, 0, alter_class, NULL },
     PATH("DELETE", S "/{c}",             DROP,  GW_API_BODY_NONE),
     PATH("POST",   S "/{c}/properties",  ALTER, GW_API_BODY_STREAM),
-    PATH("GET",    S "/{c}/shards",      META,  GW_API_BODY_NONE),
+    { "GET",    S "/{c}/shards",      GW_ACTION_META, GW_API_BODY_NONE, GW_API_BY_BODY, 0, NULL, of_path },
     PATH("PUT",    S "/{c}/shards/{x}",  ALTER, GW_API_BODY_STREAM),
     PATH("GET",    S "/{c}/tenants",     META,  GW_API_BODY_NONE),
     PATH("GET",    S "/{c}/tenants/{t}", META,  GW_API_BODY_NONE),

@@ -173,6 +173,22 @@ static void query_rows(const struct query_row *rows, size_t n)
 }
 #define QUERY_ROWS(rows) query_rows(rows, sizeof(rows) / sizeof(rows[0]))
 
+// The server drops the class, whatever tenant is said beside it; policies would have seen the tenant's.
+static void a_tenant_beside_a_request_about_the_whole_class_is_refused(void **state)
+{
+    static const struct ask_row rows[] = {
+        { "DELETE", "/v1/schema/Docs?tenant=acme", NULL, "!API_QUERY" },
+        { "POST", "/v1/schema/Docs/properties?tenant=acme", "{}", "!API_QUERY" },
+        { "PUT", "/v1/schema/Docs/shards/x?tenant=acme", "{}", "!API_QUERY" },
+        { "DELETE", "/v1/schema/Docs/tenants?tenant=acme", "[\"globex\"]", "!API_QUERY" },
+        { "GET", "/v1/schema/Docs/tenants/globex?tenant=acme", NULL, "!API_QUERY" },
+        { "DELETE", "/v1/aliases/Docs?tenant=acme", NULL, "!API_QUERY" },
+        { "GET", "/v1/schema/Docs/shards?tenant=acme", NULL, "meta acme/Docs" },
+    };
+    (void)state;
+    ASK_ROWS("weaviate", rows);
+}
+
 static void every_class_and_tenant_of_a_query_is_authorised(void **state)
 {
     (void)state;
@@ -319,6 +335,7 @@ int main(void)
         cmocka_unit_test(what_names_no_class_is_denied),
         cmocka_unit_test(the_server_cannot_read_another_class_than_we_did),
         cmocka_unit_test(a_reference_needs_the_right_to_read_its_target),
+        cmocka_unit_test(a_tenant_beside_a_request_about_the_whole_class_is_refused),
         cmocka_unit_test(every_class_and_tenant_of_a_query_is_authorised),
         cmocka_unit_test(what_cannot_be_judged_is_refused),
         cmocka_unit_test(nesting_is_bounded),
