@@ -92,6 +92,16 @@ static bool not_before(const struct loading *l, const struct gw_policy_bundle *b
     return same;
 }
 
+// Its name is what later bundles are compared with: an older one under it would be an old one played again.
+static bool is_what_it_is_kept_as(const struct loading *l, const struct gw_policy_bundle *b, struct diags *diags)
+{
+    bool same = b->manifest.version == l->last_good.version;
+    if (!same)
+        diag_error(diags, span_str(l->last_good.archive), 0, 0, "it is version %llu, not what its name says",
+                   (unsigned long long)b->manifest.version);
+    return same;
+}
+
 static struct pol_set *compile(const struct loading *l, const struct gw_policy_bundle *b, struct diags *diags)
 {
     struct gw_policy_texts texts;
@@ -111,7 +121,8 @@ static struct pol_set *load_pair(const struct loading *l, bool last_good, struct
                                            : gw_policy_bundle_read(file, l->keys, diags);
     if (!b)
         return NULL;
-    struct pol_set *set = last_good || not_before(l, b, diags) ? compile(l, b, diags) : NULL;
+    bool follows = last_good ? is_what_it_is_kept_as(l, b, diags) : not_before(l, b, diags);
+    struct pol_set *set = follows ? compile(l, b, diags) : NULL;
     if (set) {
         b->last_good = last_good;
         *out = b;

@@ -507,6 +507,23 @@ static void last_good_bundle_that_was_changed_is_not_used(void **state)
     assert_int_equal(loaded(f, GW_POLICY_START), 0);
 }
 
+// An old bundle, well signed, that somebody put there as a new one.
+static void last_good_bundle_under_another_versions_name_is_not_used(void **state)
+{
+    struct fixture *f = *state;
+    struct gw_last_good kept;
+    char to[160];
+    put(f, 42, PERMIT("search"));
+    assert_int_equal(loaded(f, GW_POLICY_START), 42);
+    keep(f);
+    assert_int_equal(gw_last_good_look(f->last_good, &kept), 0);
+    snprintf(to, sizeof to, "%s/bundle-43.tar.sig", f->last_good);
+    assert_int_equal(rename(kept.signature, to), 0);
+    snprintf(to, sizeof to, "%s/bundle-43.tar", f->last_good);
+    assert_int_equal(rename(kept.archive, to), 0);
+    assert_int_equal(loaded(f, GW_POLICY_START), 0);
+}
+
 static void only_the_newest_bundle_is_kept_and_rests_of_a_crash_go(void **state)
 {
     struct fixture *f = *state;
@@ -578,6 +595,7 @@ int main(void)
         TEST(same_version_with_other_content_is_refused),
         TEST(last_good_bundle_of_a_key_that_was_withdrawn_is_not_used),
         TEST(last_good_bundle_that_was_changed_is_not_used),
+        TEST(last_good_bundle_under_another_versions_name_is_not_used),
         TEST(only_the_newest_bundle_is_kept_and_rests_of_a_crash_go),
         TEST(running_process_goes_back_to_no_older_version),
     };
