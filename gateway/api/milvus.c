@@ -282,9 +282,11 @@ static int analyze(struct gw_api_build *b, json body)
     return rc == 0 ? gw_api_authorise(b, of_database(b)) : rc;
 }
 
+// The files are read from the server's own storage with its own rights, what other collections keep there among them.
 static int import_files(struct gw_api_build *b, json body)
 {
-    return in_collection(b, body, IMPORT, false);
+    int rc = in_collection(b, body, IMPORT, false);
+    return rc == 0 ? gw_api_authorise(b, (struct gw_api_authorisation){ .action = GW_ACTION_OPS }) : rc;
 }
 
 // ------------------------------------------------------------------------------------------------------------- facts

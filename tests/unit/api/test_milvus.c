@@ -43,7 +43,7 @@ static void every_row_of_the_specification_has_its_action(void **state)
         { "POST", V "/indexes/create", "{\"collectionName\":\"docs\",\"indexParams\":[]}", "create default/docs" },
         { "POST", V "/indexes/drop", "{\"collectionName\":\"docs\",\"indexName\":\"i\"}", "drop default/docs" },
         { "POST", V "/jobs/import/create", "{\"collectionName\":\"docs\",\"files\":[[\"a.json\"]]}",
-          "write default/docs" },
+          "write default/docs, ops -" },
         { "POST", V "/jobs/import/list", DOCS, "list default/docs" },
         { "POST", V "/collections/truncate", DOCS, "drop default/docs" },
         { "POST", V "/collections/fields/add", "{\"collectionName\":\"docs\",\"schema\":{}}", "alter default/docs" },
