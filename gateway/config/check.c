@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What no single key can tell: names that must be unique or must exist, pairs that belong together. Values that the reader refused are
 // SPAN_NONE or zero here and are not complained about twice.
+#include "gateway/config/discover.h"
 #include "gateway/config/fault.h"
 #include "gateway/config/introspector.h"
 #include "gateway/config/schema.h"
@@ -304,7 +305,8 @@ static void shards(struct checker *k)
         }
         if (s->pool.max_idle > s->pool.max_connections)
             ERROR(k, s->at, "pool.max_idle is above pool.max_connections; lower it");
-        if (s->endpoints_n)
+        gw_config_discover_check(k->c, s, k->diags);
+        if (s->endpoints_n || s->discover.kind != GW_DISCOVER_NONE)
             shard_tls(k, s);
         credential(k, s);
     }

@@ -286,12 +286,33 @@ struct gw_config_credential {
     struct gw_config_text file;   // path; one line, the secret
 };
 
+enum gw_config_discover_kind { GW_DISCOVER_NONE, GW_DISCOVER_NAME, GW_DISCOVER_SERVICE, GW_DISCOVER_FILE };
+
+// Where the endpoints of a shard are found out (discover.h), instead of a list of them.
+struct gw_config_discover {
+    struct gw_config_place at;
+    bool present;
+    struct gw_config_text dns, srv, file; // as written: one of them
+    bool plain;                           // with `file`: http
+    struct gw_config_texts servers;       // name servers, address:port; none: the system's
+    int64_t refresh;                      // looked up again at the latest after this
+    enum gw_config_discover_kind kind;    // what follows from them …
+    bool tls;                             // …
+    struct span host;                     // … the name, or the service
+    uint16_t port;                        // … of the name
+    struct span authority;                // … likewise, for the Host field
+    struct span server_list;              // … `servers`, with commas; empty: the system's
+    struct span key;                      // … equal for what is the same look-up
+};
+
 struct gw_config_shard {
     struct gw_config_place at;
     struct gw_config_text name;
     enum gw_config_api api;
+    struct gw_config_place endpoints_at; // line 0: they are not listed
     const struct gw_config_endpoint *endpoints;
     size_t endpoints_n;
+    struct gw_config_discover discover;
     bool has_tls; // some endpoint is https
     struct gw_config_remote_tls tls;
     struct gw_config_remote_timeouts timeouts;

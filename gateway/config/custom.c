@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The keys whose values have a shape of their own: scopes, endpoints and URLs.
 #include "gateway/api/action.h"
+#include "gateway/config/discover.h"
 #include "gateway/config/fault.h"
 #include "gateway/config/schema.h"
 
@@ -99,11 +100,7 @@ void gw_config_read_api_key_scopes(struct gw_reader *r, const struct gw_yaml *no
 
 struct span gw_config_authority(struct arena *a, const struct gw_config_endpoint *e)
 {
-    bool v6 = span_find(e->host, ':') < e->host.n;
-
-    if (e->port == (e->tls ? 443 : 80))
-        return arena_printf(a, v6 ? "[%.*s]" : "%.*s", SPAN_FMT(e->host));
-    return arena_printf(a, v6 ? "[%.*s]:%u" : "%.*s:%u", SPAN_FMT(e->host), e->port);
+    return gw_endpoint_authority(a, e->host, e->port, e->tls);
 }
 
 void gw_config_read_url(struct gw_reader *r, const struct gw_yaml *node, void *at)
@@ -151,10 +148,13 @@ void gw_config_read_endpoints(struct gw_reader *r, const struct gw_yaml *node, v
     struct gw_config_endpoint *endpoints;
     size_t n = 0;
 
+    shard->endpoints_at = (struct gw_config_place){ node->line, node->column };
     if (!gw_config_read_is(r, node, GW_YAML_LIST, "a list: [http://127.0.0.1:6333]"))
         return;
     if (node->count == 0)
         gw_config_complain(r, node, "'endpoints' is an empty list; name at least one");
+    if (node->count > GW_ENDPOINTS_MAX)
+        gw_config_complain(r, node, "a shard has at most %d endpoints", GW_ENDPOINTS_MAX);
     endpoints = arena_array(r->arena, node->count, sizeof *endpoints);
     if (!endpoints) {
         r->failed = true;

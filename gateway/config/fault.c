@@ -4,6 +4,8 @@
 #include "pki/spiffe.h"
 #include "policy/value_json.h"
 
+#include <arpa/inet.h>
+
 static bool is_alnum(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -62,6 +64,22 @@ const char *gw_fault_host_port(struct span s)
     return split(s, &host, &port) && port_holds(port, &v)
                ? NULL
                : "host:port is expected, such as 127.0.0.1:8443 or [::1]:8443";
+}
+
+const char *gw_fault_address_port(struct span s)
+{
+    struct span host, port;
+    uint64_t v;
+    char text[INET6_ADDRSTRLEN];
+    unsigned char address[16];
+
+    if (!split(s, &host, &port) || !port_holds(port, &v) || v == 0 || host.n >= sizeof text)
+        return "address:port is expected, such as 10.0.0.53:53 or [::1]:53";
+    memcpy(text, host.p, host.n);
+    text[host.n] = '\0';
+    return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1
+               ? NULL
+               : "an IP address and a port are expected, such as 10.0.0.53:53: a name could not be looked up";
 }
 
 const char *gw_fault_authority(struct span s)

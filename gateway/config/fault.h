@@ -5,9 +5,10 @@
 
 #include "gateway/base/arena.h"
 
-const char *gw_fault_name(struct span s);      // of an issuer or shard: it appears in policy, metrics and logs
-const char *gw_fault_host_port(struct span s); // an address to listen on
-const char *gw_fault_authority(struct span s); // host[:port] as clients name us
+const char *gw_fault_name(struct span s);         // of an issuer or shard: it appears in policy, metrics and logs
+const char *gw_fault_host_port(struct span s);    // an address to listen on
+const char *gw_fault_address_port(struct span s); // an IP address and a port
+const char *gw_fault_authority(struct span s);    // host[:port] as clients name us
 const char *gw_fault_trust_domain(struct span s);
 const char *gw_fault_workload_id(struct span s); // a SPIFFE ID with a path
 const char *gw_fault_glob(struct span s);

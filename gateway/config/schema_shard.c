@@ -76,6 +76,44 @@ static const struct gw_field credential_fields[] = {
 };
 static const struct gw_schema credential_schema = PART(credential_fields, gw_config_credential);
 
+static const struct gw_choice schemes[] = { { NAME("https"), false }, { NAME("http"), true } };
+
+static const struct gw_field discover_fields[] = {
+    { .key = NAME("dns"),
+      .type = GW_FIELD_TEXT,
+      AT(gw_config_discover, dns),
+      .doc = "http://name:port or https://name:port; every address of the name is an endpoint" },
+    { .key = NAME("srv"),
+      .type = GW_FIELD_TEXT,
+      AT(gw_config_discover, srv),
+      .doc =
+          "https://_service._tcp.name; its SRV records are the endpoints, of the most preferred there are. https needs "
+          "`tls.spiffe_id` or `tls.server_name`" },
+    { .key = NAME("file"),
+      .type = GW_FIELD_PATH,
+      AT(gw_config_discover, file),
+      .doc = "file with one host:port a line; looked at every second" },
+    { .key = NAME("scheme"),
+      .type = GW_FIELD_SWITCH,
+      AT(gw_config_discover, plain),
+      CHOICES(schemes),
+      .fallback = "https",
+      .doc = "with `file`: https or http" },
+    { .key = NAME("servers"),
+      .type = GW_FIELD_TEXTS,
+      AT(gw_config_discover, servers),
+      .fault = gw_fault_address_port,
+      .doc = "name servers to ask, as address:port; the system's without it" },
+    { .key = NAME("refresh"),
+      .type = GW_FIELD_DURATION,
+      AT(gw_config_discover, refresh),
+      .fallback = "60s",
+      .low = SECOND,
+      .high = HOUR,
+      .doc = "asked again at the latest after this, and earlier when the answer's TTL says so" },
+};
+static const struct gw_schema discover_schema = PLACED(discover_fields, gw_config_discover);
+
 static const struct gw_field shard_fields[] = {
     { .key = NAME("name"),
       .type = GW_FIELD_TEXT,
@@ -92,8 +130,15 @@ static const struct gw_field shard_fields[] = {
     { .key = NAME("endpoints"),
       .type = GW_FIELD_CUSTOM,
       .required = true,
+      .unless = NAME("discover"),
       .custom = gw_config_read_endpoints,
       .doc = "list of http://host:port or https://host:port, any of which can answer" },
+    { .key = NAME("discover"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_shard, discover),
+      .extra = offsetof(struct gw_config_shard, discover.present),
+      .schema = &discover_schema,
+      .doc = "instead of `endpoints`: where they are looked up while the gateway runs" },
     { .key = NAME("tls"),
       .type = GW_FIELD_MAP,
       AT(gw_config_shard, tls),

@@ -30,8 +30,8 @@
 struct gw_shard {
     const struct gw_config_shard *config;
     struct span name;
-    size_t api; // index into gw_snapshot.apis
-    struct gw_remote remote;
+    size_t api;                              // index into gw_snapshot.apis
+    struct gw_remote remote;                 // without endpoints where they are found out: config->discover
     struct span credential_name, credential; // SPAN_NONE: none. Secret; wiped with the snapshot
 };
 

@@ -140,6 +140,33 @@ static void write_issuers(struct buf *out, const struct gw_metrics_issuer *issue
                    SPAN_FMT(issuers[i].name), issuers[i].read_s);
 }
 
+static void write_shards(struct buf *out, const struct gw_metrics_shard *shards, size_t n)
+{
+    bool any = false;
+    if (n == 0)
+        return;
+    head(out, "shard_endpoints", "gauge", "Endpoints that are known of a shard.");
+    for (size_t i = 0; i < n; i++) {
+        any = any || shards[i].discovered;
+        buf_printf(out, "sallyport_shard_endpoints{shard=\"%.*s\"} %" PRIu64 "\n", SPAN_FMT(shards[i].name),
+                   shards[i].endpoints);
+    }
+    if (!any)
+        return;
+    head(out, "shard_lookups_total", "counter", "Look-ups of the endpoints of shards by result.");
+    for (size_t i = 0; i < n; i++)
+        if (shards[i].discovered)
+            buf_printf(out,
+                       "sallyport_shard_lookups_total{shard=\"%.*s\",result=\"ok\"} %" PRIu64
+                       "\nsallyport_shard_lookups_total{shard=\"%.*s\",result=\"failed\"} %" PRIu64 "\n",
+                       SPAN_FMT(shards[i].name), shards[i].found, SPAN_FMT(shards[i].name), shards[i].failed);
+    head(out, "shard_endpoints_found_timestamp_seconds", "gauge", "When they were last found; 0: never.");
+    for (size_t i = 0; i < n; i++)
+        if (shards[i].discovered)
+            buf_printf(out, "sallyport_shard_endpoints_found_timestamp_seconds{shard=\"%.*s\"} %" PRId64 "\n",
+                       SPAN_FMT(shards[i].name), shards[i].found_s);
+}
+
 static void write_bundles(struct buf *out, const struct gw_bundle_state bundles[static 2])
 {
     if (!bundles[0].role && !bundles[1].role)
@@ -201,6 +228,7 @@ void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n
     gauge(out, "certificate_expiry_timestamp_seconds", "gauge", "When the gateway's own certificate expires.",
           state->certificate_expires_s);
     write_issuers(out, state->issuers, state->n_issuers);
+    write_shards(out, state->shards, state->n_shards);
     gauge(out, "start_time_seconds", "gauge", "When the process started.", state->start_s);
     gauge(out, "ready", "gauge", "1 while /readyz answers 200.", state->ready);
 }

@@ -123,6 +123,15 @@ struct gw_metrics_issuer {
     int64_t read_s; // when they were read last, seconds since the epoch; 0: never
 };
 
+// Where a shard is.
+struct gw_metrics_shard {
+    struct span name;
+    bool discovered;        // its endpoints are found out
+    uint64_t endpoints;     // that are known now
+    uint64_t found, failed; // look-ups
+    int64_t found_s;        // the last one that found something, seconds since the epoch; 0: never
+};
+
 // A policy bundle in force.
 struct gw_bundle_state {
     const char *role; // "gateway", "authority"; NULL: none
@@ -150,6 +159,8 @@ struct gw_metrics_state {
     struct gw_bundle_state bundles[2];
     const struct gw_metrics_issuer *issuers;
     size_t n_issuers;
+    const struct gw_metrics_shard *shards;
+    size_t n_shards;
 };
 
 // Appends the page in the Prometheus text exposition format 0.0.4.

@@ -99,6 +99,14 @@ static struct gw_tls_context *server_context(struct gw_core *c, const struct gw_
     return gw_tls_context_server(&config, gw_core_now_s(c), diags);
 }
 
+static int put_endpoints(const struct gw_core *c, struct gw_view_shard *vs)
+{
+    const struct gw_config_discover *discover = &vs->shard->config->discover;
+    struct gw_endpoints *set = discover->present ? gw_directory_get(c->directory, discover->key) : NULL;
+    // Another configuration's directory may be here before its snapshot is: what it does not know of stays.
+    return set ? gw_pool_set(&vs->origin.pool, set) : 0;
+}
+
 static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags)
 {
     struct gw_core *c = v->core;
@@ -111,6 +119,8 @@ static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags)
     }
     int rc =
         gw_origin_init(&vs->origin, &shard->remote, &v->snapshot->response_limits, &ground, gw_core_now_s(c), diags);
+    if (rc == 0 && (rc = put_endpoints(c, vs)) != 0)
+        gw_origin_fini(&vs->origin);
     gw_origin_rest(&vs->origin);
     vs->origin.owner = v;
     vs->origin.on_empty = on_origin_empty;
@@ -236,6 +246,19 @@ void gw_core_adopt_revocations(struct gw_core *c, struct gw_revocations *revocat
     gw_revocations_unref(old);
 }
 
+void gw_core_adopt_directory(struct gw_core *c, struct gw_directory *directory)
+{
+    struct gw_directory *old = c->directory;
+    struct gw_view *v = gw_view_ref(c->view); // a request that waited may be answered and end
+    c->directory = directory;
+    for (size_t i = 0; i < v->n_shards; i++)
+        if (put_endpoints(c, &v->shards[i]) != 0)
+            log_error(c->shared->log, "loop %u: out of memory: the endpoints of shard %.*s stay as they were", c->index,
+                      SPAN_FMT(v->shards[i].shard->name));
+    gw_view_unref(v);
+    gw_directory_unref(old);
+}
+
 int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned index, size_t loops,
                  struct gw_dialler dialler, struct gw_metrics *metrics, struct gw_snapshot *snapshot,
                  struct gw_revocations *revocations)
@@ -272,6 +295,8 @@ void gw_core_fini(struct gw_core *c)
     pki_proof_cache_free(c->proofs);
     gw_revocations_unref(c->revocations);
     c->revocations = NULL;
+    gw_directory_unref(c->directory);
+    c->directory = NULL;
 }
 
 void gw_core_random_id(struct gw_core *c, char out[static 33])

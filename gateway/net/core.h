@@ -8,6 +8,7 @@
 #define SALLYPORT_NET_CORE_H
 
 #include "gateway/audit/writer.h"
+#include "gateway/net/directory.h"
 #include "gateway/net/fetch.h"
 #include "gateway/stages/exchange.h"
 
@@ -62,7 +63,8 @@ struct gw_core {
     struct gw_metrics *metrics;
     struct gw_present present;
     struct gw_revocations *revocations;
-    struct gw_view *view; // present
+    struct gw_directory *directory; // NULL: nothing was found out yet
+    struct gw_view *view;           // present
     struct pki_token_cache *tokens;
     struct pki_proof_cache *proofs;
     struct gw_client *clients;
@@ -87,6 +89,8 @@ void gw_core_fini(struct gw_core *c);
 // Takes up a newer generation (the reference is taken over). When the snapshot cannot be used the old one stays: ERR_*.
 int gw_core_adopt(struct gw_core *c, struct gw_snapshot *snapshot);
 void gw_core_adopt_revocations(struct gw_core *c, struct gw_revocations *revocations);
+// Shards whose endpoints are found out are there from now on (the reference is taken over).
+void gw_core_adopt_directory(struct gw_core *c, struct gw_directory *directory);
 // What origins of this loop stand on.
 struct gw_origin_ground gw_core_ground(struct gw_core *c);
 void gw_core_random_id(struct gw_core *c, char out[static 33]);

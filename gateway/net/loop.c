@@ -77,6 +77,8 @@ static void take_up(struct gw_loop *l)
         return;
     if (g->revocations)
         gw_core_adopt_revocations(&l->core, g->revocations);
+    if (g->directory)
+        gw_core_adopt_directory(&l->core, g->directory);
     if (g->snapshot && gw_core_adopt(&l->core, g->snapshot) != 0)
         log_error(l->core.shared->log, "loop %u: the new configuration could not be taken up; the old one stays",
                   l->core.index);
@@ -173,6 +175,7 @@ void gw_generation_free(struct gw_generation *g)
         return;
     gw_snapshot_unref(g->snapshot);
     gw_revocations_unref(g->revocations);
+    gw_directory_unref(g->directory);
     free(g);
 }
 
@@ -180,10 +183,18 @@ void gw_generation_publish(_Atomic(struct gw_generation *) *slot, struct gw_gene
 {
     // Taken back before the new one is published: from then on it is the loop's, and may be gone. Only this thread publishes.
     struct gw_generation *missed = atomic_exchange(slot, NULL);
-    // Revocations alone must not push out a configuration that was not taken up yet: it goes along.
+    // What is newer must not push out what is only newer of something else: it goes along.
     if (missed && !g->snapshot) {
         g->snapshot = missed->snapshot;
         missed->snapshot = NULL;
+    }
+    if (missed && !g->revocations) {
+        g->revocations = missed->revocations;
+        missed->revocations = NULL;
+    }
+    if (missed && !g->directory) {
+        g->directory = missed->directory;
+        missed->directory = NULL;
     }
     gw_generation_free(missed);
     atomic_store(slot, g);

@@ -9,10 +9,11 @@
 
 #include <stdatomic.h>
 
-// A configuration and the revocations that were read with it, or revocations alone.
+// A configuration and the revocations that were read with it, or revocations alone, or where shards are.
 struct gw_generation {
-    struct gw_snapshot *snapshot; // NULL: unchanged
+    struct gw_snapshot *snapshot; // each NULL: unchanged
     struct gw_revocations *revocations;
+    struct gw_directory *directory;
 };
 
 struct gw_loop {
@@ -40,7 +41,7 @@ int gw_loop_start(struct gw_loop *l);
 // From the control thread. `g` is taken over; one that was not taken up yet is replaced.
 void gw_loop_adopt(struct gw_loop *l, struct gw_generation *g);
 void gw_generation_free(struct gw_generation *g); // NULL is fine
-// Puts `g` where its taker finds it; one that was not taken up yet is replaced, but a configuration in it goes along. One thread publishes.
+// Puts `g` where its taker finds it; of one that was not taken up yet, what is not in `g` goes along. One thread publishes.
 void gw_generation_publish(_Atomic(struct gw_generation *) *slot, struct gw_generation *g);
 // No new connection; the present ones end after their request. Then on_drained.
 void gw_loop_drain(struct gw_loop *l);

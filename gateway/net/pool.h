@@ -8,7 +8,7 @@
 //
 // A request goes to the endpoint with the fewest requests of this loop under way; among equals, to the next in turn. Past over are endpoints that rest
 // (breaker.h), those with as many connections as there may be, and those that this request has tried to connect to already. Health checks, ejection and slow start
-// have their place in `struct gw_pool_endpoint`, and their say in gw_pool_choose.
+// have their place in `struct gw_pool_endpoint`, and their say where pool.c chooses.
 #ifndef SALLYPORT_NET_POOL_H
 #define SALLYPORT_NET_POOL_H
 

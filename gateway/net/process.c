@@ -78,6 +78,8 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .bundles = { bundle_state("gateway", p->snapshot->policy_bundle),
                      bundle_state("authority", p->snapshot->authority.policy_bundle) },
         .issuers = p->issuer_rows,
+        .shards = p->shard_rows,
+        .n_shards = gw_discovery_describe(p->discovery, p->shard_rows, GW_PLACEMENT_SHARDS_MAX),
         .n_issuers = n_issuers < GW_PROCESS_ISSUER_ROWS ? n_issuers : GW_PROCESS_ISSUER_ROWS,
     };
     gw_follower_describe(p->follower, &state->process.feed);
@@ -112,6 +114,8 @@ static bool start_control(struct gw_process *p)
     if (!gw_issuer_keys_adopt(p->issuer_keys, p->snapshot))
         return false;
     gw_follower_adopt(p->follower, p->snapshot);
+    if (!gw_process_discover(p))
+        return false;
     const struct gw_config_operations *o = &p->snapshot->config->operations;
     if (!o->enabled)
         return true;

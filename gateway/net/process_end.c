@@ -79,6 +79,7 @@ void gw_process_finish(struct gw_process *p)
         gw_authority_server_fini(p->authority);
     gw_issuer_keys_free(p->issuer_keys);
     gw_follower_retire(p->follower);
+    gw_discovery_retire(p->discovery);
     if (p->controls) {
         gw_operations_end(&p->operations);
         uv_walk(&p->uv, close_handle, NULL);
@@ -87,6 +88,7 @@ void gw_process_finish(struct gw_process *p)
         gw_control_fini(&p->control);
     }
     gw_follower_free(p->follower);
+    gw_discovery_free(p->discovery);
     gw_revocations_unref(p->revocations);
     gw_revoked_source_free(p->revoked);
     gw_snapshot_unref(p->snapshot);

@@ -41,6 +41,35 @@ static void publish(struct gw_process *p, bool snapshot)
         gw_authority_server_adopt(p->authority, g);
 }
 
+void gw_process_publish_directory(struct gw_process *p)
+{
+    struct gw_directory *all = gw_discovery_directory(p->discovery);
+    for (size_t i = 0; all && i < p->n_made; i++) {
+        struct gw_generation *g = calloc(1, sizeof *g);
+        if (!g)
+            break;
+        g->directory = gw_directory_ref(all);
+        gw_loop_adopt(&p->loops[i], g);
+    }
+    if (!all)
+        log_error(&p->log, "out of memory: not every loop knows the newest endpoints of shards");
+    gw_directory_unref(all);
+}
+
+static void on_endpoints(void *ctx)
+{
+    gw_process_publish_directory(ctx);
+}
+
+bool gw_process_discover(struct gw_process *p)
+{
+    const struct gw_discovery_options options = { &p->uv, &p->log, on_endpoints, p };
+    p->discovery = gw_discovery_new(&options);
+    if (p->discovery)
+        gw_discovery_adopt(p->discovery, p->snapshot);
+    return p->discovery != NULL;
+}
+
 // Revocations take effect whatever becomes of the rest.
 // Of a configuration that is not in force yet, `all`: only with every file it names. Else false, and the old ones stay.
 static bool refresh_revocations(struct gw_process *p, const struct gw_config *config, bool all, struct diags *diags)
@@ -156,6 +185,8 @@ void gw_process_reload(struct gw_process *p, const char *why)
         if (!gw_issuer_keys_adopt(p->issuer_keys, fresh))
             log_error(&p->log, "out of memory: the keys of some issuers are not fetched");
         gw_follower_adopt(p->follower, fresh);
+        gw_discovery_adopt(p->discovery, fresh);
+        gw_process_publish_directory(p); // so that no request of the new snapshot finds its shard without endpoints
         if (!same)
             p->look = gw_process_look(p);
         p->reloads_ok++;

@@ -11,6 +11,7 @@
 #include "gateway/endpoint/policy_rows.h"
 #include "gateway/net/authority.h"
 #include "gateway/net/control.h"
+#include "gateway/net/discovery.h"
 #include "gateway/net/follower.h"
 #include "gateway/net/issuer_keys.h"
 #include "gateway/net/loop.h"
@@ -31,6 +32,8 @@ struct gw_process {
     bool revoked_due; // its sets, or fetched keys, are newer than those in `revocations`
     struct gw_issuer_keys *issuer_keys;
     struct gw_follower *follower;
+    struct gw_discovery *discovery;
+    struct gw_metrics_shard shard_rows[GW_PLACEMENT_SHARDS_MAX];
     struct gw_metrics_issuer issuer_rows[GW_PROCESS_ISSUER_ROWS];
     struct gw_key_registry keys;
     struct gw_loop *loops;
@@ -68,6 +71,10 @@ bool gw_process_load(struct gw_process *p);
 void gw_process_reload(struct gw_process *p, const char *why);
 // A fingerprint of the files that the configuration in force was read from.
 uint64_t gw_process_look(const struct gw_process *p);
+// Where shards are is looked up from now on. False: out of memory.
+bool gw_process_discover(struct gw_process *p);
+// Tells every loop where shards are.
+void gw_process_publish_directory(struct gw_process *p);
 // From now on files, registries and fetched keys are watched.
 void gw_process_watch(struct gw_process *p);
 // When API keys were last used, and how much of their quotas; `now`: whatever has not been written, at once.

@@ -163,6 +163,8 @@ bool gw_process_start(struct gw_process *p)
         if (!ok)
             log_error(&p->log, "event loop %zu could not be set up", i);
     }
+    if (ok)
+        gw_process_publish_directory(p);
     for (size_t i = 0; ok && i < p->n_loops; i++)
         ok = gw_loop_start(&p->loops[i]) == 0;
     ok = ok && start_authority(p, fds + p->n_loops * n_addresses);

@@ -7,7 +7,7 @@ import tls from 'node:tls'
 const OK = '{"result":[],"status":"ok","time":0.0}'
 
 export class Upstream {
-  static async start({ port = 0, tls: options } = {}) {
+  static async start({ port = 0, host = '127.0.0.1', tls: options } = {}) {
     const self = new Upstream()
     self.requests = []     // { method, path, headers: [[name, value]…], get(name), body: Buffer, connection }
     self.connections = 0   // accepted, ever
@@ -17,9 +17,9 @@ export class Upstream {
     const serve = socket => self.serve(socket)
     self.server = options ? tls.createServer({ requestCert: true, ...options }, serve) : net.createServer(serve)
     self.server.on('tlsClientError', error => { self.tlsError = error })
-    await new Promise(resolve => self.server.listen(port, '127.0.0.1', resolve))
+    await new Promise(resolve => self.server.listen(port, host, resolve))
     self.port = self.server.address().port
-    self.url = `${options ? 'https' : 'http'}://127.0.0.1:${self.port}`
+    self.url = `${options ? 'https' : 'http'}://${host}:${self.port}`
     return self
   }
 
