@@ -30,5 +30,7 @@ struct pol_obligation {
 
 // "s", "min", "h", "day": what a limit calls this period.
 struct span pol_obligation_period(int64_t period_ms);
+// What they stand for; 0: another text.
+int64_t pol_obligation_period_ms(struct span name);
 
 #endif

@@ -215,6 +215,14 @@ struct span pol_obligation_period(int64_t period_ms)
     return SPAN("");
 }
 
+int64_t pol_obligation_period_ms(struct span name)
+{
+    for (size_t i = 0; i < sizeof periods / sizeof *periods; i++)
+        if (span_eq(periods[i].name, name))
+            return periods[i].ms;
+    return 0;
+}
+
 static bool rate(struct span text, uint64_t *count, int64_t *period_ms)
 {
     uint64_t n = 0;
@@ -224,14 +232,9 @@ static bool rate(struct span text, uint64_t *count, int64_t *period_ms)
         n = n * 10 + (uint64_t)(text.p[i] - '0');
     if (i == 0 || text.p[0] == '0' || n > LIMIT_COUNT_MAX || i == text.n || text.p[i] != '/')
         return false;
-    for (size_t k = 0; k < sizeof periods / sizeof *periods; k++) {
-        if (!span_eq(span_sub(text, i + 1, SIZE_MAX), periods[k].name))
-            continue;
-        *count = n;
-        *period_ms = periods[k].ms;
-        return true;
-    }
-    return false;
+    *count = n;
+    *period_ms = pol_obligation_period_ms(span_sub(text, i + 1, SIZE_MAX));
+    return *period_ms > 0;
 }
 
 static bool limit(struct pol_parser *p, struct pol_ast_policy *policy, const struct pol_ast_annotation *a)

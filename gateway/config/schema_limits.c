@@ -2,6 +2,7 @@
 // Rate limits: the rules, and what no single key of them can tell.
 #include "gateway/api/action.h"
 #include "gateway/config/schema_table.h"
+#include "policy/obligation.h"
 
 enum { RULES_MOST = 64, COUNT_MOST = 1000000000, PER_SECOND_MOST = 1000000 };
 #define FILLS_IN_MOST (31 * DAY)
@@ -24,24 +25,13 @@ static const struct gw_choice pers[] = {
 };
 static const struct gw_choice costs[] = { { NAME("request"), 0 }, { NAME("results"), 1 } };
 
-// As @limit has it (policy/obligation.h).
-static const struct {
-    struct span name;
-    int64_t ms;
-} periods[] = { { NAME("s"), SECOND }, { NAME("min"), MINUTE }, { NAME("h"), HOUR }, { NAME("day"), DAY } };
-
 static bool parse_rate(struct span s, uint64_t *count, int64_t *period)
 {
     struct span rest = s, number = span_trim(span_cut(&rest, '/'));
     if (!span_to_u64(number, count) || *count == 0)
         return false;
-    rest = span_trim(rest);
-    for (size_t i = 0; i < COUNT_OF(periods); i++)
-        if (span_eq(rest, periods[i].name)) {
-            *period = periods[i].ms;
-            return true;
-        }
-    return false;
+    *period = pol_obligation_period_ms(span_trim(rest));
+    return *period > 0;
 }
 
 static const char *fault_rate(struct span s)
