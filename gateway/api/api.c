@@ -256,6 +256,7 @@ static int build(struct gw_api_build *b, const struct gw_api *api)
     const struct compiled_row *r = find(api, b->request);
     if (!r)
         return ERR_API_UNKNOWN;
+    b->def = api->def;
     b->row = r->row;
     b->meaning.api = span_str(api->def->name);
     b->meaning.operation = span_str(r->row->path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What an API table is made of, for the tables themselves (qdrant.c, chroma.c) and for those that a user adds. A row is
+// What an API table is made of, for the tables themselves (qdrant.c, chroma.c …) and for those that an operator adds (custom.h). A row is
 // one method and path of the server's router; what its body may hold is read by an inspector, a function that gets the
 // parsed body and adds authorisations and facts to the meaning that is being built.
 //
@@ -59,7 +59,8 @@ extern const struct gw_api_def gw_api_qdrant, gw_api_chroma, gw_api_milvus, gw_a
 // A meaning in the making.
 struct gw_api_build {
     const struct gw_api_request *request;
-    const struct gw_api_row *row;
+    const struct gw_api_def *def;
+    const struct gw_api_row *row; // one of the table's
     struct arena *arena;
     struct gw_api_meaning meaning;
     struct gw_api_authorisation authorisations[GW_API_AUTHORISATIONS_MAX];

@@ -11,8 +11,6 @@
 
 #define BODY_MAX ((size_t)64 << 20)
 
-static const char *const api_words[] = { "qdrant", "chroma", "milvus", "weaviate", NULL };
-
 // What is known of a request; `error` is why it is denied.
 struct route {
     struct gw_cli *cli;
@@ -21,6 +19,7 @@ struct route {
     struct span why;
     int error;
     struct gw_config *config; // NULL: not asked for
+    size_t api;               // gw_config_api_at
     struct gw_shard_set shards;
     bool unresolved; // a UUID: the shard that has it is found by asking
 };
@@ -52,18 +51,19 @@ static int read_url(struct route *r, const char *method, const char *url)
     return 0;
 }
 
-// With one API named, or the first that knows the method and path.
-static int match(struct route *r, const struct gw_api_def *only)
+// With one API named (else SIZE_MAX), or the first that knows the method and path.
+static int match(struct route *r, size_t only)
 {
     int rc = ERR_API_UNKNOWN;
     const struct gw_api_def *def;
-    for (size_t i = 0; rc == ERR_API_UNKNOWN && (def = gw_api_def_at(i)); i++) {
-        if (only && def != only)
+    for (size_t i = 0; rc == ERR_API_UNKNOWN && (def = gw_config_api_at(r->config, i)); i++) {
+        if (only != SIZE_MAX && i != only)
             continue;
         struct gw_api *api = gw_api_new(def);
         if (!api)
             return ERR_NOMEM;
         rc = gw_api_match(api, &r->request, &r->cli->arena, &r->meaning, &r->why);
+        r->api = i;
         gw_api_free(api);
     }
     return rc;
@@ -74,9 +74,6 @@ static int place(struct route *r)
 {
     const struct gw_config *c = r->config;
     const struct gw_api_authorisation *first = &r->meaning.authorisations[0];
-    int api = 1;
-    while (!span_eq(gw_api_def_name(gw_api_def_at((size_t)api - 1)), r->meaning.api))
-        api++;
     struct span *names = arena_array(&r->cli->arena, c->shards_n + 1, sizeof(*names));
     struct gw_placement_rule *rules = arena_array(&r->cli->arena, c->routes_n + 1, sizeof(*rules));
     if (!names || !rules)
@@ -85,7 +82,7 @@ static int place(struct route *r)
         names[i] = c->shards[i].name.v;
     size_t n = 0;
     for (size_t i = 0; i < c->routes_n; i++)
-        if (c->routes[i].shards_n > 0 && (int)c->shards[c->routes[i].shards[0]].api == api)
+        if (c->routes[i].shards_n > 0 && c->shards[c->routes[i].shards[0]].api == r->api)
             rules[n++] = (struct gw_placement_rule){ .database = c->routes[i].database.v,
                                                      .tenant = c->routes[i].tenant.v,
                                                      .collection = c->routes[i].collection.v,
@@ -336,27 +333,46 @@ static int read_config(struct route *r, const char *path)
     return rc;
 }
 
+// False after the complaint.
+static bool name_api(struct route *r, const char *name, size_t *only)
+{
+    const struct gw_api_def *def;
+    *only = gw_config_api_find(r->config, span_str(name));
+    if (*only != SIZE_MAX)
+        return true;
+    struct buf names;
+    buf_init(&names, 0);
+    for (size_t i = 0; (def = gw_config_api_at(r->config, i)); i++) {
+        buf_append(&names, i ? SPAN(", ") : SPAN(""));
+        buf_append(&names, gw_api_def_name(def));
+    }
+    gw_cli_usage(r->cli, "--api: %s is not one of %.*s%s", name, SPAN_FMT(buf_span(&names)),
+                 r->config ? "" : "; APIs of a configuration need --config");
+    buf_fini(&names);
+    return false;
+}
+
 static int run(struct gw_cli *cli)
 {
     struct route r = { .cli = cli };
     const char *body = gw_cli_get(cli, "body"), *config = gw_cli_get(cli, "config");
-    size_t word;
-    const struct gw_api_def *only = NULL;
+    size_t only = SIZE_MAX;
 
-    if (gw_cli_has(cli, "api")) {
-        if (!gw_cli_choice(cli, "api", api_words, &word))
-            return GW_EXIT_USAGE;
-        only = gw_api_def_find(span_str(api_words[word]));
+    if (config && read_config(&r, config) != 0)
+        return GW_EXIT_USAGE;
+    if (gw_cli_has(cli, "api") && !name_api(&r, gw_cli_get(cli, "api"), &only)) {
+        gw_config_free(r.config);
+        return GW_EXIT_USAGE;
     }
     if (body) {
         r.request.body = gw_cli_read(cli, body, BODY_MAX);
-        if (span_is_none(r.request.body))
+        if (span_is_none(r.request.body)) {
+            gw_config_free(r.config);
             return GW_EXIT_USAGE;
+        }
         r.request.has_body = r.request.body.n > 0;
     }
     r.request.body_ready = true;
-    if (config && read_config(&r, config) != 0)
-        return GW_EXIT_USAGE;
     r.error = read_url(&r, cli->args[0], cli->args[1]);
     if (r.error == 0)
         r.error = match(&r, only);
@@ -374,9 +390,10 @@ static int run(struct gw_cli *cli)
 static const struct gw_cli_option options[] = {
     { .name = "api",
       .value = "NAME",
-      .help = "qdrant, chroma, milvus or weaviate; without it, the one that knows the path" },
+      .help = "qdrant, chroma, milvus, weaviate or, with --config, one of its apis; without it, the first that knows "
+              "the path" },
     { .name = "body", .value = "FILE", .help = "the request's body; - is standard input" },
-    { .name = "config", .value = "FILE", .help = "the gateway's configuration: also say which shard" },
+    { .name = "config", .value = "FILE", .help = "the gateway's configuration: its API tables, and which shard" },
     GW_CLI_OPTION_JSON,
     { .name = NULL },
 };

@@ -356,7 +356,9 @@ static bool resolve(struct checker *k, struct gw_config_route *r)
 static bool routes(struct checker *k)
 {
     struct gw_config_route *all = (void *)(uintptr_t)k->c->routes;
-    const struct gw_config_route *catch_all[GW_CONFIG_APIS] = { NULL }; // each database has its own list of rules
+    const struct gw_config_route *catch_all[SHARDS_MOST] = {
+        NULL
+    }; // each API has its own list of rules: of its first shard
     bool used[SHARDS_MOST] = { false };
 
     for (size_t i = 0; i < k->c->routes_n; i++) {
@@ -373,7 +375,9 @@ static bool routes(struct checker *k)
             used[r->shards[j]] = true;
         if (r->shards_n == 0)
             continue;
-        enum gw_config_api api = k->c->shards[r->shards[0]].api;
+        size_t api = 0;
+        while (k->c->shards[api].api != k->c->shards[r->shards[0]].api)
+            api++;
         if (catch_all[api])
             WARNING(k, r->at, "never reached: the route in line %u matches everything; move it to the end",
                     catch_all[api]->at.line);
@@ -412,6 +416,7 @@ void gw_config_check(struct gw_config *c, struct diags *diags)
     gw_config_introspection_check(c, diags);
     gw_config_feed_check(c, diags);
     api_keys(&k);
+    gw_config_check_apis(c, diags);
     shards(&k);
     // The arena is marked when this was out of memory, and the caller looks.
     (void)routes(&k);

@@ -9,6 +9,7 @@
 #ifndef SALLYPORT_CONFIG_CONFIG_H
 #define SALLYPORT_CONFIG_CONFIG_H
 
+#include "gateway/api/action.h"
 #include "gateway/base/arena.h"
 #include "gateway/base/diag.h"
 #include "gateway/base/err.h"
@@ -272,8 +273,28 @@ enum gw_config_audit_inputs {
     GW_CONFIG_INPUTS_NEVER
 };
 
-// In the order of gw_api_def_at, from 1.
-enum gw_config_api { GW_CONFIG_QDRANT = 1, GW_CONFIG_CHROMA, GW_CONFIG_MILVUS, GW_CONFIG_WEAVIATE, GW_CONFIG_APIS };
+struct gw_api_def;
+
+// One row of an operator's own API table. See gateway/api/custom.h.
+struct gw_config_api_row {
+    struct gw_config_place at;
+    struct gw_config_text method, path;
+    enum gw_action action;
+    bool is_new;
+    // Places: "$.member" or "?parameter".
+    struct gw_config_text database, tenant, collection, new_collection, limit, filter, points, queries;
+    struct gw_config_texts members;
+    bool any_member;
+};
+
+struct gw_config_api {
+    struct gw_config_place at;
+    struct gw_config_text name;
+    struct gw_config_texts query;
+    const struct gw_config_api_row *rows;
+    size_t rows_n;
+    const struct gw_api_def *def; // compiled; NULL when there is something wrong with it
+};
 
 struct gw_config_pool {
     uint64_t max_connections, max_idle; // of one loop to one endpoint
@@ -308,7 +329,8 @@ struct gw_config_discover {
 struct gw_config_shard {
     struct gw_config_place at;
     struct gw_config_text name;
-    enum gw_config_api api;
+    struct gw_config_text api_name;
+    size_t api;                          // for gw_config_api_at
     struct gw_config_place endpoints_at; // line 0: they are not listed
     const struct gw_config_endpoint *endpoints;
     size_t endpoints_n;
@@ -456,6 +478,8 @@ struct gw_config {
     struct gw_config_api_keys api_keys;
     struct gw_config_dpop dpop;
     struct gw_config_policy policy;
+    const struct gw_config_api *apis;
+    size_t apis_n;
     const struct gw_config_shard *shards;
     size_t shards_n;
     const struct gw_config_route *routes;
@@ -475,6 +499,11 @@ int gw_config_load(const char *path, struct gw_config **out, struct diags *diags
 // The same for text that is already there; `file` is the name it goes by, and its folder the one that paths are relative to.
 int gw_config_parse(struct span text, struct span file, struct gw_config **out, struct diags *diags);
 void gw_config_free(struct gw_config *c); // NULL is fine
+
+// API tables by number: the built-in ones in the order of gw_api_def_at, then those of `apis`. NULL at the end. `c` NULL: only the built-in ones.
+const struct gw_api_def *gw_config_api_at(const struct gw_config *c, size_t i);
+// The number of the one that is called so; SIZE_MAX: none is.
+size_t gw_config_api_find(const struct gw_config *c, struct span name);
 
 // A complaint about a value, for those who look at what the configuration names.
 void gw_config_error(const struct gw_config *c, struct gw_config_place at, struct diags *diags, const char *fmt, ...)

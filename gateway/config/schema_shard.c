@@ -2,10 +2,6 @@
 // Where requests go: shards and routes.
 #include "gateway/config/schema_table.h"
 
-static const struct gw_choice apis[] = { { NAME("qdrant"), GW_CONFIG_QDRANT },
-                                         { NAME("chroma"), GW_CONFIG_CHROMA },
-                                         { NAME("milvus"), GW_CONFIG_MILVUS },
-                                         { NAME("weaviate"), GW_CONFIG_WEAVIATE } };
 static const struct gw_field shard_timeouts_fields[] = {
     { .key = NAME("connect"),
       .type = GW_FIELD_DURATION,
@@ -122,11 +118,10 @@ static const struct gw_field shard_fields[] = {
       .fault = gw_fault_name,
       .doc = "a short name, for routes, metrics and records" },
     { .key = NAME("api"),
-      .type = GW_FIELD_CHOICE,
-      AT(gw_config_shard, api),
-      CHOICES(apis),
+      .type = GW_FIELD_TEXT,
+      AT(gw_config_shard, api_name),
       .required = true,
-      .doc = "which database it is: qdrant, chroma, milvus or weaviate" },
+      .doc = "which database it is: qdrant, chroma, milvus, weaviate, or the name of one of apis" },
     { .key = NAME("endpoints"),
       .type = GW_FIELD_CUSTOM,
       .required = true,

@@ -48,6 +48,7 @@ extern const struct gw_schema gw_config_identity_schema;
 extern const struct gw_schema gw_config_issuer_schema;
 extern const struct gw_schema gw_config_introspection_schema;
 extern const struct gw_schema gw_config_api_keys_schema;
+extern const struct gw_schema gw_config_api_schema;
 extern const struct gw_schema gw_config_dpop_schema;
 extern const struct gw_schema gw_config_remote_tls_schema;
 extern const struct gw_schema gw_config_remote_timeouts_schema;

@@ -299,7 +299,7 @@ static void load_shard(struct gw_snapshot *s, size_t i, int64_t now_s, struct di
 }
 
 // The shards of one API, numbered from 0 as its placement knows them, and the routes that lead to them.
-static bool serve_api(struct gw_snapshot *s, enum gw_config_api api, const struct gw_api_def *def)
+static bool serve_api(struct gw_snapshot *s, size_t api, const struct gw_api_def *def)
 {
     const struct gw_config *c = s->config;
     struct gw_served_api *served = &s->apis[s->n_apis];
@@ -344,14 +344,15 @@ static void load_shards(struct gw_snapshot *s, int64_t now_s, struct diags *diag
 {
     const struct gw_config *c = s->config;
     s->shards = arena_array(&s->arena, c->shards_n + 1, sizeof *s->shards);
-    s->apis = arena_array(&s->arena, GW_CONFIG_APIS, sizeof *s->apis);
+    s->apis = arena_array(&s->arena, c->shards_n + 1, sizeof *s->apis);
     if (!s->shards || !s->apis)
         return;
     s->n_shards = c->shards_n;
     for (size_t i = 0; i < c->shards_n; i++)
         load_shard(s, i, now_s, diags);
-    for (int api = 1; api < GW_CONFIG_APIS; api++)
-        if (!serve_api(s, (enum gw_config_api)api, gw_api_def_at((size_t)api - 1)))
+    const struct gw_api_def *def;
+    for (size_t api = 0; (def = gw_config_api_at(c, api)); api++)
+        if (!serve_api(s, api, def))
             gw_config_error(c, c->listener.at, diags, "out of memory");
 }
 

@@ -36,6 +36,8 @@ static const char *type_name(const struct gw_field *f)
     case GW_FIELD_CUSTOM:
         return span_eq(f->key, SPAN("scopes"))      ? "map, or `none`"
                : span_eq(f->key, SPAN("endpoints")) ? "list of URLs"
+               : span_eq(f->key, SPAN("method"))    ? "name"
+               : span_eq(f->key, SPAN("members"))   ? "list of texts, or `any`"
                : span_eq(f->key, SPAN("discovery")) ? "`true`, or a URL"
                                                     : "URL";
     }
