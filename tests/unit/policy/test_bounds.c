@@ -12,7 +12,14 @@
 #include <pthread.h>
 #include <time.h>
 
-enum { DEEP = 10000, MANY = 100000, STACK = 512 << 10, SECONDS = 30 };
+enum { DEEP = 10000, MANY = 100000, SECONDS = 30 };
+
+// A sanitizer's frames are several times those of a release.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STACK = 4 * 512 << 10 };
+#else
+enum { STACK = 512 << 10 };
+#endif
 
 // ------------------------------------------------------------------------------------------------------------ on a small stack
 

@@ -381,7 +381,7 @@ static void write_text(struct json_writer *w, struct span name, struct span v)
 static void write_principal(struct json_writer *w, struct span id, struct span path, const struct members *m)
 {
     struct span issuer = value_of(m, SPAN("token.issuer"));
-    const char *name = memmem(issuer.p, issuer.n, "//authority.", 12) ? "authority" : "corp";
+    const char *name = issuer.n > 0 && memmem(issuer.p, issuer.n, "//authority.", 12) ? "authority" : "corp";
     struct span roles = value_of(m, SPAN("token.roles")), role;
     char text[128];
 
