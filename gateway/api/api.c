@@ -265,6 +265,7 @@ static int build(struct gw_api_build *b, const struct gw_api *api)
     b->meaning.fan = r->row->list != GW_API_LIST_NONE    ? GW_API_FAN_MERGE
                      : (r->row->flags & GW_API_ALL) != 0 ? GW_API_FAN_ALL
                                                          : GW_API_FAN_ONE;
+    b->meaning.codes = api->def->codes;
     b->meaning.counts = (r->row->flags & GW_API_COUNTS) != 0;
     b->meaning.teaches_names = (r->row->flags & GW_API_TEACHES) != 0;
     b->meaning.forgets_names = (r->row->flags & GW_API_FORGETS) != 0;

@@ -115,6 +115,7 @@ struct gw_api_meaning {
     bool idempotent;                  // may be retried on another endpoint before an answer's first byte
     bool counts;                      // the answer is a number, not records
     bool teaches_names;               // a 200 answer holds Chroma collections: gw_name_map_learn
+    bool codes;                       // the answer's body begins with a code: answer_code.h
     bool forgets_names;               // success changes a UUID's name or ends it: gw_name_map_forget
     struct span method;               // to send instead of the client's; SPAN_NONE: the client's own
     struct span target;               // path and query to send instead; SPAN_NONE: the client's own

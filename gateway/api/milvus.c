@@ -560,4 +560,5 @@ const struct gw_api_def gw_api_milvus = {
     .rows = rows,
     .n_rows = sizeof(rows) / sizeof(rows[0]),
     .query = parameters,
+    .codes = true,
 };

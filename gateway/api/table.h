@@ -50,6 +50,7 @@ struct gw_api_def {
     const struct gw_api_row *rows;
     size_t n_rows;
     const char *const *query; // every parameter the API has, NULL-terminated
+    bool codes;               // its answers begin with a code: answer_code.h
 };
 
 extern const struct gw_api_def gw_api_qdrant, gw_api_chroma, gw_api_milvus, gw_api_weaviate;

@@ -141,6 +141,10 @@ bool gw_audit_record_write(const struct gw_audit_record *r, struct buf *out)
     accesses(&w, r);
     decision(&w, r);
     text(&w, SPAN("shard"), r->shard);
+    if (r->has_shard_code) {
+        json_w_key(&w, SPAN("shard_code"));
+        json_w_int(&w, r->shard_code);
+    }
     if (r->status)
         count(&w, SPAN("status"), r->status);
     count(&w, SPAN("bytes_in"), r->bytes_in);

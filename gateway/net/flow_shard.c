@@ -142,6 +142,11 @@ static void on_piece(struct gw_call *call, struct span piece)
     f->x.bytes_out += piece.n;
     if (f->learns)
         buf_append(&f->lesson, piece);
+    if (f->x.meaning.codes && f->x.answer_head_n < sizeof f->x.answer_head) {
+        struct span more = span_sub(piece, 0, sizeof f->x.answer_head - f->x.answer_head_n);
+        memcpy(f->x.answer_head + f->x.answer_head_n, more.p, more.n);
+        f->x.answer_head_n += more.n;
+    }
     int rc = f->down_body.framing == GW_FRAMING_NONE ? 0 : gw_body_write(&f->down_body, piece, &out);
     if (rc == 0)
         gw_client_send(f->client, buf_span(&out));

@@ -190,6 +190,7 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,
     };
+    r.has_shard_code = gw_api_answer_code(span_of(x->answer_head, x->answer_head_n), &r.shard_code);
     struct gw_audit_latency latencies[GW_STAGE_COUNT + 2];
     struct buf requests, errors, obligations;
     buf_init(&requests, ACCOUNT_MAX);

@@ -8,6 +8,7 @@
 #define SALLYPORT_STAGES_EXCHANGE_H
 
 #include "gateway/api/list.h"
+#include "gateway/api/answer_code.h"
 #include "gateway/api/resolve.h"
 #include "gateway/base/clock.h"
 #include "gateway/config/snapshot.h"
@@ -140,6 +141,8 @@ struct gw_exchange {
 
     // filled while forwarding
     unsigned status;
+    char answer_head[GW_API_ANSWER_HEAD]; // how the shard's answer begins, where that says more than its status
+    size_t answer_head_n;
     uint64_t bytes_in, bytes_out; // bodies
     int64_t upstream_ns, done_ns; // handed to the shard; answer whole
 };
