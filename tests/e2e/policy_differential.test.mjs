@@ -7,6 +7,7 @@
 import { test, before, after } from 'node:test'
 import assert from 'node:assert/strict'
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs'
+import { Corners } from './lib/cedar_corners.mjs'
 import { Driver } from './lib/cedar_driver.mjs'
 import { Maker, policyText } from './lib/cedar_make.mjs'
 import { shrink } from './lib/cedar_shrink.mjs'
@@ -159,6 +160,33 @@ test('decisions, reasons and errors are those of Cedar', { timeout: 300_000 }, a
   assert.ok(count.requests >= rounds * REQUESTS * 0.95, 'too many worlds were refused')
   assert.ok(count.allowed > count.requests / 20 && count.allowed < count.requests * 0.95, 'decisions are all the same')
   assert.ok(count.errors > count.requests / 10 && count.reasons > count.requests / 10, 'too little is evaluated')
+})
+
+test('so they are at the corners of the language', { timeout: 300_000 }, async t => {
+  const entities = [{ uid: { type: 'U', id: 'a' }, attrs: { s: 'x', n: 1 }, parents: [] }]
+  const request = { principal: { type: 'U', id: 'a' }, action: { type: 'Action', id: 'a' }, resource: { type: 'U', id: 'b' }, context: { n: 5 } }
+  const count = { conditions: 0, policies: 0, held: 0, errors: 0 }
+  for (let i = 0; i < rounds / 40; i++) {
+    const texts = new Corners(seed * 4096 + i).all().map((c, k) => `@id("p${k}") permit(principal, action, resource) when { ${c} };`)
+    const { accepted } = await ask({ check: texts })
+    texts.forEach((text, k) => assert.equal(accepted[k], parses(text, false), `SALLYPORT_SEED=${seed}: ours ${accepted[k] ? 'accepts' : 'refuses'} it, theirs does not:\n${text}`))
+    const all = texts.filter((_, k) => accepted[k])
+    const { answers: [ours] } = await ask({ policies: all.join('\n'), entities, requests: [request] })
+    const staticPolicies = Object.fromEntries(texts.map((text, k) => [`p${k}`, text]).filter((_, k) => accepted[k]))
+    const { response } = cedar.isAuthorized({ ...request, policies: { staticPolicies }, entities })
+    const reason = new Set(response.diagnostics.reason), errors = new Set(response.diagnostics.errors.map(e => e.policyId))
+    for (const [id, text] of Object.entries(staticPolicies)) {
+      assert.equal(ours.reason.includes(id), reason.has(id), `SALLYPORT_SEED=${seed}: ours ${reason.has(id) ? 'does not hold' : 'holds'}:\n${text}`)
+      assert.equal(ours.errors.includes(id), errors.has(id), `SALLYPORT_SEED=${seed}: ours ${errors.has(id) ? 'can' : 'cannot'} be evaluated:\n${text}`)
+    }
+    assert.equal(ours.partly, undefined)
+    count.conditions += texts.length
+    count.policies += all.length
+    count.held += reason.size
+    count.errors += errors.size
+  }
+  t.diagnostic(JSON.stringify(count))
+  assert.ok(count.policies > count.conditions / 2 && count.held > count.policies / 20 && count.errors > count.policies / 10)
 })
 
 test('what is no policy is none to either parser', { timeout: 300_000 }, async t => {

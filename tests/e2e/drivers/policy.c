@@ -7,6 +7,8 @@
 //     → {"answers": [{"allow", "reason", "errors", "gateway"} or {"refused"}, …]}, or {"refused": "why"}
 //
 //   {"schema": "…", "validate": ["permit …;", …]}  → {"valid": [true, false, …], "why": [null, "…", …]}, or {"refused": "why"}
+//     with "links" as well: those of templates among the texts, which are one set then: {"valid": [true or false], …}
+//   {"schema": "…", "conform": [[…], …]}           → {"conforms": [true, false, …], "why": […]}  each list of entities alone
 //   {"format": ["permit …;", …]}                   → {"texts": ["…" or null, …]}
 //
 // `reason` and `errors` are ids of policies as Cedar's authoriser has it, `gateway` is whether the gateway would allow it. `partly` is there only when
@@ -194,6 +196,84 @@ static void validate_each(struct json_writer *w, const struct pol_schema *schema
     buf_fini(&why);
 }
 
+// All texts as one set, with links.
+static void validate_linked(struct json_writer *w, const struct pol_schema *schema, json v)
+{
+    struct pol_options options = { .hash_key = 42 };
+    struct json_iter it = json_iter(json_get(v, SPAN("validate")));
+    struct pol_source links = { .name = SPAN("links") }, policies = { .name = SPAN("policies") };
+    struct span name;
+    struct buf l, p;
+    struct arena a;
+    struct diags d;
+    json text;
+
+    buf_init(&l, 0);
+    buf_init(&p, 0);
+    arena_init(&a, 0);
+    diags_init(&d);
+    json_write(&l, json_get(v, SPAN("links")));
+    links.text = buf_span(&l);
+    while (json_next(&it, &name, &text))
+        buf_append(&p, json_string(text));
+    policies.text = buf_span(&p);
+    bool valid = pol_links_read(&links, &a, &options.links, &options.n_links, &d) &&
+                 pol_schema_validate(schema, &policies, 1, &options, &d);
+    json_w_key(w, SPAN("valid"));
+    json_w_array(w);
+    json_w_bool(w, valid);
+    json_w_end(w);
+    json_w_key(w, SPAN("why"));
+    json_w_array(w);
+    if (valid)
+        json_w_null(w);
+    else
+        json_w_string(w, first_complaint(&a, &d));
+    json_w_end(w);
+    diags_fini(&d);
+    arena_fini(&a);
+    buf_fini(&p);
+    buf_fini(&l);
+}
+
+static void conform_each(struct json_writer *w, const struct pol_schema *schema, json list)
+{
+    struct json_iter it = json_iter(list);
+    struct span name;
+    struct buf why, text;
+    json v;
+
+    buf_init(&why, 0);
+    struct json_writer ww = json_writer(&why);
+    json_w_array(&ww);
+    json_w_key(w, SPAN("conforms"));
+    json_w_array(w);
+    while (json_next(&it, &name, &v)) {
+        struct arena a;
+        struct diags d;
+
+        arena_init(&a, 0);
+        diags_init(&d);
+        buf_init(&text, 0);
+        json_write(&text, v);
+        struct pol_source s = { SPAN("entities"), buf_span(&text) };
+        bool good = pol_schema_validate_entities(schema, &s, 1, true, &d);
+        json_w_bool(w, good);
+        if (good)
+            json_w_null(&ww);
+        else
+            json_w_string(&ww, first_complaint(&a, &d));
+        buf_fini(&text);
+        diags_fini(&d);
+        arena_fini(&a);
+    }
+    json_w_end(w);
+    json_w_end(&ww);
+    json_w_key(w, SPAN("why"));
+    json_w_raw(w, buf_span(&why));
+    buf_fini(&why);
+}
+
 static void validate(struct json_writer *w, json v)
 {
     struct pol_source s = { SPAN("schema"), json_string(json_get(v, SPAN("schema"))) };
@@ -203,7 +283,11 @@ static void validate(struct json_writer *w, json v)
     arena_init(&a, 0);
     diags_init(&d);
     struct pol_schema *schema = pol_schema_new(&s, 1, &d);
-    if (schema) {
+    if (schema && json_get(v, SPAN("conform"))) {
+        conform_each(w, schema, json_get(v, SPAN("conform")));
+    } else if (schema && json_get(v, SPAN("links"))) {
+        validate_linked(w, schema, v);
+    } else if (schema) {
         validate_each(w, schema, json_get(v, SPAN("validate")));
     } else {
         json_w_key(w, SPAN("refused"));
@@ -260,7 +344,7 @@ static bool line(struct span text)
     json_w_object(&w);
     if (json_get(json_root(doc), SPAN("check"))) {
         check(&w, json_get(json_root(doc), SPAN("check")));
-    } else if (json_get(json_root(doc), SPAN("validate"))) {
+    } else if (json_get(json_root(doc), SPAN("schema"))) {
         validate(&w, json_root(doc));
     } else if (json_get(json_root(doc), SPAN("format"))) {
         formats(&w, json_get(json_root(doc), SPAN("format")));
