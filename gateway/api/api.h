@@ -30,6 +30,12 @@
 #define GW_API_NAME_MAX 512          // bytes in a database's, tenant's or collection's name
 #define GW_API_NEED_BODY 1           // see gw_api_match
 
+// What no request shows, and confining some requests depends on (docs/tenancy.md).
+enum gw_api_assurance {
+    GW_API_EXACT_TEXT = 1 << 0,  // Weaviate: the texts that filters name are compared as a whole, not by their words
+    GW_API_ASSIGNED_IDS = 1 << 1 // Milvus: the server makes every primary key; no client chooses one
+};
+
 // One request as HTTP understood it. All spans are borrowed and must live as long as the meaning.
 struct gw_api_request {
     struct span method;          // as sent: "GET"; compared case-sensitively
@@ -42,6 +48,7 @@ struct gw_api_request {
     bool body_ready;              // `body` holds all of it
     struct span body;
     bool inspect_writes; // read bodies of writes for their facts too, instead of letting them stream
+    unsigned assured;    // enum gw_api_assurance: what an operator says of the collections, for gw_api_confine
 };
 
 // One thing that must be allowed. Names are spans in the arena or borrowed from the request; SPAN_NONE where the API or the

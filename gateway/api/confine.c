@@ -8,6 +8,22 @@
 // A filter in each of many small queries makes much of little: so much longer than twice its length a body may become.
 #define GROWTH_MAX (4u << 20)
 
+static const struct gw_confine_row no_rows[] = { { .method = NULL } };
+
+static const struct database {
+    struct span api;
+    const struct gw_confine_row *rows;
+    const char *(*field)(const struct gw_confine *c, const struct gw_api_filter *f);
+    struct span
+        tenant; // the field that stands for the API's own tenants; SPAN_NONE: it has none that a filter could mean
+} databases[] = {
+    { { "qdrant", 6 }, gw_confine_qdrant, gw_confine_qdrant_field, { NULL, 0 } },
+    { { "chroma", 6 }, gw_confine_chroma, gw_confine_chroma_field, { NULL, 0 } },
+    { { "milvus", 6 }, gw_confine_milvus, gw_confine_milvus_field, { NULL, 0 } },
+    { { "weaviate", 8 }, gw_confine_weaviate, gw_confine_weaviate_field, { "$tenant", 7 } },
+    { { NULL, 0 }, no_rows, NULL, { NULL, 0 } }, // any other: its records cannot be confined
+};
+
 int gw_confine_refuse(struct gw_confine *c, int error, const char *problem)
 {
     c->problem = problem;
@@ -60,22 +76,53 @@ static int add_filter(struct gw_confine *c, const struct gw_api_filter *f)
                                      "the policies' filters leave no value: there is nothing to be seen");
 }
 
-int gw_confine_action(struct gw_confine *c, enum gw_action action)
+// Collections are those of authorisations, or none.
+#define KNOWN_MAX (GW_API_AUTHORISATIONS_MAX + GW_ACTION_COUNT)
+
+static struct gw_confine_known *find_known(struct gw_confine *c, enum gw_action action, struct span collection)
 {
-    c->n_fields = c->of[action].n;
-    c->fields = c->of[action].fields;
-    if (c->fields)
-        return 0;
-    c->fields = arena_array(c->arena, c->n_filters, sizeof *c->fields);
-    int rc = c->fields ? 0 : ERR_NOMEM;
-    for (size_t i = 0; i < c->n_filters && rc == 0; i++)
-        if (c->meaning->authorisations[c->filters[i].authorisation].action == action)
+    for (size_t i = 0; i < c->n_known; i++)
+        if (c->known[i].action == action && span_eq(c->known[i].collection, collection))
+            return &c->known[i];
+    return NULL;
+}
+
+static int work_out(struct gw_confine *c, enum gw_action action, struct span collection)
+{
+    c->n_fields = 0;
+    c->fields = arena_array(c->arena, c->n_filters + 1, sizeof *c->fields);
+    if (!c->known)
+        c->known = arena_array(c->arena, KNOWN_MAX, sizeof *c->known);
+    int rc = c->fields && c->known ? 0 : ERR_NOMEM;
+    for (size_t i = 0; i < c->n_filters && rc == 0; i++) {
+        const struct gw_api_authorisation *a = &c->meaning->authorisations[c->filters[i].authorisation];
+        if (a->action == action && (span_is_none(collection) || span_eq(collection, a->collection)))
             rc = add_filter(c, &c->filters[i]);
-    if (rc == 0) {
-        c->of[action].fields = c->fields;
-        c->of[action].n = c->n_fields;
     }
+    if (rc == 0 && c->n_known == KNOWN_MAX)
+        rc = gw_confine_refuse(c, ERR_API_BODY, "too many collections at once");
+    if (rc == 0)
+        c->known[c->n_known++] = (struct gw_confine_known){ action, collection, c->fields, c->n_fields, SPAN_NONE };
     return rc;
+}
+
+int gw_confine_collection(struct gw_confine *c, enum gw_action action, struct span collection,
+                          struct gw_confine_known **known)
+{
+    struct gw_confine_known *k = find_known(c, action, collection);
+    int rc = k ? 0 : work_out(c, action, collection);
+    if (rc != 0)
+        return rc;
+    *known = k ? k : &c->known[c->n_known - 1];
+    c->fields = (*known)->fields;
+    c->n_fields = (*known)->n;
+    return 0;
+}
+
+int gw_confine_action(struct gw_confine *c, enum gw_action action, struct span collection)
+{
+    struct gw_confine_known *known;
+    return gw_confine_collection(c, action, collection, &known);
 }
 
 void gw_confine_value(struct gw_confine *c, const struct gw_api_value *v)
@@ -176,13 +223,34 @@ static const struct gw_confine_row *find_row(const struct gw_confine_row *rows, 
     return NULL;
 }
 
+// A tenant of the API's own: the server keeps them apart, by id too, so that there is nothing to be written into the request. It has to name the
+// tenant itself, as the policies saw it. What it refers to in another collection may be there for all tenants.
+static int in_tenant(struct gw_confine *c, const struct gw_api_filter *f)
+{
+    const struct gw_api_authorisation *a = &c->meaning->authorisations[f->authorisation];
+    const struct gw_api_value its = { .kind = GW_API_TEXT, .text = a->tenant };
+    if (a->action != c->meaning->authorisations[0].action)
+        return gw_confine_refuse(c, ERR_POLICY_OBLIGATION, "what is referred to cannot be confined to a tenant");
+    if (span_is_none(a->tenant))
+        return gw_confine_refuse(c, ERR_POLICY_OBLIGATION,
+                                 "the request names no tenant, and the policies confine it to one");
+    return has_value(f->values, f->n_values, &its)
+               ? 0
+               : gw_confine_refuse(c, ERR_POLICY_OBLIGATION,
+                                   "the request names another tenant than the policies' filter");
+}
+
 // Which filters there are anything to do for. A list shows what may be listed, whatever is in it, and `meta` shows no record, unless a row says otherwise.
-static int concerns(struct gw_confine *c, const struct gw_confine_row *row, bool *any)
+static int concerns(struct gw_confine *c, const struct database *db, const struct gw_confine_row *row, bool *any)
 {
     *any = false;
     for (size_t i = 0; i < c->n_filters; i++) {
         size_t which_one = c->filters[i].authorisation;
-        switch (c->meaning->authorisations[which_one].action) {
+        enum gw_action action = c->meaning->authorisations[which_one].action;
+        bool same = action == c->meaning->authorisations[0].action;
+        bool native = !span_is_none(db->tenant) && span_eq(c->filters[i].field, db->tenant);
+        int rc;
+        switch (action) {
         case GW_ACTION_META:
         case GW_ACTION_LIST:
             if (row && row->why)
@@ -192,10 +260,15 @@ static int concerns(struct gw_confine *c, const struct gw_confine_row *row, bool
         case GW_ACTION_READ:
         case GW_ACTION_WRITE:
         case GW_ACTION_DELETE:
+            if (native) {
+                if ((rc = in_tenant(c, &c->filters[i])) != 0)
+                    return rc;
+                break;
+            }
             if (!row || !row->rewrite)
                 return gw_confine_refuse(c, ERR_POLICY_OBLIGATION,
                                          row && row->why ? row->why : "no filter can be put into this request");
-            if (which_one != 0 && !row->operations)
+            if (which_one != 0 && !row->operations && !(row->several && same))
                 return gw_confine_refuse(c, ERR_POLICY_OBLIGATION, "a second collection cannot be confined");
             *any = true;
             break;
@@ -249,36 +322,50 @@ static int read_body(const struct gw_api *api, const struct gw_api_request *requ
     return rc;
 }
 
-static const struct {
-    const char *api;
-    const struct gw_confine_row *rows;
-    const char *(*field)(struct span field); // of those that are rewritten
-} databases[] = {
-    { "qdrant", gw_confine_qdrant, gw_confine_qdrant_field },
-    { "chroma", gw_confine_chroma, gw_confine_chroma_field },
-    { "milvus", gw_confine_milvus, NULL },
-    { "weaviate", gw_confine_weaviate, NULL },
-};
-
-static int confine(struct gw_confine *c, const struct gw_api *api, struct span *body, struct span *why)
+static const struct database *find_database(const struct gw_confine *c)
 {
-    size_t k = 0, n = sizeof databases / sizeof *databases;
-    bool any;
-    while (k < n && !span_eq(span_str(databases[k].api), c->meaning->api))
-        k++;
-    const struct gw_confine_row *row = k < n ? find_row(databases[k].rows, c) : NULL;
-    int rc = concerns(c, row, &any);
-    if (rc != 0 || !any)
-        return rc;
+    const struct database *db = databases;
+    while (!span_is_none(db->api) && !span_eq(db->api, c->meaning->api))
+        db++;
+    return db;
+}
+
+// Leaves the filters that something is to be written for.
+static int by_fields(struct gw_confine *c, const struct database *db)
+{
+    struct gw_api_filter *kept = arena_array(c->arena, c->n_filters, sizeof *kept);
+    size_t n = 0;
+    if (!kept)
+        return ERR_NOMEM;
     for (size_t i = 0; i < c->n_filters; i++) {
-        const char *problem = databases[k].field(c->filters[i].field);
-        if (!problem && c->filters[i].n_values > VALUES_MAX)
+        const struct gw_api_filter *f = &c->filters[i];
+        if (!span_is_none(db->tenant) && span_eq(f->field, db->tenant))
+            continue;
+        const char *problem = db->field(c, f);
+        if (!problem && f->n_values > VALUES_MAX)
             problem = "a filter has more values than a database is asked for";
         if (problem)
             return gw_confine_refuse(c, ERR_POLICY_OBLIGATION, problem);
+        kept[n++] = *f;
     }
+    c->filters = kept;
+    c->n_filters = n;
+    return 0;
+}
+
+static int confine(struct gw_confine *c, const struct gw_api *api, struct span *body, struct span *why)
+{
+    const struct database *db = find_database(c);
+    bool any;
+    const struct gw_confine_row *row = find_row(db->rows, c);
+    int rc = concerns(c, db, row, &any);
+    if (rc != 0 || !any)
+        return rc;
+    rc = by_fields(c, db);
     struct span sent;
-    rc = gw_confine_action(c, c->meaning->authorisations[0].action);
+    const struct gw_api_authorisation *main_one = &c->meaning->authorisations[0];
+    if (rc == 0)
+        rc = gw_confine_action(c, main_one->action, row->several ? main_one->collection : SPAN_NONE);
     if (rc == 0)
         rc = read_body(api, c->request, c->arena, c->meaning, &sent, why);
     if (rc != 0)

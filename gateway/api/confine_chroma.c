@@ -7,8 +7,10 @@
 #include "gateway/api/confine_table.h"
 #include "gateway/api/table.h"
 
-const char *gw_confine_chroma_field(struct span field)
+const char *gw_confine_chroma_field(const struct gw_confine *c, const struct gw_api_filter *f)
 {
+    struct span field = f->field;
+    (void)c;
     if (field.n == 0 || field.p[0] == '$' || field.p[0] == '#' || span_starts(field, SPAN("chroma:")))
         return "the filter's field cannot be a key of Chroma's metadata";
     return NULL;

@@ -11,8 +11,10 @@ static bool is_word(char ch)
 
 // A path of plain keys: "tenant", "owner.tenant". Quoted keys and list items are paths to Qdrant, too, but a field whose values are
 // items of lists says not of which tenant a point is.
-const char *gw_confine_qdrant_field(struct span field)
+const char *gw_confine_qdrant_field(const struct gw_confine *c, const struct gw_api_filter *f)
 {
+    struct span field = f->field;
+    (void)c;
     for (size_t i = 0; i < field.n; i++)
         if (!is_word(field.p[i]) && (field.p[i] != '.' || i == 0 || i + 1 == field.n || field.p[i - 1] == '.'))
             return "the filter's field is no path of plain keys";

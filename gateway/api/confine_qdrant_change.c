@@ -227,7 +227,7 @@ static int operation(struct gw_confine *c, json v)
         i++;
     if (i == n)
         return gw_confine_refuse(c, ERR_API_BODY, "an operation that is not known");
-    int rc = gw_confine_action(c, operations[i].action);
+    int rc = gw_confine_action(c, operations[i].action, SPAN_NONE);
     if (rc != 0)
         return rc;
     if (c->n_fields > 0 && !operations[i].rewrite)

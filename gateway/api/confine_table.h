@@ -15,6 +15,15 @@ struct gw_confine_field {
     size_t n;
 };
 
+// What the filters for an action come to; `text`, where a database's own file keeps it, is them written out.
+struct gw_confine_known {
+    enum gw_action action;
+    struct span collection; // SPAN_NONE: whatever the collection
+    struct gw_confine_field *fields;
+    size_t n;
+    struct span text;
+};
+
 struct gw_confine {
     const struct gw_api_request *request;
     const struct gw_api_meaning *meaning;
@@ -23,10 +32,8 @@ struct gw_confine {
     struct arena *arena;
     struct gw_confine_field *fields; // of the action at hand: gw_confine_action
     size_t n_fields;
-    struct {
-        struct gw_confine_field *fields; // NULL: not worked out yet
-        size_t n;
-    } of[GW_ACTION_COUNT];
+    struct gw_confine_known *known; // what has been worked out already
+    size_t n_known;
     struct buf out;
     struct json_writer w;
     const char *problem;
@@ -39,18 +46,26 @@ struct gw_confine_row {
     const char *why;                                 // the reason, when refused
     bool
         operations; // its authorisations are its operations, all on the collection of the path: no second collection among them
+    bool
+        several; // it is about several collections at once; those of its main action are confined each by its own filters
 };
 
 // Each ends with .method NULL.
 extern const struct gw_confine_row gw_confine_qdrant[], gw_confine_chroma[], gw_confine_milvus[], gw_confine_weaviate[];
-// NULL when the database can filter by `field`, else why not.
-const char *gw_confine_qdrant_field(struct span field);
-const char *gw_confine_chroma_field(struct span field);
+// NULL when the database can filter by the filter's field and its values, else why not.
+const char *gw_confine_qdrant_field(const struct gw_confine *c, const struct gw_api_filter *f);
+const char *gw_confine_chroma_field(const struct gw_confine *c, const struct gw_api_filter *f);
+const char *gw_confine_milvus_field(const struct gw_confine *c, const struct gw_api_filter *f);
+const char *gw_confine_weaviate_field(const struct gw_confine *c, const struct gw_api_filter *f);
 
 // Notes the reason (static text) and returns `error`.
 int gw_confine_refuse(struct gw_confine *c, int error, const char *problem);
-// Sets c->fields to what the filters on authorisations for `action` come to; none: the action is not confined.
-int gw_confine_action(struct gw_confine *c, enum gw_action action);
+// Sets c->fields to what the filters on authorisations for `action` come to; none: the action is not confined. With a `collection` (else SPAN_NONE) only
+// those on that one count.
+int gw_confine_action(struct gw_confine *c, enum gw_action action, struct span collection);
+// The same; `*known` is what is kept of it, and may be given a text.
+int gw_confine_collection(struct gw_confine *c, enum gw_action action, struct span collection,
+                          struct gw_confine_known **known);
 // The value as JSON.
 void gw_confine_value(struct gw_confine *c, const struct gw_api_value *v);
 // Copies the members of `v`, an object, that are not in `without` (NULL-terminated).

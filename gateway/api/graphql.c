@@ -23,6 +23,9 @@ struct reader {
     struct span text;
     bool escaped;                   // the string has escapes
     struct gw_graphql_class *class; // whose arguments or fields are read
+    bool own;                       // its arguments
+    gw_graphql_on_where on_where;   // may be NULL
+    struct gw_graphql_condition condition;
     gw_graphql_on_class on_class;
     void *ctx;
 };
@@ -272,6 +275,8 @@ static bool object(struct reader *r)
     while (!is_mark(r, '}')) {
         if (!take_name(r, &name) || !take(r, ':', "the query lacks a colon behind a member's name"))
             return false;
+        // nearObject: { id: … }, nearText: { moveTo: { objects: [{ id: … }] } }
+        r->class->by_id |= r->own && (span_eq(name, SPAN("id")) || span_eq(name, SPAN("beacon")));
         bool ok = span_eq(name, SPAN("path")) ? path(r) : span_eq(name, SPAN("beacon")) ? beacon(r) : value(r);
         if (!ok)
             return false;
@@ -310,6 +315,34 @@ static bool limit(struct reader *r)
     return advance(r);
 }
 
+// `where:` stands already. Ours are objects, and so has the client's to be: a list there would be several.
+static bool where(struct reader *r)
+{
+    r->class->has_filter = true;
+    if (r->condition.n == 0)
+        return value(r);
+    if (!is_mark(r, '{'))
+        return fail(r, "the query has a where that is no object");
+    buf_append(r->out, SPAN("{ operator : And operands : [ "));
+    buf_append(r->out, r->condition.text);
+    buf_byte(r->out, ' ');
+    if (!value(r))
+        return false;
+    buf_append(r->out, SPAN("] } "));
+    r->condition.n = 0;
+    return true;
+}
+
+// The client has none.
+static void write_where(struct reader *r)
+{
+    bool several = r->condition.n > 1;
+    buf_append(r->out, several ? SPAN("where : { operator : And operands : [ ") : SPAN("where : "));
+    buf_append(r->out, r->condition.text);
+    buf_append(r->out, several ? SPAN(" ] } ") : SPAN(" "));
+    r->condition.n = 0;
+}
+
 // Of a class (`own`), or of a field inside.
 static bool argument(struct reader *r, struct span name, bool own)
 {
@@ -319,7 +352,8 @@ static bool argument(struct reader *r, struct span name, bool own)
         return plain_string(r, &r->class->tenant);
     if (span_eq(name, SPAN("limit")))
         return limit(r);
-    r->class->has_filter |= span_eq(name, SPAN("where"));
+    if (span_eq(name, SPAN("where")))
+        return where(r);
     r->class->by_id |= span_eq(name, SPAN("nearObject"));
     return value(r);
 }
@@ -331,10 +365,17 @@ static bool arguments(struct reader *r, bool own)
 {
     struct span names[ARGUMENTS_MAX];
     size_t n = 0;
-    if (!is_mark(r, '('))
+    if (!is_mark(r, '(')) {
+        if (own && r->condition.n > 0) {
+            buf_append(r->out, SPAN("( "));
+            write_where(r);
+            buf_append(r->out, SPAN(") "));
+        }
         return true;
+    }
     if (!advance(r))
         return false;
+    r->own = own;
     while (!is_mark(r, ')')) {
         if (n == ARGUMENTS_MAX)
             return fail(r, "the query has too many arguments");
@@ -347,6 +388,9 @@ static bool arguments(struct reader *r, bool own)
             return false;
         n++;
     }
+    r->own = false;
+    if (own && r->condition.n > 0)
+        write_where(r);
     return advance(r);
 }
 
@@ -418,10 +462,12 @@ static bool class(struct reader *r)
         return true;
     if (!gw_graphql_is_class(c.name))
         return fail(r, "the query searches something that cannot be a class");
+    if (r->on_where && (r->error = r->on_where(r->ctx, c.name, &r->condition)) != 0)
+        return false;
     r->class = &c;
     bool ok = arguments(r, true) && fields(r, false);
     r->class = NULL;
-    if (ok)
+    if (ok && r->on_class)
         r->error = r->on_class(r->ctx, &c);
     return ok && r->error == 0;
 }
@@ -467,15 +513,26 @@ static bool document(struct reader *r)
     return r->token == END ? true : fail(r, "there is something behind the query");
 }
 
+static int read_all(struct reader *r, const char **problem)
+{
+    document(r);
+    if (r->error == 0 && r->out->failed)
+        return ERR_NOMEM;
+    if (r->problem)
+        *problem = r->problem;
+    return r->error;
+}
+
 int gw_graphql_read(struct span text, gw_graphql_on_class on_class, void *ctx, struct buf *out, const char **problem)
 {
     struct reader r = { .at = text.p, .end = text.p + text.n, .out = out, .on_class = on_class, .ctx = ctx };
-    document(&r);
-    if (r.error == 0 && out->failed)
-        return ERR_NOMEM;
-    if (r.problem)
-        *problem = r.problem;
-    return r.error;
+    return read_all(&r, problem);
+}
+
+int gw_graphql_confine(struct span text, gw_graphql_on_where on_where, void *ctx, struct buf *out, const char **problem)
+{
+    struct reader r = { .at = text.p, .end = text.p + text.n, .out = out, .on_where = on_where, .ctx = ctx };
+    return read_all(&r, problem);
 }
 
 bool gw_graphql_is_class(struct span name)

@@ -24,7 +24,7 @@ struct gw_graphql_class {
     bool has_limit;
     uint64_t limit;
     bool has_filter;                               // `where`
-    bool by_id;                                    // an object is named as the query
+    bool by_id;                                    // an object is named as the query, or as what to move it towards
     bool with_vectors;                             // the answer has them
     bool with_payload;                             // it has properties
     struct span references[GW_GRAPHQL_REFERENCES]; // class names as written, some of them several times
@@ -36,6 +36,18 @@ typedef int (*gw_graphql_on_class)(void *ctx, const struct gw_graphql_class *c);
 
 // Appends the query as it may go on to `out`. 0, ERR_API_BODY with static text in `*problem`, ERR_NOMEM, or what on_class returned.
 int gw_graphql_read(struct span text, gw_graphql_on_class on_class, void *ctx, struct buf *out, const char **problem);
+
+// What every search of a class is confined to: `text` is `n` objects of a `where`, with spaces between. n 0: not confined.
+struct gw_graphql_condition {
+    struct span text;
+    size_t n;
+};
+// 0 with `*condition` filled (n 0 before), or an error that ends the reading. `class` as written.
+typedef int (*gw_graphql_on_where)(void *ctx, struct span class, struct gw_graphql_condition *condition);
+
+// As gw_graphql_read of a text that it wrote, with each class's condition in its `where`: alone, or beside the client's own as operands of one And.
+int gw_graphql_confine(struct span text, gw_graphql_on_where on_where, void *ctx, struct buf *out,
+                       const char **problem);
 
 // Of a class: letters, digits and '_', beginning with a letter.
 bool gw_graphql_is_class(struct span name);

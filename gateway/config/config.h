@@ -326,12 +326,16 @@ struct gw_config_discover {
     struct span key;                      // … equal for what is the same look-up
 };
 
+// What no request shows of a shard's collections, and an operator answers for: bits.
+enum gw_config_assurance { GW_CONFIG_EXACT_TEXT = 1 << 0, GW_CONFIG_ASSIGNED_IDS = 1 << 1 };
+
 struct gw_config_shard {
     struct gw_config_place at;
     struct gw_config_text name;
     struct gw_config_text api_name;
     size_t api;                          // for gw_config_api_at
     struct gw_config_place endpoints_at; // line 0: they are not listed
+    unsigned assures;                    // enum gw_config_assurance
     const struct gw_config_endpoint *endpoints;
     size_t endpoints_n;
     struct gw_config_discover discover;

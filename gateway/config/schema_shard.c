@@ -2,6 +2,8 @@
 // Where requests go: shards and routes.
 #include "gateway/config/schema_table.h"
 
+static const struct gw_choice assurances[] = { { NAME("exact_text"), GW_CONFIG_EXACT_TEXT },
+                                               { NAME("assigned_ids"), GW_CONFIG_ASSIGNED_IDS } };
 static const struct gw_field shard_timeouts_fields[] = {
     { .key = NAME("connect"),
       .type = GW_FIELD_DURATION,
@@ -122,6 +124,13 @@ static const struct gw_field shard_fields[] = {
       AT(gw_config_shard, api_name),
       .required = true,
       .doc = "which database it is: qdrant, chroma, milvus, weaviate, or the name of one of apis" },
+    { .key = NAME("assures"),
+      .type = GW_FIELD_FLAGS,
+      AT(gw_config_shard, assures),
+      CHOICES(assurances),
+      .doc = "what you answer for of its collections, for filters (docs/tenancy.md): exact_text (Weaviate: the text "
+             "properties that filters name are tokenised as a field), assigned_ids (Milvus: the server makes every "
+             "primary key)" },
     { .key = NAME("endpoints"),
       .type = GW_FIELD_CUSTOM,
       .required = true,

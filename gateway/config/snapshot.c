@@ -309,10 +309,11 @@ static bool serve_api(struct gw_snapshot *s, size_t api, const struct gw_api_def
     struct gw_placement_rule *rules = arena_array(&s->arena, c->routes_n + 1, sizeof *rules);
     if (!local || !global || !shard_names || !rules)
         return false;
-    unsigned n = 0;
+    unsigned n = 0, assures = GW_CONFIG_EXACT_TEXT | GW_CONFIG_ASSIGNED_IDS;
     for (unsigned i = 0; i < c->shards_n; i++) {
         if (c->shards[i].api != api)
             continue;
+        assures &= c->shards[i].assures;
         s->shards[i].api = s->n_apis;
         shard_names[n] = c->shards[i].name.v;
         global[n] = i;
@@ -336,6 +337,8 @@ static bool serve_api(struct gw_snapshot *s, size_t api, const struct gw_api_def
     served->api = gw_api_new(def);
     served->placement = (struct gw_placement){ .names = shard_names, .n_names = n, .rules = rules, .n_rules = n_rules };
     served->shards = global;
+    served->assured = (assures & GW_CONFIG_EXACT_TEXT ? (unsigned)GW_API_EXACT_TEXT : 0U) |
+                      (assures & GW_CONFIG_ASSIGNED_IDS ? (unsigned)GW_API_ASSIGNED_IDS : 0U);
     s->n_apis++;
     return served->api != NULL;
 }

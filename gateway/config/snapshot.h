@@ -40,6 +40,7 @@ struct gw_served_api {
     struct gw_api *api;
     struct gw_placement placement; // of this API's shards only
     const unsigned *shards;        // the placement's shard numbers → indexes into gw_snapshot.shards
+    unsigned assured;              // enum gw_api_assurance, what is so of all of them
 };
 
 struct gw_policy_bundle;

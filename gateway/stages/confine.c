@@ -111,6 +111,7 @@ int gw_confine(struct gw_exchange *x)
         return gw_refuse(x, ERR_POLICY_OBLIGATION,
                          SPAN("a filter holds, and a request of this kind cannot be confined"));
     struct gw_api_request request = gw_api_question(x);
+    request.assured = x->snapshot->apis[x->api].assured;
     struct span why = SPAN_NONE;
     rc = gw_api_confine(x->snapshot->apis[x->api].api, &request, f.at, f.n, &x->arena, &x->meaning, &why);
     if (rc == GW_API_NEED_BODY)

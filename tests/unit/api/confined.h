@@ -21,6 +21,7 @@ struct confined {
     struct arena arena;
     struct gw_api_meaning meaning;
     struct span why;
+    unsigned assured;     // enum gw_api_assurance
     bool body_was_needed; // by confining, not by matching
     int rc;
 };
@@ -103,6 +104,7 @@ static inline const char *confined(struct confined *c, const struct confined_by 
                 filters[n++] = (struct gw_api_filter){ i, span_str(f->field), f->values, f->n };
             }
     struct gw_api_meaning before = c->meaning;
+    q.assured = c->assured;
     rc = gw_api_confine(c->api, &q, filters, n, &c->arena, &c->meaning, &c->why);
     if (rc == GW_API_NEED_BODY) {
         assert_memory_equal(&before, &c->meaning, sizeof(before));
@@ -125,12 +127,13 @@ struct confined_row {
     const char *method, *target, *body, *expected; // `expected` "!…": any text of that error
 };
 
-static inline void confined_rows(const char *api, const struct confined_by *by, const struct confined_row *rows,
-                                 size_t n)
+static inline void confined_rows(const char *api, unsigned assured, const struct confined_by *by,
+                                 const struct confined_row *rows, size_t n)
 {
     struct confined c;
     size_t wrong = 0;
     confined_init(&c, api);
+    c.assured = assured;
     for (size_t i = 0; i < n; i++) {
         const char *got = confined(&c, by, rows[i].method, rows[i].target, rows[i].body);
         // A refusal says why.
@@ -143,6 +146,8 @@ static inline void confined_rows(const char *api, const struct confined_by *by, 
     confined_fini(&c);
     assert_int_equal(wrong, 0);
 }
-#define CONFINED_ROWS(api, by, rows) confined_rows((api), (by), (rows), sizeof(rows) / sizeof((rows)[0]))
+#define CONFINED_ROWS_ASSURED(api, assured, by, rows) \
+    confined_rows((api), (assured), (by), (rows), sizeof(rows) / sizeof((rows)[0]))
+#define CONFINED_ROWS(api, by, rows) CONFINED_ROWS_ASSURED(api, 0, by, rows)
 
 #endif
