@@ -5,7 +5,7 @@
 // it replace only points that the filter holds for, and insert those that are new. What is written carries the field, and no later change
 // gives it another value or takes it away.
 #include "gateway/api/confine_qdrant.h"
-#include "gateway/api/table.h"
+#include "gateway/api/qdrant.h"
 
 // Ends so many objects and lists, unless what was to be in them was refused and nothing is sent.
 static int finish(struct gw_confine *c, unsigned levels, int rc)
@@ -199,43 +199,26 @@ int gw_confine_qdrant_upsert(struct gw_confine *c, json body)
     return finish(c, 1, points ? point_list(c, points) : point_columns(c, batch));
 }
 
-static const struct {
-    const char *name;
-    enum gw_action action;
-    int (*rewrite)(struct gw_confine *c, json body);
-} operations[] = {
-    { "upsert", GW_ACTION_WRITE, gw_confine_qdrant_upsert },
-    { "update_vectors", GW_ACTION_WRITE, gw_confine_qdrant_update_vectors },
-    { "set_payload", GW_ACTION_WRITE, gw_confine_qdrant_set_payload },
-    { "overwrite_payload", GW_ACTION_WRITE, gw_confine_qdrant_overwrite_payload },
-    { "delete", GW_ACTION_DELETE, gw_confine_qdrant_select },
-    { "delete_vectors", GW_ACTION_DELETE, gw_confine_qdrant_select },
-    { "delete_payload", GW_ACTION_DELETE, gw_confine_qdrant_delete_payload },
-    { "clear_payload", GW_ACTION_DELETE, NULL },
-};
-
 // Each by the filters on its own action: the inspector found exactly one known operation in each object.
 static int operation(struct gw_confine *c, json v)
 {
     struct json_iter it = json_iter(v);
     struct span name;
     json value;
-    size_t i = 0, n = sizeof(operations) / sizeof(operations[0]);
     if (json_count(v) != 1 || !json_next(&it, &name, &value))
         return gw_confine_refuse(c, ERR_API_BODY, "an operation is no object with exactly one member");
-    while (i < n && !span_eq(span_str(operations[i].name), name))
-        i++;
-    if (i == n)
+    const struct gw_qdrant_operation *op = gw_qdrant_operation_named(name);
+    if (!op)
         return gw_confine_refuse(c, ERR_API_BODY, "an operation that is not known");
-    int rc = gw_confine_action(c, operations[i].action, SPAN_NONE);
+    int rc = gw_confine_action(c, op->action, SPAN_NONE);
     if (rc != 0)
         return rc;
-    if (c->n_fields > 0 && !operations[i].rewrite)
+    if (c->n_fields > 0 && !op->rewrite)
         return gw_confine_refuse(c, ERR_POLICY_OBLIGATION, GW_CONFINE_QDRANT_CLEAR);
     json_w_object(&c->w);
     json_w_key(&c->w, name);
     if (c->n_fields > 0)
-        rc = operations[i].rewrite(c, value);
+        rc = op->rewrite(c, value);
     else
         json_w_value(&c->w, value);
     return finish(c, 1, rc);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Qdrant's changing requests. A batch is what its operations are; aliases name collections only in the body.
+#include "gateway/api/confine_qdrant.h"
 #include "gateway/api/qdrant.h"
 
 enum kind {
@@ -79,20 +80,24 @@ int gw_qdrant_delete_vectors(struct gw_api_build *b, json body)
     return change(b, body, DELETE_VECTORS);
 }
 
-static const struct {
-    const char *name;
-    enum gw_action action;
-    unsigned kind;
-} operations[] = {
-    { "upsert", GW_ACTION_WRITE, UPSERT },
-    { "update_vectors", GW_ACTION_WRITE, UPDATE_VECTORS },
-    { "set_payload", GW_ACTION_WRITE, SET_PAYLOAD },
-    { "overwrite_payload", GW_ACTION_WRITE, SET_PAYLOAD },
-    { "delete", GW_ACTION_DELETE, SELECT },
-    { "delete_vectors", GW_ACTION_DELETE, DELETE_VECTORS },
-    { "delete_payload", GW_ACTION_DELETE, DELETE_PAYLOAD },
-    { "clear_payload", GW_ACTION_DELETE, SELECT },
+static const struct gw_qdrant_operation operations[] = {
+    { SPAN("upsert"), GW_ACTION_WRITE, UPSERT, gw_confine_qdrant_upsert },
+    { SPAN("update_vectors"), GW_ACTION_WRITE, UPDATE_VECTORS, gw_confine_qdrant_update_vectors },
+    { SPAN("set_payload"), GW_ACTION_WRITE, SET_PAYLOAD, gw_confine_qdrant_set_payload },
+    { SPAN("overwrite_payload"), GW_ACTION_WRITE, SET_PAYLOAD, gw_confine_qdrant_overwrite_payload },
+    { SPAN("delete"), GW_ACTION_DELETE, SELECT, gw_confine_qdrant_select },
+    { SPAN("delete_vectors"), GW_ACTION_DELETE, DELETE_VECTORS, gw_confine_qdrant_select },
+    { SPAN("delete_payload"), GW_ACTION_DELETE, DELETE_PAYLOAD, gw_confine_qdrant_delete_payload },
+    { SPAN("clear_payload"), GW_ACTION_DELETE, SELECT, NULL },
 };
+
+const struct gw_qdrant_operation *gw_qdrant_operation_named(struct span name)
+{
+    for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
+        if (span_eq(name, operations[i].name))
+            return &operations[i];
+    return NULL;
+}
 
 // The server takes the first operation that fits an object; so that this is the one we saw, an object has exactly one.
 static int only_member(struct gw_api_build *b, json v, struct span *name, json *value)
@@ -111,13 +116,11 @@ static int batch_operation(struct gw_api_build *b, json v)
     int rc = only_member(b, v, &name, &value);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
-        if (!span_eq(name, span_str(operations[i].name)))
-            continue;
-        rc = gw_api_authorise_collection(b, operations[i].action, b->collection, false);
-        return rc == 0 ? change(b, value, operations[i].kind) : rc;
-    }
-    return gw_api_refuse(b, ERR_API_BODY, "an operation that is not known", name);
+    const struct gw_qdrant_operation *op = gw_qdrant_operation_named(name);
+    if (!op)
+        return gw_api_refuse(b, ERR_API_BODY, "an operation that is not known", name);
+    rc = gw_api_authorise_collection(b, op->action, b->collection, false);
+    return rc == 0 ? change(b, value, op->members) : rc;
 }
 
 static int each(struct gw_api_build *b, json list, int (*one)(struct gw_api_build *b, json v))
