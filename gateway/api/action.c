@@ -3,18 +3,11 @@
 
 #include <assert.h>
 
-static const struct span names[GW_ACTION_COUNT] = {
-    [GW_ACTION_SEARCH] = { "search", 6 }, [GW_ACTION_READ] = { "read", 4 },   [GW_ACTION_LIST] = { "list", 4 },
-    [GW_ACTION_META] = { "meta", 4 },     [GW_ACTION_WRITE] = { "write", 5 }, [GW_ACTION_DELETE] = { "delete", 6 },
-    [GW_ACTION_CREATE] = { "create", 6 }, [GW_ACTION_ALTER] = { "alter", 5 }, [GW_ACTION_DROP] = { "drop", 4 },
-    [GW_ACTION_EXPORT] = { "export", 6 }, [GW_ACTION_OPS] = { "ops", 3 },
-};
+#define WORD(action, word) [GW_ACTION_##action] = { word, sizeof word - 1 },
+static const struct span names[GW_ACTION_COUNT] = { GW_ACTION_WORDS(WORD) };
 
-const struct gw_action_group gw_action_groups[GW_ACTION_GROUPS] = {
-    { { "readonly", 8 }, GW_ACTIONS_READONLY },
-    { { "readwrite", 9 }, GW_ACTIONS_READWRITE },
-    { { "admin", 5 }, GW_ACTIONS_ADMIN },
-};
+#define GROUP(group, word) { { word, sizeof word - 1 }, GW_ACTIONS_##group },
+const struct gw_action_group gw_action_groups[GW_ACTION_GROUPS] = { GW_ACTION_GROUP_WORDS(GROUP) };
 
 struct span gw_action_name(enum gw_action action)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What somebody does to a vector database, in the ten words that policies, scopes and audit records use. Every request
-// the API tables know is one or several of these, on a collection or on none; a set of them is a mask of bits, so that
-// a scope's ceiling or a token's grant is one AND.
+// What somebody does to a vector database, in the eleven words that policies, scopes and audit records use. Every
+// request the API tables know is one or several of these, on a collection or on none; a set of them is a mask of bits,
+// so that a scope's ceiling or a token's grant is one AND.
 //
 //   search  similarity queries           create  a collection, tenant or database comes to be
 //   read    records by id, filter, count alter   settings, indexes, names, aliases, shards of a collection
@@ -17,20 +17,16 @@
 
 #include "gateway/base/span.h"
 
-enum gw_action {
-    GW_ACTION_SEARCH,
-    GW_ACTION_READ,
-    GW_ACTION_LIST,
-    GW_ACTION_META,
-    GW_ACTION_WRITE,
-    GW_ACTION_DELETE,
-    GW_ACTION_CREATE,
-    GW_ACTION_ALTER,
-    GW_ACTION_DROP,
-    GW_ACTION_EXPORT,
-    GW_ACTION_OPS,
-    GW_ACTION_COUNT
-};
+// The words, and below the three groups, once for everything that reads or writes them: X(constant, "word").
+#define GW_ACTION_WORDS(X)                                                                                    \
+    X(SEARCH, "search")                                                                                       \
+    X(READ, "read") X(LIST, "list") X(META, "meta") X(WRITE, "write") X(DELETE, "delete") X(CREATE, "create") \
+        X(ALTER, "alter") X(DROP, "drop") X(EXPORT, "export") X(OPS, "ops")
+#define GW_ACTION_GROUP_WORDS(X) X(READONLY, "readonly") X(READWRITE, "readwrite") X(ADMIN, "admin")
+
+#define GW_ACTION_CONSTANT(action, word) GW_ACTION_##action,
+enum gw_action { GW_ACTION_WORDS(GW_ACTION_CONSTANT) GW_ACTION_COUNT };
+#undef GW_ACTION_CONSTANT
 
 #define GW_ACTION_BIT(action) (1u << (unsigned)(action))
 

@@ -5,13 +5,8 @@
 
 static const struct gw_choice methods[] = { { NAME("GET"), 0 }, { NAME("HEAD"), 0 },  { NAME("POST"), 0 },
                                             { NAME("PUT"), 0 }, { NAME("PATCH"), 0 }, { NAME("DELETE"), 0 } };
-static const struct gw_choice actions[] = {
-    { NAME("search"), GW_ACTION_SEARCH }, { NAME("read"), GW_ACTION_READ },   { NAME("list"), GW_ACTION_LIST },
-    { NAME("meta"), GW_ACTION_META },     { NAME("write"), GW_ACTION_WRITE }, { NAME("delete"), GW_ACTION_DELETE },
-    { NAME("create"), GW_ACTION_CREATE }, { NAME("alter"), GW_ACTION_ALTER }, { NAME("drop"), GW_ACTION_DROP },
-    { NAME("export"), GW_ACTION_EXPORT }, { NAME("ops"), GW_ACTION_OPS },
-};
-static_assert(COUNT_OF(actions) == GW_ACTION_COUNT, "every action");
+#define ACTION(action, word) { NAME(word), GW_ACTION_##action },
+static const struct gw_choice actions[] = { GW_ACTION_WORDS(ACTION) };
 
 // One of the words, as text.
 static void read_method(struct gw_reader *r, const struct gw_yaml *node, void *at)

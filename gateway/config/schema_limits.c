@@ -7,16 +7,9 @@
 enum { RULES_MOST = 64, COUNT_MOST = 1000000000, PER_SECOND_MOST = 1000000 };
 #define FILLS_IN_MOST (31 * DAY)
 
-static const struct gw_choice actions[] = {
-    { NAME("search"), (int)GW_ACTION_BIT(GW_ACTION_SEARCH) }, { NAME("read"), (int)GW_ACTION_BIT(GW_ACTION_READ) },
-    { NAME("list"), (int)GW_ACTION_BIT(GW_ACTION_LIST) },     { NAME("meta"), (int)GW_ACTION_BIT(GW_ACTION_META) },
-    { NAME("write"), (int)GW_ACTION_BIT(GW_ACTION_WRITE) },   { NAME("delete"), (int)GW_ACTION_BIT(GW_ACTION_DELETE) },
-    { NAME("create"), (int)GW_ACTION_BIT(GW_ACTION_CREATE) }, { NAME("alter"), (int)GW_ACTION_BIT(GW_ACTION_ALTER) },
-    { NAME("drop"), (int)GW_ACTION_BIT(GW_ACTION_DROP) },     { NAME("export"), (int)GW_ACTION_BIT(GW_ACTION_EXPORT) },
-    { NAME("ops"), (int)GW_ACTION_BIT(GW_ACTION_OPS) },       { NAME("readonly"), (int)GW_ACTIONS_READONLY },
-    { NAME("readwrite"), (int)GW_ACTIONS_READWRITE },         { NAME("admin"), (int)GW_ACTIONS_ADMIN },
-};
-static_assert(GW_ACTION_COUNT == 11, "an action without a name here");
+#define ACTION(action, word) { NAME(word), (int)GW_ACTION_BIT(GW_ACTION_##action) },
+#define GROUP(group, word) { NAME(word), (int)GW_ACTIONS_##group },
+static const struct gw_choice actions[] = { GW_ACTION_WORDS(ACTION) GW_ACTION_GROUP_WORDS(GROUP) };
 
 static const struct gw_choice pers[] = {
     { NAME("subject"), GW_LIMIT_PER_SUBJECT }, { NAME("workload"), GW_LIMIT_PER_WORKLOAD },
