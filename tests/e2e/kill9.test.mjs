@@ -143,12 +143,15 @@ test('what was acknowledged before kill -9 is true after it, and the authority a
   person = await people.mint({ workload: 'spiffe://example.org/user-1', cnf: boundToCertificate(retrieval.certPem), scope: SCOPE, ttl: 600 })
   const all = []
   await w.start()
-  for (let round = 0; round < ROUNDS; round++) {
+  // A slow machine gets further rounds, and longer ones, until there is something of each kind to be lost.
+  const seen = f => all.some(f)
+  const enough = () => all.length > ROUNDS && seen(f => f.revoked || f.revokedAccess) && seen(f => !f.revoked && f.replaced.length > 1)
+  for (let round = 0; round < ROUNDS || (round < 3 * ROUNDS && !enough()); round++) {
     const ledger = []
     let over = false
     const chains = Promise.all(Array.from({ length: CHAINS }, () => chain(ledger, () => over)))
     chains.catch(() => {}) // it is waited for below
-    await sleep(150 + Math.floor(Math.random() * 500))
+    await sleep(150 + Math.floor(Math.random() * 500 * (1 + Math.floor(round / ROUNDS) * 4)))
     over = true
     w.process.kill('SIGKILL')
     const killed = Date.now()
