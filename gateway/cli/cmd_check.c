@@ -4,6 +4,7 @@
 #include "gateway/cli/argument.h"
 #include "gateway/cli/cli.h"
 #include "gateway/config/policy_bundle.h"
+#include "gateway/config/routing.h"
 #include "gateway/config/revoked_source.h"
 
 static void place(struct json_writer *w, struct span name, unsigned v)
@@ -141,6 +142,16 @@ static void answer_text(struct gw_cli *cli, const char *path, const struct gw_sn
                 plural(diags->warnings));
 }
 
+// What a gateway that runs with the other configuration would refuse of this one.
+static void against(struct gw_cli *cli, const struct gw_config *config, struct diags *diags)
+{
+    const char *path = gw_cli_get(cli, "against");
+    struct gw_config *now = NULL;
+    if (path && gw_config_load(path, &now, diags) == 0)
+        gw_config_hashes_follow(now, config, diags);
+    gw_config_free(now);
+}
+
 static int run(struct gw_cli *cli)
 {
     const char *path = gw_cli_get(cli, "config");
@@ -156,6 +167,8 @@ static int run(struct gw_cli *cli)
     struct gw_revoked_source *revoked = r ? gw_revoked_source_new(false) : NULL;
     if (revoked)
         gw_revoked_source_look(revoked, s->config, now_ms / 1000, &diags);
+    if (s)
+        against(cli, s->config, &diags);
     bool good = revoked && diags.errors == 0;
     gw_revoked_source_free(revoked);
     gw_revocations_unref(r);
@@ -173,6 +186,9 @@ static int run(struct gw_cli *cli)
 
 static const struct gw_cli_option options[] = {
     { .name = "config", .value = "FILE", .help = "the gateway's configuration", .required = true },
+    { .name = "against",
+      .value = "OLD",
+      .help = "the configuration in force: also refuse a hash set that changed without moved_from" },
     { .name = "at", .value = "TIME", .help = "as seen at this moment: what will have expired in +30d?" },
     GW_CLI_OPTION_JSON,
     { .name = NULL },

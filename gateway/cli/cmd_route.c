@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // sallyport route: what the API tables make of a request, and where it would go.
 #include "gateway/api/api.h"
-#include "gateway/api/placement.h"
 #include "gateway/base/err.h"
 #include "gateway/base/json.h"
 #include "gateway/cli/argument.h"
 #include "gateway/cli/cli.h"
-#include "gateway/config/config.h"
+#include "gateway/cli/cmd_route_moved.h"
+#include "gateway/config/routing.h"
 #include "gateway/http/target.h"
 
 #define BODY_MAX ((size_t)64 << 20)
@@ -74,21 +74,9 @@ static int place(struct route *r)
 {
     const struct gw_config *c = r->config;
     const struct gw_api_authorisation *first = &r->meaning.authorisations[0];
-    struct span *names = arena_array(&r->cli->arena, c->shards_n + 1, sizeof(*names));
-    struct gw_placement_rule *rules = arena_array(&r->cli->arena, c->routes_n + 1, sizeof(*rules));
-    if (!names || !rules)
+    struct gw_placement placement;
+    if (gw_config_placement(c, r->api, &r->cli->arena, &placement) != 0)
         return ERR_NOMEM;
-    for (size_t i = 0; i < c->shards_n; i++)
-        names[i] = c->shards[i].name.v;
-    size_t n = 0;
-    for (size_t i = 0; i < c->routes_n; i++)
-        if (c->routes[i].shards_n > 0 && c->shards[c->routes[i].shards[0]].api == r->api)
-            rules[n++] = (struct gw_placement_rule){ .database = c->routes[i].database.v,
-                                                     .tenant = c->routes[i].tenant.v,
-                                                     .collection = c->routes[i].collection.v,
-                                                     .shards = c->routes[i].shards,
-                                                     .n_shards = c->routes[i].shards_n };
-    const struct gw_placement placement = { .names = names, .n_names = c->shards_n, .rules = rules, .n_rules = n };
     for (size_t i = 0; i < r->meaning.n_authorisations; i++)
         r->unresolved = r->unresolved || r->meaning.authorisations[i].collection_is_uuid;
     if (r->meaning.fan != GW_API_FAN_ONE || r->unresolved)
@@ -358,6 +346,10 @@ static int run(struct gw_cli *cli)
     const char *body = gw_cli_get(cli, "body"), *config = gw_cli_get(cli, "config");
     size_t only = SIZE_MAX;
 
+    if (gw_cli_has(cli, "moved"))
+        return gw_cmd_route_moved(cli);
+    if (gw_cli_has(cli, "collections") || gw_cli_has(cli, "tenant"))
+        return gw_cli_usage(cli, "--collections and --tenant go with --moved");
     if (config && read_config(&r, config) != 0)
         return GW_EXIT_USAGE;
     if (gw_cli_has(cli, "api") && !name_api(&r, gw_cli_get(cli, "api"), &only)) {
@@ -394,6 +386,15 @@ static const struct gw_cli_option options[] = {
               "the path" },
     { .name = "body", .value = "FILE", .help = "the request's body; - is standard input" },
     { .name = "config", .value = "FILE", .help = "the gateway's configuration: its API tables, and which shard" },
+    { .name = "moved", .help = "instead: what has to move, from the configuration OLD to NEW" },
+    { .name = "collections",
+      .value = "FILE",
+      .help =
+          "with --moved: database/tenant/collection a line, instead of asking the shards of OLD; - is standard input" },
+    { .name = "tenant",
+      .value = "NAME",
+      .help = "with --moved: a tenant of Chroma, which cannot list them; default_tenant without it",
+      .repeat = true },
     GW_CLI_OPTION_JSON,
     { .name = NULL },
 };
@@ -401,14 +402,20 @@ static const struct gw_cli_option options[] = {
 const struct gw_cli_command gw_cmd_route = {
     .name = "route",
     .summary = "what the API tables make of a request: action, collection, tenant, shard",
-    .args = "METHOD URL",
+    .args = "METHOD URL, or --moved OLD NEW",
     .min_args = 2,
     .max_args = 2,
     .about =
         "Everything in `needs` must be allowed by policy, or the request is denied. URL is a path or a whole URL.\n"
         "Exit status: 0 the request has a meaning, 1 it is denied before policy is asked, 2 unreadable input.\n"
         "\n"
-        "  sallyport route POST /collections/docs/points/query --body query.json --config gateway.yaml",
+        "  sallyport route POST /collections/docs/points/query --body query.json --config gateway.yaml\n"
+        "\n"
+        "With --moved: no data moves when a rule changes. The shards of OLD are asked, with their credentials, which\n"
+        "collections they have; each that NEW looks for on a shard of another name is printed. Exit status: 0 nothing\n"
+        "has to move, 1 something has, 2 not every shard could be asked.\n"
+        "\n"
+        "  sallyport route --moved gateway.yaml gateway.new.yaml",
     .options = options,
     .run = run,
 };

@@ -353,7 +353,8 @@ struct gw_config_route {
     struct gw_config_text database, tenant, collection; // globs
     struct gw_config_text shard;                        // as written: one of the two
     struct gw_config_texts hash;
-    const unsigned *shards; // indexes into gw_config.shards; several: by hash
+    struct gw_config_texts moved_from; // the set before; routing.h
+    const unsigned *shards;            // indexes into gw_config.shards; several: by hash
     size_t shards_n;
 };
 

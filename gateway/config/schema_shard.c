@@ -188,5 +188,10 @@ static const struct gw_field route_fields[] = {
       .type = GW_FIELD_TEXTS,
       AT(gw_config_route, hash),
       .doc = "list of shards over which collections are spread by name" },
+    { .key = NAME("moved_from"),
+      .type = GW_FIELD_TEXTS,
+      AT(gw_config_route, moved_from),
+      .fault = gw_fault_name,
+      .doc = "the shards that the rule named before its set changed: says that the collections were moved" },
 };
 const struct gw_schema gw_config_route_schema = PLACED(route_fields, gw_config_route);

@@ -3,6 +3,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/config/discover.h"
+#include "gateway/net/locate.h"
 #include "gateway/net/resolver.h"
 #include "gateway/net/watch.h"
 
@@ -107,25 +108,6 @@ static void failed(struct source *s, const char *what)
     ask_again(s, s->backoff_ms);
 }
 
-static struct gw_endpoints *endpoints_of(const struct source *s, const struct gw_resolver_answer *a)
-{
-    const struct gw_config_discover *c = s->config;
-    struct gw_endpoint v[GW_ENDPOINTS_MAX];
-    struct arena arena;
-    arena_init(&arena, 256 << 10);
-    for (size_t i = 0; i < a->n; i++) {
-        const struct gw_resolver_place *p = &a->v[i];
-        v[i] = (struct gw_endpoint){ .host = p->address, .port = c->port, .authority = c->authority, .name = c->host };
-        if (c->kind == GW_DISCOVER_SERVICE) {
-            v[i].port = p->port;
-            v[i].authority = gw_endpoint_authority(&arena, span_str(p->name), p->port, c->tls);
-        }
-    }
-    struct gw_endpoints *e = arena.failed ? NULL : gw_endpoints_new(v, a->n);
-    arena_fini(&arena);
-    return e;
-}
-
 static void on_answer(void *ctx, const struct gw_resolver_answer *a)
 {
     struct source *s = ctx;
@@ -134,7 +116,7 @@ static void on_answer(void *ctx, const struct gw_resolver_answer *a)
         failed(s, a->what);
         return;
     }
-    struct gw_endpoints *e = endpoints_of(s, a);
+    struct gw_endpoints *e = gw_locate_endpoints(s->config, a);
     if (!e) {
         failed(s, "out of memory");
         return;

@@ -38,6 +38,18 @@ static bool visible(void *ctx, unsigned shard, struct span database, struct span
     return gw_policy_shows(&f->x, database, tenant, collection);
 }
 
+// For the record: every shard whose part is missing.
+static const char *name_failed(struct gw_flow *f, const struct gw_api_list_result *result)
+{
+    struct span list = SPAN("");
+    for (size_t i = 0; i < result->n_failed; i++)
+        list = arena_printf(&f->x.arena, "%.*s%s%.*s", SPAN_FMT(list), i > 0 ? ", " : "",
+                            SPAN_FMT(placement_of(f)->names[result->failed[i]]));
+    const char *what =
+        arena_printf(&f->x.arena, "no list of shard%s %.*s", result->n_failed == 1 ? "" : "s", SPAN_FMT(list)).p;
+    return what ? what : "a shard did not answer";
+}
+
 static void answer_merged(struct gw_flow *f, const struct gw_gather *g, struct gw_answer *a)
 {
     struct gw_exchange *x = &f->x;
@@ -60,9 +72,7 @@ static void answer_merged(struct gw_flow *f, const struct gw_gather *g, struct g
     }
     // Half a list that looks whole would be a lie to the client: a shard that is down makes the list unavailable.
     if (result.n_failed > 0) {
-        gw_flow_fail(
-            f, ERR_SHARD_ANSWER,
-            arena_printf(&x->arena, "shard %.*s did not answer", SPAN_FMT(placement_of(f)->names[result.failed[0]])).p);
+        gw_flow_fail(f, ERR_SHARD_ANSWER, name_failed(f, &result));
         return;
     }
     a->status = 200;

@@ -5,6 +5,7 @@
 //   revocations, feed ──► revocations ──┼──► publish ──► every loop, the authority, the main thread's own requests
 //   fetched keys ───────► revocations ──┘
 #include "gateway/config/policy_load.h"
+#include "gateway/config/routing.h"
 #include "gateway/net/fixed.h"
 #include "gateway/net/process_inside.h"
 #include "gateway/net/watch.h"
@@ -163,6 +164,7 @@ void gw_process_reload(struct gw_process *p, const char *why)
     diags_fini(&diags);
     diags_init(&diags);
     bool taken = fresh && gw_fixed_roles(p->snapshot->config, fresh->config, &diags) &&
+                 gw_config_hashes_follow(p->snapshot->config, fresh->config, &diags) &&
                  policies_follow(p->snapshot, fresh, &diags) && refresh_revocations(p, fresh->config, true, &diags);
     if (fresh) {
         gw_process_print(p, &diags);

@@ -4,10 +4,10 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { after, afterEach, before, test } from 'node:test'
-import { replace, sleep, until } from './lib/files.mjs'
+import { replace, sallyport, sleep, until } from './lib/files.mjs'
 import { NameServer } from './lib/dns.mjs'
 import { World } from './lib/gateway.mjs'
-import { dumpLogs } from './lib/program.mjs'
+import { dumpLogs, runBeside } from './lib/program.mjs'
 import { json, Upstream } from './lib/upstream.mjs'
 
 const HOSTS = ['127.0.0.2', '127.0.0.3', '127.0.0.4']
@@ -86,7 +86,8 @@ test('a request under way is answered by the endpoint that is gone from the answ
     at[HOSTS[0]].answer = undefined
     release = () => socket.write(json('{"late":true}'))
   }
-  const slow = get('named')
+  const patient = await w.workload('patient') // on a connection of its own
+  const slow = patient.get('/collections/named')
   await until('the request', () => release)
   names.zone['db.test A'] = [HOSTS[1]]
   await becomes('named', [HOSTS[1]])
@@ -213,4 +214,100 @@ test('no request fails while the endpoints change all the time', async () => {
   }))
   await change
   assert.ok(n > 100, `${n} requests`)
+})
+
+// ------------------------------------------------------------------------------------------------ what a change would leave behind
+
+// A Qdrant of a few collections, which insists on the gateway's credential.
+async function qdrant(collections, options) {
+  const u = await Upstream.start(options)
+  u.collections = collections
+  u.answer = r => r.get('api-key') !== 'shard-secret'
+    ? json('{"status":{"error":"no key"}}', { status: '401 Unauthorized' })
+    : json({ result: { collections: u.collections.map(name => ({ name })) }, status: 'ok', time: 0 })
+  return u
+}
+
+const tell = args => runBeside(sallyport, args)
+const NAMES = Array.from({ length: 40 }, (_, i) => `c${i}`)
+
+test('route --moved asks the shards and names what has to move, and nothing else', async t => {
+  const tls = { cert: own.certPem, key: own.keyPem, requestCert: false }
+  const shards = await Promise.all([qdrant([]), qdrant([], { tls }), qdrant([])])
+  t.after(() => Promise.all(shards.map(s => s.stop())))
+  fs.writeFileSync(w.at('secret'), 'shard-secret\n')
+  const credential = { header: 'api-key', file: w.at('secret') }
+  const entry = (name, i) => ({ name, api: 'qdrant', endpoints: [shards[i].url], credential, ...(i === 1 && { tls: { ca: w.ca.bundle, server_name: 'tls.test' } }) })
+  const write = (file, names, route) => w.save.call({ file: w.at(file) }, {
+    ...w.config, shards: names.map((n, i) => entry(n, i)), routes: [{ collection: 'pinned', shard: 'a' }, route]
+  })
+  write('old.yaml', ['a', 'b'], { hash: ['a', 'b'] })
+  write('new.yaml', ['a', 'b', 'c'], { hash: ['a', 'b', 'c'] })
+  // Where each is, by the gateway's own word.
+  const placed = async (file, name) => JSON.parse((await tell(['route', 'GET', `/collections/${name}`, '--config', w.at(file), '--json'])).out).shards[0]
+  const where = {}
+  for (const name of NAMES) where[name] = { from: await placed('old.yaml', name), to: await placed('new.yaml', name) }
+  shards[0].collections = [...NAMES.filter(n => where[n].from === 'a'), 'pinned']
+  shards[1].collections = [...NAMES.filter(n => where[n].from === 'b'), 'pinned'] // the second is a stray: nobody reaches it
+  const expected = NAMES.filter(n => where[n].from !== where[n].to)
+  assert.ok(expected.length > 0 && expected.length < 30, `${expected.length} of 40 move`)
+  for (const n of expected) assert.equal(where[n].to, 'c') // and none among those that were there
+
+  const told = await tell(['route', '--moved', w.at('old.yaml'), w.at('new.yaml'), '--json'])
+  assert.equal(told.status, 1, told.err)
+  const answer = JSON.parse(told.out)
+  assert.deepEqual(answer.moved.map(m => [m.collection, m.from, m.to]).sort(), expected.map(n => [n, where[n].from, where[n].to]).sort())
+  assert.deepEqual([answer.collections, answer.strays, answer.complete], [42, 1, true])
+  const words = await tell(['route', '--moved', w.at('old.yaml'), w.at('new.yaml')])
+  assert.equal(words.status, 1)
+  assert.ok(words.out.includes(`${expected[0]}  ${where[expected[0]].from} -> c\n`), words.out)
+  assert.ok(!(words.out + words.err).includes('shard-secret'))
+
+  assert.equal((await tell(['route', '--moved', w.at('old.yaml'), w.at('old.yaml')])).status, 0)
+  // Without the shards, from a list.
+  fs.writeFileSync(w.at('list'), `# mine\n${NAMES.join('\n')}\n`)
+  const offline = await tell(['route', '--moved', w.at('old.yaml'), w.at('new.yaml'), '--collections', w.at('list'), '--json'])
+  assert.equal(offline.status, 1, offline.err)
+  assert.deepEqual(JSON.parse(offline.out).moved, NAMES.filter(n => expected.includes(n)).map(n => ({ api: 'qdrant', database: null, tenant: null, collection: n, from: where[n].from, to: where[n].to })))
+  // One that cannot be asked is not one that has nothing.
+  await shards[0].stop()
+  const partly = await tell(['route', '--moved', w.at('old.yaml'), w.at('new.yaml'), '--json'])
+  assert.equal(partly.status, 2)
+  assert.match(partly.err, /shard a: /)
+  assert.equal(JSON.parse(partly.out).complete, false)
+})
+
+test('a hash set that changed is refused, by check and by a running gateway, until somebody says that it was migrated', async () => {
+  const shard = name => ({ name, api: 'qdrant', endpoints: [`http://${HOSTS[0]}:${port}`] })
+  const base = structuredClone(w.config)
+  w.config.shards = ['a', 'b', 'c'].map(shard)
+  w.config.routes = [{ collection: 'hot*', hash: ['a', 'b'] }, { shard: 'a' }]
+  w.save()
+  assert.ok(await w.reload())
+  fs.copyFileSync(w.file, w.at('old.yaml'))
+  const check = () => tell(['check', '--config', w.file, '--against', w.at('old.yaml')])
+  const attempt = async (routes, good) => {
+    w.config.routes = routes
+    w.save()
+    const told = await check()
+    assert.equal(told.status, good ? 0 : 1, told.out)
+    assert.equal(await w.reload(), good)
+    return told.out
+  }
+  const text = await attempt([{ collection: 'hot*', hash: ['a', 'b', 'c'] }, { shard: 'a' }], false)
+  assert.match(text, /error: the collections of this rule are on \[a, b\] and would be looked for on \[a, b, c\]; .*'sallyport route --moved OLD NEW'.*'moved_from: \[a, b\]'/)
+  await attempt([{ collection: 'hot*', hash: ['a'] }, { shard: 'a' }], false)
+  await attempt([{ collection: 'hot*', shard: 'c' }, { shard: 'a' }], false)
+  await attempt([{ collection: 'hot*', hash: ['a', 'b'] }, { hash: ['a', 'c'] }], false)
+  await attempt([{ collection: 'hot*', hash: ['a', 'b', 'c'], moved_from: ['a', 'c'] }, { shard: 'a' }], false)
+  await attempt([{ collection: 'hot*', hash: ['a', 'b', 'c'], moved_from: ['a'] }, { shard: 'a' }], false)
+  await attempt([{ collection: 'hot*', hash: ['b', 'a'] }, { shard: 'a' }], true) // the order says nothing
+  await attempt([{ collection: 'hot*', hash: ['a', 'b', 'c'], moved_from: ['b', 'a'] }, { shard: 'a' }], true)
+  fs.copyFileSync(w.file, w.at('old.yaml'))
+  await attempt([{ collection: 'hot*', hash: ['a', 'b', 'c'], moved_from: ['a', 'b'] }, { shard: 'b' }], true) // it may stand
+  await attempt([{ collection: 'hot*', hash: ['b', 'c'], moved_from: ['a', 'b'] }, { shard: 'b' }], false) // and is no word about the next change
+  assert.match(await attempt([{ collection: 'warm*', hash: ['a', 'b', 'c'] }, { shard: 'b' }], true), /warning: the hash over \[a, b, c\] is gone/)
+  w.config = base
+  w.save()
+  assert.ok(await w.reload())
 })
