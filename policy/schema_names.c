@@ -35,6 +35,17 @@ struct span pol_build_qualify(struct pol_build *b, struct span ns, struct span n
     return s;
 }
 
+bool pol_schema_common_name_free(struct span name)
+{
+    static const struct span taken[] = { SPAN("Bool"), SPAN("Boolean"), SPAN("Entity"), SPAN("Extension"),
+                                         SPAN("Long"), SPAN("Record"),  SPAN("Set"),    SPAN("String") };
+
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        if (span_eq(name, taken[i]))
+            return false;
+    return true;
+}
+
 bool pol_build_qualified(struct span name)
 {
     return memmem(name.p, name.n, "::", 2) != NULL;

@@ -462,17 +462,6 @@ static bool action(struct parser *p, struct pol_decl_namespace *ns)
     return take(p, TOK_SEMI, "';', 'in' or 'appliesTo'");
 }
 
-bool pol_schema_common_name_free(struct span name)
-{
-    static const struct span taken[] = { SPAN("Bool"), SPAN("Boolean"), SPAN("Entity"), SPAN("Extension"),
-                                         SPAN("Long"), SPAN("Record"),  SPAN("Set"),    SPAN("String") };
-
-    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-        if (span_eq(name, taken[i]))
-            return false;
-    return true;
-}
-
 static bool common(struct parser *p, struct pol_decl_namespace *ns)
 {
     struct pol_decl_common *c = alloc(p, sizeof *c);

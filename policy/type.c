@@ -24,9 +24,39 @@ static const struct pol_type_of plain[] = {
     [TYPE_DURATION] = { .kind = TYPE_DURATION, .hash = 9 },
 };
 
+static const struct pol_type_signature signatures[] = {
+    [EXT_IP] = { TYPE_STRING, 0, TYPE_IP },
+    [EXT_DECIMAL] = { TYPE_STRING, 0, TYPE_DECIMAL },
+    [EXT_DATETIME] = { TYPE_STRING, 0, TYPE_DATETIME },
+    [EXT_DURATION] = { TYPE_STRING, 0, TYPE_DURATION },
+    [EXT_LESS_THAN] = { TYPE_DECIMAL, TYPE_DECIMAL, TYPE_BOOL },
+    [EXT_LESS_THAN_OR_EQUAL] = { TYPE_DECIMAL, TYPE_DECIMAL, TYPE_BOOL },
+    [EXT_GREATER_THAN] = { TYPE_DECIMAL, TYPE_DECIMAL, TYPE_BOOL },
+    [EXT_GREATER_THAN_OR_EQUAL] = { TYPE_DECIMAL, TYPE_DECIMAL, TYPE_BOOL },
+    [EXT_IS_IPV4] = { TYPE_IP, 0, TYPE_BOOL },
+    [EXT_IS_IPV6] = { TYPE_IP, 0, TYPE_BOOL },
+    [EXT_IS_LOOPBACK] = { TYPE_IP, 0, TYPE_BOOL },
+    [EXT_IS_MULTICAST] = { TYPE_IP, 0, TYPE_BOOL },
+    [EXT_IS_IN_RANGE] = { TYPE_IP, TYPE_IP, TYPE_BOOL },
+    [EXT_OFFSET] = { TYPE_DATETIME, TYPE_DURATION, TYPE_DATETIME },
+    [EXT_DURATION_SINCE] = { TYPE_DATETIME, TYPE_DATETIME, TYPE_DURATION },
+    [EXT_TO_DATE] = { TYPE_DATETIME, 0, TYPE_DATETIME },
+    [EXT_TO_TIME] = { TYPE_DATETIME, 0, TYPE_DURATION },
+    [EXT_TO_MILLISECONDS] = { TYPE_DURATION, 0, TYPE_LONG },
+    [EXT_TO_SECONDS] = { TYPE_DURATION, 0, TYPE_LONG },
+    [EXT_TO_MINUTES] = { TYPE_DURATION, 0, TYPE_LONG },
+    [EXT_TO_HOURS] = { TYPE_DURATION, 0, TYPE_LONG },
+    [EXT_TO_DAYS] = { TYPE_DURATION, 0, TYPE_LONG },
+};
+
 const struct pol_type_of *pol_type_plain(enum pol_type_kind kind)
 {
     return &plain[kind];
+}
+
+const struct pol_type_signature *pol_type_signature(enum pol_ext_fn fn)
+{
+    return &signatures[fn];
 }
 
 struct span pol_type_plain_name(enum pol_type_kind kind)

@@ -7,7 +7,7 @@
 #ifndef SALLYPORT_POLICY_TYPE_H
 #define SALLYPORT_POLICY_TYPE_H
 
-#include "gateway/base/arena.h"
+#include "policy/ext.h"
 
 enum pol_type_kind {
     TYPE_BOOL,
@@ -26,6 +26,11 @@ enum pol_type_kind {
 };
 
 struct pol_type_of;
+
+// What an extension function takes and gives: of enum pol_type_kind.
+struct pol_type_signature {
+    uint8_t argument, second, result; // without a second one that is 0
+};
 
 struct pol_type_field {
     struct span name;
@@ -48,6 +53,7 @@ struct pol_type_of {
 const struct pol_type_of *pol_type_plain(enum pol_type_kind kind);
 // "Bool", "ipaddr", …: what a schema calls it.
 struct span pol_type_plain_name(enum pol_type_kind kind);
+const struct pol_type_signature *pol_type_signature(enum pol_ext_fn fn);
 
 // A table that hands out equal types as the same pointer. The arena is the owner of both.
 struct pol_types {

@@ -1,46 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Follows Cedar's typechecker rule by rule, including what it does after a fault: it goes on with the type that the
 // expression would have had, so that one run finds them all.
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "policy/ext.h"
-#include "policy/validate.h"
-
-// A node complains about each of these once.
-enum fault {
-    FAULT_TYPE_A = 1,
-    FAULT_TYPE_B = 2,
-    FAULT_JOIN = 4,
-    FAULT_ATTR = 8,
-    FAULT_OPTIONAL = 16,
-    FAULT_EMPTY = 32,
-    FAULT_CALL = 64,
-    FAULT_LITERAL = 128,
-};
+#include "policy/validate_fault.h"
 
 static struct pol_typed check(struct pol_check *c, struct pol_core *e, const struct pol_known *known);
-
-// Texts of complaints are no part of the frames that nest as deep as the expression.
-#define ASIDE __attribute__((noinline, cold))
-
-ASIDE __attribute__((format(printf, 4, 5))) static void fault(struct pol_check *c, struct pol_core *e, enum fault kind,
-                                                              const char *fmt, ...)
-{
-    char text[640];
-    va_list ap;
-
-    if (e->told & kind)
-        return;
-    e->told |= (uint8_t)kind;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    diag_error(c->diags, c->file, e->place.line, e->place.column, "%s (when %.*s asks for %.*s::\"%.*s\" on %.*s)",
-               text, SPAN_FMT(span_sub(c->principal->name, 0, 64)),
-               SPAN_FMT(span_sub(c->s->entities[c->action->type].name, 0, 64)),
-               SPAN_FMT(span_sub(c->action->id, 0, 64)), SPAN_FMT(span_sub(c->resource->name, 0, 64)));
-}
 
 // --------------------------------------------------------------------------------------------------------------- answers
 
@@ -80,57 +44,7 @@ static enum pol_type_kind truth(bool b)
     return b ? TYPE_TRUE : TYPE_FALSE;
 }
 
-// What an operator takes, a bit a kind; beside those of enum pol_type_kind a set of entities.
-#define TAKES(kind) (1u << (kind))
-#define TAKES_BOOL (TAKES(TYPE_BOOL) | TAKES(TYPE_TRUE) | TAKES(TYPE_FALSE))
-#define TAKES_ENTITIES (1u << 31)
-#define TAKES_FIELDS (TAKES(TYPE_ENTITY) | TAKES(TYPE_RECORD))
-
-static const char *wanted(unsigned takes)
-{
-    return takes == TAKES_BOOL                              ? "a Bool"
-           : takes == TAKES_FIELDS                          ? "an entity or a record"
-           : takes == TAKES(TYPE_ENTITY)                    ? "an entity"
-           : takes == (TAKES(TYPE_ENTITY) | TAKES_ENTITIES) ? "an entity or a set of entities"
-           : takes == TAKES(TYPE_SET)                       ? "a set"
-           : takes == TAKES(TYPE_STRING)                    ? "a String"
-           : takes == TAKES(TYPE_LONG)                      ? "a Long"
-           : takes == TAKES(TYPE_DECIMAL)                   ? "a decimal"
-           : takes == TAKES(TYPE_IP)                        ? "an ipaddr"
-           : takes == TAKES(TYPE_DATETIME)                  ? "a datetime"
-                                                            : "a duration";
-}
-
-// What is often meant instead.
-static const char *hint(const struct pol_core *op, unsigned takes, const struct pol_type_of *got)
-{
-    if (op->kind == CORE_ARITHMETIC)
-        return got->kind == TYPE_STRING ? "; strings cannot be joined"
-               : got->kind == TYPE_SET  ? "; use contains()"
-                                        : "";
-    if (op->kind == CORE_HAS && got->kind == TYPE_SET)
-        return "; use contains()";
-    if (op->kind == CORE_HAS && got->kind == TYPE_STRING)
-        return "; use like";
-    if (op->kind == CORE_IN && got->kind == TYPE_SET)
-        return "; use contains()";
-    if ((op->kind == CORE_CONTAINS || op->kind == CORE_CONTAINS_ALL) && got->kind == TYPE_ENTITY)
-        return "; use in";
-    if (op->kind == CORE_LIKE && got->kind == TYPE_ENTITY)
-        return "; use is, or ==";
-    return takes == TAKES_BOOL ? "; compare it with something" : "";
-}
-
-ASIDE static void unexpected(struct pol_check *c, struct pol_core *op, struct pol_core *operand, enum fault kind,
-                             const struct pol_type_of *type, unsigned takes)
-{
-    char text[POL_TYPE_TEXT];
-
-    pol_type_text(type, text);
-    fault(c, operand, kind, "this is of the type %s, where %s is due%s", text, wanted(takes), hint(op, takes, type));
-}
-
-static struct pol_typed expect(struct pol_check *c, struct pol_core *op, struct pol_core *operand, enum fault kind,
+static struct pol_typed expect(struct pol_check *c, struct pol_core *op, struct pol_core *operand, enum pol_fault kind,
                                struct pol_typed t, unsigned takes)
 {
     if (!t.type)
@@ -138,7 +52,7 @@ static struct pol_typed expect(struct pol_check *c, struct pol_core *op, struct 
     if (takes & TAKES(t.type->kind) ||
         (takes & TAKES_ENTITIES && t.type->kind == TYPE_SET && t.type->element->kind == TYPE_ENTITY))
         return t.ok ? t : failure(t.type);
-    unexpected(c, op, operand, kind, t.type, takes);
+    pol_fault_type(c, op, operand, kind, t.type, takes);
     return failure(NULL);
 }
 
@@ -152,20 +66,6 @@ static struct pol_typed expect_b(struct pol_check *c, struct pol_core *e, const 
     return expect(c, e, e->b, FAULT_TYPE_B, check(c, e->b, known), takes);
 }
 
-// `what` NULL: that they have no order.
-ASIDE static void differ(struct pol_check *c, struct pol_core *e, const struct pol_type_of *x,
-                         const struct pol_type_of *y, const char *what)
-{
-    char a[POL_TYPE_TEXT], b[POL_TYPE_TEXT];
-
-    pol_type_text(x, a);
-    pol_type_text(y, b);
-    if (what)
-        fault(c, e, FAULT_JOIN, "%s: one is %s, the other %s", what, a, b);
-    else
-        fault(c, e, FAULT_JOIN, "%s and %s cannot be ordered; compare two Longs, two datetimes or two durations", a, b);
-}
-
 // The type above both, or a complaint.
 static const struct pol_type_of *join(struct pol_check *c, struct pol_core *e, const struct pol_type_of *x,
                                       const struct pol_type_of *y, const char *what)
@@ -173,7 +73,7 @@ static const struct pol_type_of *join(struct pol_check *c, struct pol_core *e, c
     const struct pol_type_of *t = pol_type_join(c->scratch, x, y);
 
     if (!t && !c->scratch->failed)
-        differ(c, e, x, y, what);
+        pol_fault_join(c, e, x, y, what);
     return t;
 }
 
@@ -247,7 +147,7 @@ static struct pol_typed set(struct pol_check *c, struct pol_core *e, const struc
         typed = element != NULL;
     }
     if (!e->first)
-        fault(c, e, FAULT_EMPTY, "an empty set: nothing says of what; use isEmpty(), or leave the test out");
+        pol_fault(c, e, FAULT_EMPTY, "an empty set: nothing says of what; use isEmpty(), or leave the test out");
     if (!e->first || !typed || !(t = arena_alloc(c->scratch, sizeof *t)))
         return failure(NULL);
     *t = (struct pol_type_of){ .kind = TYPE_SET, .element = element };
@@ -407,7 +307,7 @@ static struct pol_typed less(struct pol_check *c, struct pol_core *e, struct pol
         return failure(pol_type_plain(TYPE_BOOL));
     if (ordered(l.type) && l.type == r.type)
         return after(l, after(r, plain(TYPE_BOOL)));
-    differ(c, e, l.type, r.type, NULL);
+    pol_fault_join(c, e, l.type, r.type, NULL);
     return failure(pol_type_plain(TYPE_BOOL));
 }
 
@@ -487,27 +387,6 @@ static struct pol_typed contains(struct pol_check *c, struct pol_core *e, struct
 
 // ------------------------------------------------------------------------------------------------- attributes and tags
 
-ASIDE static void no_attribute(struct pol_check *c, struct pol_core *e, const struct pol_type_of *t)
-{
-    const struct pol_type_of *record = record_of(c, t);
-    struct span names[128], near;
-    char text[POL_TYPE_TEXT];
-    size_t n = 0;
-
-    while (n < record->n && n < sizeof names / sizeof *names) {
-        names[n] = record->fields[n].name;
-        n++;
-    }
-    near = diag_suggest(e->text, names, n);
-    pol_type_text(t, text);
-    if (span_is_none(near))
-        fault(c, e, FAULT_ATTR, "%s has no attribute '%.*s'; declare it in the schema", text,
-              SPAN_FMT(span_sub(e->text, 0, 96)));
-    else
-        fault(c, e, FAULT_ATTR, "%s has no attribute '%.*s'; did you mean '%.*s'?", text,
-              SPAN_FMT(span_sub(e->text, 0, 96)), SPAN_FMT(span_sub(near, 0, 96)));
-}
-
 static struct pol_typed get(struct pol_check *c, struct pol_core *e, struct pol_typed a, const struct pol_known *known)
 {
     struct pol_typed t = expect_a(c, e, a, TAKES_FIELDS);
@@ -517,12 +396,12 @@ static struct pol_typed get(struct pol_check *c, struct pol_core *e, struct pol_
         return failure(NULL);
     f = pol_type_field(record_of(c, t.type), e->text);
     if (!f) {
-        no_attribute(c, e, t.type);
+        pol_fault_attr(c, e, t.type, record_of(c, t.type));
         return failure(NULL);
     }
     if (f->optional && !pol_known_has(known, attr_key(c, e->a, e->text))) {
-        fault(c, e, FAULT_OPTIONAL, "the attribute '%.*s' may be absent; ask with 'has' first",
-              SPAN_FMT(span_sub(e->text, 0, 96)));
+        pol_fault(c, e, FAULT_OPTIONAL, "the attribute '%.*s' may be absent; ask with 'has' first",
+                  SPAN_FMT(span_sub(e->text, 0, 96)));
         return failure(f->type);
     }
     return after(t, success(f->type));
@@ -562,12 +441,12 @@ static struct pol_typed tag(struct pol_check *c, struct pol_core *e, struct pol_
                                                 : TYPE_BOOL,
                                          pol_known_one(c->scratch, key))));
     if (!sure) {
-        fault(c, e, FAULT_OPTIONAL, "the tag may be absent; ask with hasTag() first");
+        pol_fault(c, e, FAULT_OPTIONAL, "the tag may be absent; ask with hasTag() first");
         return failure(NULL);
     }
     if (!type) {
-        fault(c, e, FAULT_ATTR, "%.*s has no tags; declare them in the schema",
-              SPAN_FMT(span_sub(l.type->name, 0, 96)));
+        pol_fault(c, e, FAULT_ATTR, "%.*s has no tags; declare them in the schema",
+                  SPAN_FMT(span_sub(l.type->name, 0, 96)));
         return failure(NULL);
     }
     return after(l, after(r, success(type)));
@@ -584,33 +463,6 @@ static struct pol_typed type_test(struct pol_check *c, struct pol_core *e, struc
 
 // ------------------------------------------------------------------------------------------------------- extension types
 
-static const struct {
-    uint8_t argument, second, result; // enum pol_type_kind
-} signatures[] = {
-    [EXT_IP] = { TYPE_STRING, 0, TYPE_IP },
-    [EXT_DECIMAL] = { TYPE_STRING, 0, TYPE_DECIMAL },
-    [EXT_DATETIME] = { TYPE_STRING, 0, TYPE_DATETIME },
-    [EXT_DURATION] = { TYPE_STRING, 0, TYPE_DURATION },
-    [EXT_LESS_THAN] = { TYPE_DECIMAL, TYPE_DECIMAL, TYPE_BOOL },
-    [EXT_LESS_THAN_OR_EQUAL] = { TYPE_DECIMAL, TYPE_DECIMAL, TYPE_BOOL },
-    [EXT_GREATER_THAN] = { TYPE_DECIMAL, TYPE_DECIMAL, TYPE_BOOL },
-    [EXT_GREATER_THAN_OR_EQUAL] = { TYPE_DECIMAL, TYPE_DECIMAL, TYPE_BOOL },
-    [EXT_IS_IPV4] = { TYPE_IP, 0, TYPE_BOOL },
-    [EXT_IS_IPV6] = { TYPE_IP, 0, TYPE_BOOL },
-    [EXT_IS_LOOPBACK] = { TYPE_IP, 0, TYPE_BOOL },
-    [EXT_IS_MULTICAST] = { TYPE_IP, 0, TYPE_BOOL },
-    [EXT_IS_IN_RANGE] = { TYPE_IP, TYPE_IP, TYPE_BOOL },
-    [EXT_OFFSET] = { TYPE_DATETIME, TYPE_DURATION, TYPE_DATETIME },
-    [EXT_DURATION_SINCE] = { TYPE_DATETIME, TYPE_DATETIME, TYPE_DURATION },
-    [EXT_TO_DATE] = { TYPE_DATETIME, 0, TYPE_DATETIME },
-    [EXT_TO_TIME] = { TYPE_DATETIME, 0, TYPE_DURATION },
-    [EXT_TO_MILLISECONDS] = { TYPE_DURATION, 0, TYPE_LONG },
-    [EXT_TO_SECONDS] = { TYPE_DURATION, 0, TYPE_LONG },
-    [EXT_TO_MINUTES] = { TYPE_DURATION, 0, TYPE_LONG },
-    [EXT_TO_HOURS] = { TYPE_DURATION, 0, TYPE_LONG },
-    [EXT_TO_DAYS] = { TYPE_DURATION, 0, TYPE_LONG },
-};
-
 // A constructor takes a literal, and one it can read.
 static bool constructs(struct pol_check *c, struct pol_core *e)
 {
@@ -621,8 +473,9 @@ static bool constructs(struct pol_check *c, struct pol_core *e)
     if (e->op > EXT_DURATION || !e->a)
         return true;
     if (e->a->kind > CORE_ENTITY) {
-        fault(c, e, FAULT_LITERAL,
-              "%.*s() takes a string that stands here; with anything else it may fail when evaluated", SPAN_FMT(name));
+        pol_fault(c, e, FAULT_LITERAL,
+                  "%.*s() takes a string that stands here; with anything else it may fail when evaluated",
+                  SPAN_FMT(name));
         return false;
     }
     if (e->a->kind != CORE_STRING || e->n)
@@ -631,22 +484,23 @@ static bool constructs(struct pol_check *c, struct pol_core *e)
     error.what = "a string of this length";
     if (text.kind == POL_STRING && pol_ext_call((enum pol_ext_fn)e->op, &text, c->scratch, &out, &error))
         return true;
-    fault(c, e, FAULT_LITERAL, "%.*s() cannot read \"%.*s\": %s", SPAN_FMT(name), SPAN_FMT(span_sub(e->a->text, 0, 64)),
-          error.what ? error.what : "not of this type");
+    pol_fault(c, e, FAULT_LITERAL, "%.*s() cannot read \"%.*s\": %s", SPAN_FMT(name),
+              SPAN_FMT(span_sub(e->a->text, 0, 64)), error.what ? error.what : "not of this type");
     return false;
 }
 
 static struct pol_typed call(struct pol_check *c, struct pol_core *e, struct pol_typed a, const struct pol_known *known)
 {
     const struct pol_ext_function *f = pol_ext_function((enum pol_ext_fn)e->op);
-    const struct pol_type_of *result = pol_type_plain((enum pol_type_kind)signatures[e->op].result);
+    const struct pol_type_signature *s = pol_type_signature((enum pol_ext_fn)e->op);
+    const struct pol_type_of *result = pol_type_plain((enum pol_type_kind)s->result);
     unsigned arguments = (e->a ? 1 : 0) + e->n;
     bool good = constructs(c, e);
     struct pol_typed x, y;
 
     if (arguments != f->arguments) {
-        fault(c, e, FAULT_CALL, "%.*s() takes %s", SPAN_FMT(f->name),
-              f->arguments - f->method == 1 ? "one argument" : "no arguments");
+        pol_fault(c, e, FAULT_CALL, "%.*s() takes %s", SPAN_FMT(f->name),
+                  f->arguments - f->method == 1 ? "one argument" : "no arguments");
         good = false;
     }
     if (!good) {
@@ -654,10 +508,10 @@ static struct pol_typed call(struct pol_check *c, struct pol_core *e, struct pol
             check(c, rest, known);
         return failure(result);
     }
-    x = expect_a(c, e, a, TAKES(signatures[e->op].argument));
+    x = expect_a(c, e, a, TAKES(s->argument));
     if (!e->first)
         return after(x, success(result));
-    y = expect(c, e, e->first, FAULT_TYPE_B, check(c, e->first, known), TAKES(signatures[e->op].second));
+    y = expect(c, e, e->first, FAULT_TYPE_B, check(c, e->first, known), TAKES(s->second));
     return after(x, after(y, success(result)));
 }
 
@@ -735,6 +589,6 @@ void pol_check_field_value(struct pol_check *c, struct pol_core *e, const struct
     if (!t.type || of_field(t.type) || (t.type->kind == TYPE_SET && of_field(t.type->element)))
         return;
     pol_type_text(t.type, text);
-    fault(c, e, FAULT_TYPE_A, "this is of the type %s, where @filter takes a String, a Long, a Bool or a set of those",
-          text);
+    pol_fault(c, e, FAULT_TYPE_A,
+              "this is of the type %s, where @filter takes a String, a Long, a Bool or a set of those", text);
 }
