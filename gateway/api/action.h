@@ -18,10 +18,11 @@
 #include "gateway/base/span.h"
 
 // The words, and below the three groups, once for everything that reads or writes them: X(constant, "word").
-#define GW_ACTION_WORDS(X)                                                                                    \
-    X(SEARCH, "search")                                                                                       \
-    X(READ, "read") X(LIST, "list") X(META, "meta") X(WRITE, "write") X(DELETE, "delete") X(CREATE, "create") \
-        X(ALTER, "alter") X(DROP, "drop") X(EXPORT, "export") X(OPS, "ops")
+// clang-format off
+#define GW_ACTION_WORDS(X) \
+    X(SEARCH, "search") X(READ, "read") X(LIST, "list") X(META, "meta") X(WRITE, "write") X(DELETE, "delete") \
+    X(CREATE, "create") X(ALTER, "alter") X(DROP, "drop") X(EXPORT, "export") X(OPS, "ops")
+// clang-format on
 #define GW_ACTION_GROUP_WORDS(X) X(READONLY, "readonly") X(READWRITE, "readwrite") X(ADMIN, "admin")
 
 #define GW_ACTION_CONSTANT(action, word) GW_ACTION_##action,
