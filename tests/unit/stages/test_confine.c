@@ -1,88 +1,30 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Checklist rule 37 in the policy stage: a filter is met or the request is refused, and the record tells of everything that the policies oblige to.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/stages/asked.h"
 
-#include "gateway/base/err.h"
-#include "gateway/stages/account.h"
-#include "gateway/stages/pipeline.h"
-
-#define ANYBODY "(principal, action, resource)"
 #define ON(action) "(principal, action == Action::\"" action "\", resource)"
 #define FILTER "@filter(\"tenant_id == \\\"acme\\\"\") "
 
-struct fixture {
-    struct diags diags;
-    struct gw_config config;
-    struct gw_snapshot snapshot;
-    struct gw_tls_peer peer;
-    struct gw_tls_facts tls;
-    struct pki_issuer issuer;
-    struct pki_token token;
-    struct gw_metrics metrics;
-    struct gw_services services;
-    struct gw_served_api served;
-    struct span segments[8];
-    struct gw_header type;
-    struct gw_api_authorisation authorisations[2];
-    struct gw_exchange x;
-    struct buf record;
-};
-
-static void fixture_init(struct fixture *f, const char *policies, enum gw_action first, enum gw_action second)
+static void init(struct asked *f, const char *policies, enum gw_action first, enum gw_action second)
 {
-    static const struct pol_options options = { .strict_annotations = true, .hash_key = 7 };
-    struct pol_source source = { SPAN("p.cedar"), span_str(policies) };
-    memset(f, 0, sizeof *f);
-    diags_init(&f->diags);
-    f->snapshot.policies = pol_set_new(&source, 1, NULL, 0, &options, &f->diags);
-    assert_non_null(f->snapshot.policies);
-    f->snapshot.config = &f->config;
-    f->served.api = gw_api_new(gw_api_def_find(SPAN("qdrant")));
-    f->snapshot.apis = &f->served;
-    f->snapshot.n_apis = 1;
-    f->snapshot.inspected_body = 1000;
-    f->peer.identity = (struct pki_identity){
-        .spiffe_id = SPAN("spiffe://a/rag"), .trust_domain = SPAN("a"), .path = SPAN("/rag"), .serial = SPAN("1")
-    };
-    f->issuer = (struct pki_issuer){ .name = SPAN("corp"), .iss = SPAN("https://i"), .scopeless = true };
-    f->token = (struct pki_token){ .issuer = &f->issuer, .claims = SPAN("{}"), .actions = UINT64_MAX };
-    f->services.metrics = &f->metrics;
+    asked_init(f, policies, NULL, first == second ? 1 : 2);
     f->authorisations[0] = (struct gw_api_authorisation){ .action = first,
                                                           .collection = SPAN("docs"),
                                                           .collection_is_new = first == GW_ACTION_CREATE };
     f->authorisations[1] = (struct gw_api_authorisation){ .action = second,
                                                           .collection = SPAN("notes"),
                                                           .collection_is_new = second == GW_ACTION_CREATE };
-    f->x.snapshot = &f->snapshot;
-    f->x.services = &f->services;
-    f->x.peer = &f->peer;
-    f->x.tls = &f->tls;
-    f->x.token = &f->token;
-    f->x.meaning.api = SPAN("qdrant");
-    f->x.meaning.authorisations = f->authorisations;
-    f->x.meaning.n_authorisations = first == second ? 1 : 2;
-    arena_init(&f->x.arena, 64u << 20);
-    buf_init(&f->record, 0);
-}
-
-static void fixture_fini(struct fixture *f)
-{
-    buf_fini(&f->record);
-    arena_fini(&f->x.arena);
-    pol_set_free(f->snapshot.policies);
-    gw_api_free(f->served.api);
-    diags_fini(&f->diags);
+    f->served.api = gw_api_new(gw_api_def_find(SPAN("qdrant")));
+    f->snapshot.apis = &f->served;
+    f->snapshot.n_apis = 1;
+    f->snapshot.inspected_body = 1000;
 }
 
 // A request to Qdrant as it comes, up to the policies. `body` NULL: there is none; else it has come whole if it is asked for.
-static void request(struct fixture *f, const char *policies, enum gw_method method, const char *path, const char *body)
+static void request(struct asked *f, const char *policies, enum gw_method method, const char *path, const char *body)
 {
     struct span rest = span_str(path);
-    fixture_init(f, policies, GW_ACTION_META, GW_ACTION_META);
+    init(f, policies, GW_ACTION_META, GW_ACTION_META);
     f->x.request.method = method;
     f->type = (struct gw_header){ .id = GW_FIELD_CONTENT_TYPE,
                                   .name = SPAN("content-type"),
@@ -103,38 +45,22 @@ static void request(struct fixture *f, const char *policies, enum gw_method meth
     f->x.meant = true;
 }
 
-static int decide(struct fixture *f)
-{
-    int rc = gw_stage_policy(&f->x);
-    f->x.verdict = rc == 0 ? GW_ALLOW : GW_DENY;
-    f->x.error = rc;
-    return rc;
-}
-
-static bool recorded(struct fixture *f, const char *text)
-{
-    buf_fini(&f->record);
-    buf_init(&f->record, 0);
-    assert_true(gw_account(&f->x, GW_AUDIT_REQUEST, &f->record));
-    return memmem(buf_span(&f->record).p, buf_len(&f->record), text, strlen(text)) != NULL;
-}
-
 static void rule37_a_filter_is_met_or_the_request_is_refused(void **state)
 {
     static const enum gw_action nothing_to_do[] = { GW_ACTION_LIST, GW_ACTION_META, GW_ACTION_CREATE };
     (void)state;
     for (unsigned action = 0; action < GW_ACTION_COUNT; action++) {
-        struct fixture f;
+        struct asked f;
         bool passes = false;
         for (size_t i = 0; i < sizeof nothing_to_do / sizeof *nothing_to_do; i++)
             passes = passes || nothing_to_do[i] == action;
-        fixture_init(&f, FILTER "permit" ANYBODY ";", (enum gw_action)action, (enum gw_action)action);
-        assert_int_equal(decide(&f), passes ? 0 : ERR_POLICY_OBLIGATION);
-        fixture_fini(&f);
+        init(&f, FILTER "permit" ANYBODY ";", (enum gw_action)action, (enum gw_action)action);
+        assert_int_equal(asked_decide(&f), passes ? 0 : ERR_POLICY_OBLIGATION);
+        asked_fini(&f);
         // The very same without a filter.
-        fixture_init(&f, "permit" ANYBODY ";", (enum gw_action)action, (enum gw_action)action);
-        assert_int_equal(decide(&f), 0);
-        fixture_fini(&f);
+        init(&f, "permit" ANYBODY ";", (enum gw_action)action, (enum gw_action)action);
+        assert_int_equal(asked_decide(&f), 0);
+        asked_fini(&f);
     }
 }
 
@@ -152,10 +78,10 @@ static void rule37_a_filter_on_any_of_the_authorisations_counts(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct fixture f;
-        fixture_init(&f, rows[i].policies, rows[i].first, rows[i].second);
-        assert_int_equal(decide(&f), rows[i].rc);
-        fixture_fini(&f);
+        struct asked f;
+        init(&f, rows[i].policies, rows[i].first, rows[i].second);
+        assert_int_equal(asked_decide(&f), rows[i].rc);
+        asked_fini(&f);
     }
 }
 
@@ -177,15 +103,15 @@ static void rule37_a_search_is_sent_with_its_filter(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct fixture f;
+        struct asked f;
         request(&f, rows[i].policies, GW_METHOD_POST, "collections/docs/points/search",
                 "{\"vector\":[1,2],\"limit\":3}");
-        assert_int_equal(decide(&f), rows[i].rc);
+        assert_int_equal(asked_decide(&f), rows[i].rc);
         struct span sent = f.x.meaning.body;
         assert_int_equal(rows[i].body != NULL, memmem(sent.p, sent.n, "must", 4) != NULL);
         if (rows[i].body && !memmem(sent.p, sent.n, rows[i].body, strlen(rows[i].body)))
             fail_msg("%s: %.*s", rows[i].policies, SPAN_FMT(sent));
-        fixture_fini(&f);
+        asked_fini(&f);
     }
 }
 
@@ -193,25 +119,25 @@ static void rule37_a_write_that_streams_is_read_for_its_filter(void **state)
 {
     static const char mine[] = "{\"points\":[{\"id\":1,\"vector\":[1,2],\"payload\":{}}]}",
                       theirs[] = "{\"points\":[{\"id\":1,\"vector\":[1,2],\"payload\":{\"tenant_id\":\"zen\"}}]}";
-    struct fixture f;
+    struct asked f;
     (void)state;
     for (int k = 0; k < 2; k++) {
         request(&f, FILTER "permit" ANYBODY ";", GW_METHOD_PUT, "collections/docs/points", k ? theirs : mine);
         assert_false(f.x.body_asked);
-        assert_int_equal(decide(&f), GW_BODY);
+        assert_int_equal(asked_decide(&f), GW_BODY);
         assert_true(f.x.body_asked);
         assert_int_equal(f.x.n_decisions, 1);
         f.x.body = span_str(k ? theirs : mine);
-        assert_int_equal(decide(&f), k ? ERR_API_BODY : 0);
+        assert_int_equal(asked_decide(&f), k ? ERR_API_BODY : 0);
         // Decided once, whatever came between.
         assert_int_equal(f.x.n_decisions, 1);
         assert_true(k || memmem(f.x.meaning.body.p, f.x.meaning.body.n, "\"tenant_id\":\"acme\"", 18));
-        fixture_fini(&f);
+        asked_fini(&f);
     }
     request(&f, FILTER "permit" ANYBODY ";", GW_METHOD_PUT, "collections/docs/points", mine);
     f.x.request.content_length = 1001;
-    assert_int_equal(decide(&f), ERR_HTTP_BODY_SIZE);
-    fixture_fini(&f);
+    assert_int_equal(asked_decide(&f), ERR_HTTP_BODY_SIZE);
+    asked_fini(&f);
 }
 
 static void rule37_what_cannot_carry_a_filter_is_refused(void **state)
@@ -224,78 +150,79 @@ static void rule37_what_cannot_carry_a_filter_is_refused(void **state)
         { GW_METHOD_GET, "collections/docs/memory" },     { GW_METHOD_DELETE, "collections/docs" },
         { GW_METHOD_POST, "collections/docs/snapshots" }, { GW_METHOD_GET, "telemetry" },
     };
-    struct fixture f;
+    struct asked f;
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         request(&f, FILTER "permit" ANYBODY ";", rows[i].method, rows[i].path, NULL);
-        assert_int_equal(decide(&f), ERR_POLICY_OBLIGATION);
+        assert_int_equal(asked_decide(&f), ERR_POLICY_OBLIGATION);
         assert_true(f.x.detail.n > 0);
-        fixture_fini(&f);
+        asked_fini(&f);
     }
     request(&f, FILTER "permit" ANYBODY ";", GW_METHOD_GET, "collections/docs", NULL);
-    assert_int_equal(decide(&f), 0);
-    fixture_fini(&f);
+    assert_int_equal(asked_decide(&f), 0);
+    asked_fini(&f);
 }
 
 static void of_the_lesser_request_only_its_own_filters_count(void **state)
 {
-    struct fixture f;
+    struct asked f;
     (void)state;
-    fixture_init(&f, FILTER "permit" ON("drop") "; permit" ON("meta") ";", GW_ACTION_DROP, GW_ACTION_CREATE);
+    init(&f, FILTER "permit" ON("drop") "; permit" ON("meta") ";", GW_ACTION_DROP, GW_ACTION_CREATE);
     f.x.meaning.alternative.present = true;
     f.x.meaning.alternative.authorisation =
         (struct gw_api_authorisation){ .action = GW_ACTION_META, .collection = SPAN("docs") };
-    assert_int_equal(decide(&f), 0);
-    fixture_fini(&f);
+    assert_int_equal(asked_decide(&f), 0);
+    asked_fini(&f);
 }
 
 static void a_listed_name_is_no_record(void **state)
 {
-    struct fixture f;
+    struct asked f;
     (void)state;
-    fixture_init(&f, FILTER "permit" ON("list") ";", GW_ACTION_LIST, GW_ACTION_LIST);
-    assert_int_equal(decide(&f), 0);
+    init(&f, FILTER "permit" ON("list") ";", GW_ACTION_LIST, GW_ACTION_LIST);
+    assert_int_equal(asked_decide(&f), 0);
     assert_true(gw_policy_shows(&f.x, SPAN_NONE, SPAN_NONE, SPAN("docs")));
-    fixture_fini(&f);
-    fixture_init(&f, "@filter(\"t == principal.gone\") permit" ON("list") ";", GW_ACTION_LIST, GW_ACTION_LIST);
-    assert_int_equal(decide(&f), ERR_POLICY_OBLIGATION);
+    asked_fini(&f);
+    init(&f, "@filter(\"t == principal.gone\") permit" ON("list") ";", GW_ACTION_LIST, GW_ACTION_LIST);
+    assert_int_equal(asked_decide(&f), ERR_POLICY_OBLIGATION);
     assert_false(gw_policy_shows(&f.x, SPAN_NONE, SPAN_NONE, SPAN("docs")));
-    fixture_fini(&f);
+    asked_fini(&f);
 }
 
 // Milvus and Weaviate make aliases by `create`: of the collection that is there, too, whose records would all be seen under the other name.
 static void rule37_an_alias_does_not_lead_around_a_filter(void **state)
 {
-    struct fixture f;
+    struct asked f;
     (void)state;
-    fixture_init(&f, FILTER "permit(principal, action, resource == Collection::\"docs\"); permit" ON("create") ";",
-                 GW_ACTION_CREATE, GW_ACTION_CREATE);
+    init(&f, FILTER "permit(principal, action, resource == Collection::\"docs\"); permit" ON("create") ";",
+         GW_ACTION_CREATE, GW_ACTION_CREATE);
     f.authorisations[0].collection_is_new = false;
     f.authorisations[1] =
         (struct gw_api_authorisation){ GW_ACTION_CREATE, .collection = SPAN("mine"), .collection_is_new = true };
     f.x.meaning.n_authorisations = 2;
-    assert_int_equal(decide(&f), ERR_POLICY_OBLIGATION);
-    fixture_fini(&f);
+    assert_int_equal(asked_decide(&f), ERR_POLICY_OBLIGATION);
+    asked_fini(&f);
 }
 
 static void the_record_names_every_obligation(void **state)
 {
-    struct fixture f;
+    struct asked f;
     (void)state;
-    fixture_init(&f,
-                 "@id(\"one\") @filter(\"t == 1 && u == [\\\"a\\\"]\") permit" ON(
-                     "meta") ";"
-                             "@id(\"two\") @limit(\"5/min\") @audit(\"full\") permit" ON("create") ";",
-                 GW_ACTION_META, GW_ACTION_CREATE);
-    assert_int_equal(decide(&f), 0);
-    assert_true(recorded(&f, "\"obligations\":[{\"policy\":\"one\",\"filter\":\"t\",\"value\":1},{\"policy\":\"one\","
-                             "\"filter\":\"u\",\"value\":[\"a\"]},{\"policy\":\"two\",\"limit\":\"5/min\"},"
-                             "{\"policy\":\"two\",\"audit\":\"full\"}]"));
-    fixture_fini(&f);
-    fixture_init(&f, "permit" ANYBODY ";", GW_ACTION_META, GW_ACTION_META);
-    assert_int_equal(decide(&f), 0);
-    assert_false(recorded(&f, "obligations"));
-    fixture_fini(&f);
+    init(&f,
+         "@id(\"one\") @filter(\"t == 1 && u == [\\\"a\\\"]\") permit" ON(
+             "meta") ";"
+                     "@id(\"two\") @limit(\"5/min\") @audit(\"full\") permit" ON("create") ";",
+         GW_ACTION_META, GW_ACTION_CREATE);
+    assert_int_equal(asked_decide(&f), 0);
+    assert_true(asked_recorded(&f,
+                               "\"obligations\":[{\"policy\":\"one\",\"filter\":\"t\",\"value\":1},{\"policy\":\"one\","
+                               "\"filter\":\"u\",\"value\":[\"a\"]},{\"policy\":\"two\",\"limit\":\"5/min\"},"
+                               "{\"policy\":\"two\",\"audit\":\"full\"}]"));
+    asked_fini(&f);
+    init(&f, "permit" ANYBODY ";", GW_ACTION_META, GW_ACTION_META);
+    assert_int_equal(asked_decide(&f), 0);
+    assert_false(asked_recorded(&f, "obligations"));
+    asked_fini(&f);
 }
 
 static void rule37_a_full_record_leaves_nothing_out_and_comes_first(void **state)
@@ -316,15 +243,15 @@ static void rule37_a_full_record_leaves_nothing_out_and_comes_first(void **state
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct fixture f;
-        fixture_init(&f, rows[i].policies, GW_ACTION_META, GW_ACTION_LIST);
+        struct asked f;
+        init(&f, rows[i].policies, GW_ACTION_META, GW_ACTION_LIST);
         f.config.audit.inputs = rows[i].inputs;
-        assert_int_equal(decide(&f) == 0, rows[i].allowed);
-        assert_int_equal(recorded(&f, "\"inputs\":[{"), rows[i].recorded);
+        assert_int_equal(asked_decide(&f) == 0, rows[i].allowed);
+        assert_int_equal(asked_recorded(&f, "\"inputs\":[{"), rows[i].recorded);
         assert_int_equal(gw_account_first(&f.x), rows[i].first);
         f.x.meaning.changes_data = true;
         assert_true(gw_account_first(&f.x));
-        fixture_fini(&f);
+        asked_fini(&f);
     }
 }
 

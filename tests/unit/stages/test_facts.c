@@ -1,72 +1,27 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What policies see of an exchange: all of it, or nothing; never a part that looks whole.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/stages/asked.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
-#include "gateway/base/err.h"
 #include "gateway/stages/facts.h"
-#include "gateway/stages/pipeline.h"
 #include "policy/request_json.h"
 #include "policy/schema.h"
 
-struct fixture {
-    struct diags diags;
-    struct gw_snapshot snapshot;
-    struct gw_tls_peer peer;
-    struct gw_tls_facts tls;
-    struct pki_issuer issuer;
-    struct pki_token token;
-    struct gw_metrics metrics;
-    struct gw_services services;
-    struct gw_api_authorisation authorisation;
-    struct gw_exchange x;
-};
-
-static void fixture_init(struct fixture *f, const char *policies, const char *claims)
+static void init(struct asked *f, const char *policies, const char *claims)
 {
-    struct pol_source source = { SPAN("p.cedar"), span_str(policies) };
-    memset(f, 0, sizeof *f);
-    diags_init(&f->diags);
-    f->snapshot.policies = pol_set_new(&source, 1, NULL, 0, &(struct pol_options){ .hash_key = 7 }, &f->diags);
-    assert_non_null(f->snapshot.policies);
-    f->peer.identity = (struct pki_identity){
-        .spiffe_id = SPAN("spiffe://a/rag"), .trust_domain = SPAN("a"), .path = SPAN("/rag"), .serial = SPAN("1")
-    };
-    f->issuer = (struct pki_issuer){ .name = SPAN("corp"), .iss = SPAN("https://i"), .scopeless = true };
+    asked_init(f, policies, claims, 1);
     f->issuer.claims.scope = SPAN("scope");
-    f->token = (struct pki_token){ .issuer = &f->issuer, .claims = span_str(claims), .actions = UINT64_MAX };
-    f->services.metrics = &f->metrics;
-    f->authorisation = (struct gw_api_authorisation){ .action = GW_ACTION_WRITE, .collection = SPAN("docs") };
-    f->x.snapshot = &f->snapshot;
-    f->x.services = &f->services;
-    f->x.peer = &f->peer;
-    f->x.tls = &f->tls;
-    f->x.token = &f->token;
-    f->x.meaning.api = SPAN("qdrant");
-    f->x.meaning.authorisations = &f->authorisation;
-    f->x.meaning.n_authorisations = 1;
-    arena_init(&f->x.arena, 64u << 20);
-}
-
-static void fixture_fini(struct fixture *f)
-{
-    arena_fini(&f->x.arena);
-    pol_set_free(f->snapshot.policies);
-    diags_fini(&f->diags);
+    f->authorisations[0] = (struct gw_api_authorisation){ .action = GW_ACTION_WRITE, .collection = SPAN("docs") };
 }
 
 static int decide(const char *policies, const char *claims, bool unread)
 {
-    struct fixture f;
-    fixture_init(&f, policies, claims);
+    struct asked f;
+    init(&f, policies, claims);
     f.x.meaning.facts.unread = unread;
     int rc = gw_stage_policy(&f.x);
-    fixture_fini(&f);
+    asked_fini(&f);
     return rc;
 }
 
@@ -140,20 +95,20 @@ static void a_claim_is_seen_at_any_depth_that_a_token_may_have(void **state)
 static void a_long_list_does_not_use_up_the_exchange(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct asked f;
     char *claims = malloc(16000);
     assert_non_null(claims);
     strcpy(claims, "{\"scope\":\"a\"");
     for (unsigned i = 0; i < 900; i++)
         sprintf(claims + strlen(claims), ",\"c%u\":[%u]", i, i);
     strcat(claims, "}");
-    fixture_init(&f, PERMIT "forbid(principal, action, resource == Collection::\"secret\");", claims);
+    init(&f, PERMIT "forbid(principal, action, resource == Collection::\"secret\");", claims);
     for (unsigned i = 0; i < 2000; i++)
         assert_true(gw_policy_shows(&f.x, SPAN_NONE, SPAN_NONE, SPAN("docs")));
     assert_false(gw_policy_shows(&f.x, SPAN_NONE, SPAN_NONE, SPAN("secret")));
     assert_false(f.x.arena.failed);
     assert_true(f.x.arena.used < 1u << 20);
-    fixture_fini(&f);
+    asked_fini(&f);
     free(claims);
 }
 
@@ -191,10 +146,10 @@ static void what_policies_see_is_what_the_shipped_schema_says(void **state)
     for (size_t i = 0; i < 2 * GW_ACTION_COUNT * sizeof asked / sizeof *asked; i++) {
         struct gw_api_authorisation a = asked[i % 5];
         struct pki_names roles = { (struct span[]){ SPAN("reader") }, 1 };
-        struct fixture f;
+        struct asked f;
         struct pol_request r;
 
-        fixture_init(&f, PERMIT, "{\"sub\":\"s\",\"exp\":5,\"aud\":[\"x\"],\"cnf\":{\"jkt\":\"t\"},\"scope\":\"a b\"}");
+        init(&f, PERMIT, "{\"sub\":\"s\",\"exp\":5,\"aud\":[\"x\"],\"cnf\":{\"jkt\":\"t\"},\"scope\":\"a b\"}");
         a.action = (enum gw_action)(i / 10 % GW_ACTION_COUNT);
         f.tls = (struct gw_tls_facts){ .version = versions[0], .group = versions[1], .cipher = versions[2] };
         f.token.subject = SPAN("s");
@@ -212,7 +167,7 @@ static void what_policies_see_is_what_the_shipped_schema_says(void **state)
         assert_true(fits_but_for_claims(&d));
         // Two that the schema leaves to the operator: the test would not notice a schema without claims.
         assert_int_equal(d.errors, 2);
-        fixture_fini(&f);
+        asked_fini(&f);
     }
     pol_schema_free(schema);
     diags_fini(&d);
@@ -228,14 +183,14 @@ static struct pki_token *heap_token(const struct pki_token *t)
     return copy;
 }
 
-static char *as_seen(struct fixture *f, bool cached)
+static char *as_seen(struct asked *f, bool cached)
 {
     struct pol_request r;
     struct buf b;
     buf_init(&b, 0);
     f->x.token_cached = cached;
     f->x.token_facts = NULL;
-    gw_facts(&f->x, &f->authorisation, &r);
+    gw_facts(&f->x, &f->authorisations[0], &r);
     assert_int_equal(r.err, 0);
     assert_true(pol_request_to_json(&r, &b));
     buf_byte(&b, 0);
@@ -247,11 +202,10 @@ static char *as_seen(struct fixture *f, bool cached)
 static void a_token_that_comes_again_is_seen_as_it_was_the_first_time(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct asked f;
     struct pki_names names = { (struct span[]){ SPAN("reader"), { "ad\0min", 6 } }, 2 };
-    fixture_init(
-        &f, PERMIT,
-        "{\"scope\":\"a b\",\"list\":[3,\"x\",[],{}],\"deep\":{\"a\":{\"b\":[true,-5]},\"e\":\"\"},\"n\":null}");
+    init(&f, PERMIT,
+         "{\"scope\":\"a b\",\"list\":[3,\"x\",[],{}],\"deep\":{\"a\":{\"b\":[true,-5]},\"e\":\"\"},\"n\":null}");
     f.issuer.skew_s = 5;
     f.token.roles = f.token.groups = names;
     f.token.subject = SPAN("s");
@@ -284,19 +238,19 @@ static void a_token_that_comes_again_is_seen_as_it_was_the_first_time(void **sta
     free(second);
     free(third);
     free(other);
-    fixture_fini(&f);
+    asked_fini(&f);
 }
 
-static char *question(struct fixture *f, bool partial)
+static char *question(struct asked *f, bool partial)
 {
     struct pol_request r;
     struct pol_answer answer;
     struct buf b;
     buf_init(&b, 0);
     if (partial)
-        gw_facts_partial(&f->x, &f->authorisation, &r);
+        gw_facts_partial(&f->x, &f->authorisations[0], &r);
     else
-        gw_facts(&f->x, &f->authorisation, &r);
+        gw_facts(&f->x, &f->authorisations[0], &r);
     assert_int_equal(pol_decide(&r, POL_MODE_GATEWAY, 0, &answer), 0);
     assert_true(pol_request_to_json(&r, &b));
     buf_byte(&b, 0);
@@ -311,13 +265,12 @@ static char *question(struct fixture *f, bool partial)
 static void what_is_kept_is_of_the_same_question(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct asked f;
     struct pki_names roles = { (struct span[]){ SPAN("reader") }, 1 };
-    fixture_init(
-        &f,
-        PERMIT
-        "permit(principal, action, resource) when { principal.serial == \"1\" && context.http.path like \"/c*\" };",
-        "{\"sub\":\"s\"}");
+    init(&f,
+         PERMIT
+         "permit(principal, action, resource) when { principal.serial == \"1\" && context.http.path like \"/c*\" };",
+         "{\"sub\":\"s\"}");
     f.issuer.skew_s = 5;
     f.token.roles = roles;
     f.tls = (struct gw_tls_facts){ .version = SPAN("TLSv1.3"), .group = SPAN("g"), .cipher = SPAN("c") };
@@ -335,7 +288,7 @@ static void what_is_kept_is_of_the_same_question(void **state)
     t[1]->subject = SPAN("another");
     f.x.token = t[0];
     struct pki_identity *id = &f.peer.identity;
-    struct gw_api_authorisation *a = &f.authorisation;
+    struct gw_api_authorisation *a = &f.authorisations[0];
     struct span *texts[] = { &id->spiffe_id,         &id->trust_domain, &id->path,    &id->serial,  &id->dns,
                              &f.x.meaning.api,       &a->collection,    &a->database, &a->tenant,   &f.x.to.path,
                              &f.x.meaning.operation, &f.tls.version,    &f.tls.group, &f.tls.cipher };
@@ -370,7 +323,7 @@ static void what_is_kept_is_of_the_same_question(void **state)
     pki_token_unref(t[0]);
     pki_token_unref(t[1]);
     pol_partials_free(f.services.partials);
-    fixture_fini(&f);
+    asked_fini(&f);
 }
 
 int main(void)
