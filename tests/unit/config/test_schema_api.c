@@ -9,14 +9,7 @@
 
 #include "gateway/api/api.h"
 #include "gateway/config/config.h"
-
-#define HEAD                                                                                           \
-    "listener:\n  addresses: [\"127.0.0.1:1\"]\n  authorities: [a]\n  tls: {certificate: c, key: k}\n" \
-    "trust_domains:\n  - {name: a, bundle: b}\n"                                                       \
-    "issuers:\n  - {name: corp, issuer: https://i, jwks: j, audiences: [x], scopes: none, asserts: "   \
-    "{trust_domains: [a]}}\n"                                                                          \
-    "policy: {files: [p]}\naudit: {file: l}\n"                                                         \
-    "routes:\n  - {shard: s}\n"
+#include "tests/unit/config/least.h"
 
 static struct gw_config *parse(const char *shard_api, const char *apis, struct diags *diags)
 {
@@ -24,8 +17,8 @@ static struct gw_config *parse(const char *shard_api, const char *apis, struct d
     struct buf b;
     diags_init(diags);
     buf_init(&b, 0);
-    buf_printf(&b, HEAD "shards:\n  - {name: s, api: %s, endpoints: [\"http://127.0.0.1:2\"]}\napis:\n%s", shard_api,
-               apis);
+    buf_printf(&b, LEAST_BUT_SHARDS "shards:\n  - {name: s, api: %s, endpoints: [\"http://127.0.0.1:2\"]}\napis:\n%s",
+               shard_api, apis);
     gw_config_parse(buf_span(&b), SPAN("f.yaml"), &c, diags);
     buf_fini(&b);
     return c;

@@ -9,14 +9,7 @@
 
 #include "gateway/api/action.h"
 #include "gateway/config/config.h"
-
-#define HEAD                                                                                                    \
-    "listener:\n  addresses: [\"127.0.0.1:1\"]\n  authorities: [a]\n  tls: {certificate: c, key: k}\n"          \
-    "trust_domains:\n  - {name: a, bundle: b}\n"                                                                \
-    "issuers:\n  - {name: corp, issuer: https://i, jwks: j, audiences: [x], scopes: none, asserts: "            \
-    "{trust_domains: [a]}}\n"                                                                                   \
-    "policy: {files: [p]}\nshards:\n  - {name: s, api: qdrant, endpoints: [\"http://127.0.0.1:2\"]}\nroutes:\n" \
-    "  - {shard: s}\naudit: {file: l}\n"
+#include "tests/unit/config/least.h"
 
 static struct gw_config *parse(const char *limits, struct diags *diags)
 {
@@ -24,7 +17,7 @@ static struct gw_config *parse(const char *limits, struct diags *diags)
     struct buf b;
     diags_init(diags);
     buf_init(&b, 0);
-    buf_printf(&b, HEAD "limits:\n%s", limits);
+    buf_printf(&b, LEAST "limits:\n%s", limits);
     gw_config_parse(buf_span(&b), SPAN("f.yaml"), &c, diags);
     buf_fini(&b);
     return c;

@@ -10,14 +10,7 @@
 
 #include "gateway/base/err.h"
 #include "gateway/stages/pipeline.h"
-
-#define HEAD                                                                                                    \
-    "listener:\n  addresses: [\"127.0.0.1:1\"]\n  authorities: [a]\n  tls: {certificate: c, key: k}\n"          \
-    "trust_domains:\n  - {name: a, bundle: b}\n"                                                                \
-    "issuers:\n  - {name: corp, issuer: https://i, jwks: j, audiences: [x], scopes: none, asserts: "            \
-    "{trust_domains: [a]}}\n"                                                                                   \
-    "policy: {files: [p]}\nshards:\n  - {name: s, api: qdrant, endpoints: [\"http://127.0.0.1:2\"]}\nroutes:\n" \
-    "  - {shard: s}\naudit: {file: l}\n"
+#include "tests/unit/config/least.h"
 
 struct fixture {
     struct diags diags;
@@ -53,7 +46,7 @@ static void fixture_init(struct fixture *f, const char *limits)
     memset(f, 0, sizeof *f);
     diags_init(&f->diags);
     buf_init(&b, 0);
-    buf_printf(&b, HEAD "%s", limits);
+    buf_printf(&b, LEAST "%s", limits);
     int rc = gw_config_parse(buf_span(&b), SPAN("f.yaml"), &f->config, &f->diags);
     for (const struct diag *d = f->diags.first; d; d = d->next)
         print_error("%.*s\n", SPAN_FMT(d->text));
