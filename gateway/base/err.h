@@ -120,7 +120,7 @@
     X(ROUTE_NONE, 404, "", "no_shard", "no routing rule names a shard for this collection")                            \
     X(ROUTE_SPLIT, 400, "", "shards_differ", "the request names collections that live on different shards")            \
     X(SHARD_CONNECT, 502, "", "shard_unreachable", "no endpoint of the shard could be connected to")                   \
-    X(SHARD_DOWN, 503, "", "shard_unreachable", "no endpoint of the shard took a connection lately")                   \
+    X(SHARD_DOWN, 503, "", "shard_unreachable", "no endpoint of the shard takes requests at present")                  \
     X(SHARD_TLS, 502, "", "shard_unreachable", "the shard's TLS identity did not verify")                              \
     X(SHARD_BUSY, 503, "", "shard_busy", "all connections to the shard are in use")                                    \
     X(SHARD_TIMEOUT, 504, "", "shard_timeout", "the shard did not answer in time")                                     \

@@ -301,6 +301,19 @@ struct gw_config_pool {
     int64_t idle_timeout;               // of a connection that waits for use
 };
 
+// Questions of the gateway's own whether an endpoint is ready.
+struct gw_config_health {
+    int64_t interval; // 0: none are asked
+    int64_t timeout;
+    unsigned unhealthy, healthy; // answers in a row
+    struct gw_config_text path;  // asked with GET; SPAN_NONE: as the API has it
+};
+
+// How many requests may be sent a second time.
+struct gw_config_retries {
+    unsigned percent, per_second;
+};
+
 struct gw_config_credential {
     struct gw_config_text header; // lower-case field name
     struct gw_config_text scheme; // put before the secret: "Bearer"; SPAN_NONE: none
@@ -343,6 +356,9 @@ struct gw_config_shard {
     struct gw_config_remote_tls tls;
     struct gw_config_remote_timeouts timeouts;
     struct gw_config_pool pool;
+    struct gw_config_health health;
+    struct gw_config_retries retries;
+    bool adaptive; // how many requests are under way is bounded by what the shard can do
     bool has_credential;
     struct gw_config_credential credential;
 };

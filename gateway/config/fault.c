@@ -175,6 +175,22 @@ bool gw_is_loopback_address(struct span host)
     return parts == 4;
 }
 
+// What a request's target may be made of, from its first '/' on.
+static bool is_target(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= 0x20 || s.p[i] >= 0x7f || s.p[i] == '#' || s.p[i] == '\\' || s.p[i] == '"')
+            return false;
+    return true;
+}
+
+const char *gw_fault_path(struct span s)
+{
+    return s.n > 0 && s.n <= 1024 && s.p[0] == '/' && is_target(s)
+               ? NULL
+               : "a path is expected, such as /readyz, with a query or without";
+}
+
 const char *gw_fault_url(struct span s, bool *tls, struct span *host, uint16_t *port, struct span *target)
 {
     static const char expected[] = "https://host[:port]/path is expected, without user or fragment";
@@ -186,9 +202,8 @@ const char *gw_fault_url(struct span s, bool *tls, struct span *host, uint16_t *
     while (end < s.n && s.p[end] != '/' && s.p[end] != '?')
         end++;
     struct span rest = span_sub(s, end, s.n);
-    for (size_t i = 0; i < rest.n; i++)
-        if (rest.p[i] <= 0x20 || rest.p[i] >= 0x7f || rest.p[i] == '#' || rest.p[i] == '\\' || rest.p[i] == '"')
-            return expected;
+    if (!is_target(rest))
+        return expected;
     if (s.n > 2048 || (rest.n > 0 && rest.p[0] == '?') || gw_fault_endpoint(span_sub(s, 0, end), &secure, &h, &p))
         return expected;
     if (!secure && !gw_is_loopback_address(h))

@@ -13,6 +13,7 @@ const char *gw_fault_trust_domain(struct span s);
 const char *gw_fault_workload_id(struct span s); // a SPIFFE ID with a path
 const char *gw_fault_glob(struct span s);
 const char *gw_fault_field_name(struct span s); // HTTP, lower-case
+const char *gw_fault_path(struct span s);       // of a request: a path, and a query or none
 const char *gw_fault_scheme(struct span s);     // an authentication scheme
 const char *gw_fault_entity(struct span s);     // Cedar's Type::"id"
 const char *gw_fault_host(struct span s);       // a server's name or address

@@ -9,6 +9,14 @@
 #include "gateway/config/endpoint.h"
 #include "pki/trust.h"
 
+// How a shard is kept well; of other servers all is zero.
+struct gw_remote_care {
+    bool on; // endpoints that take no connection rest, those that fail are ejected, and retries have a budget:
+    unsigned retry_percent, retries_per_second;
+    bool adaptive;          // what is under way is bounded by what the shard can work on
+    struct span checked_as; // its name, when the process checks its endpoints; else SPAN_NONE
+};
+
 struct gw_remote {
     const struct gw_endpoint *endpoints; // equivalent ones
     size_t n_endpoints;
@@ -19,6 +27,7 @@ struct gw_remote {
     struct span key_pem, key_file, passphrase;
     int64_t connect_ms, first_byte_ms, idle_ms, keep_ms;
     size_t max_connections, max_idle; // of one loop, to one endpoint
+    struct gw_remote_care care;
 };
 
 // Looks at what no single key can tell: whether anything vouches for it, what belongs together. Fine when no URL is configured. `what` names it

@@ -54,6 +54,64 @@ static const struct gw_field pool_fields[] = {
 };
 static const struct gw_schema pool_schema = PART(pool_fields, gw_config_pool);
 
+static const struct gw_field health_fields[] = {
+    { .key = NAME("interval"),
+      .type = GW_FIELD_DURATION,
+      AT(gw_config_health, interval),
+      .fallback = "5s",
+      .low = 0,
+      .high = HOUR,
+      .doc = "how often each endpoint is asked whether it is ready; one that did not answer well is asked every "
+             "second. 0s: never" },
+    { .key = NAME("timeout"),
+      .type = GW_FIELD_DURATION,
+      AT(gw_config_health, timeout),
+      .fallback = "2s",
+      .low = 10,
+      .high = MINUTE,
+      .doc = "for a whole answer, connection included" },
+    { .key = NAME("unhealthy"),
+      .type = GW_FIELD_NUMBER,
+      AT(gw_config_health, unhealthy),
+      .fallback = "3",
+      .low = 1,
+      .high = 100,
+      .doc = "bad answers in a row after which an endpoint gets no requests" },
+    { .key = NAME("healthy"),
+      .type = GW_FIELD_NUMBER,
+      AT(gw_config_health, healthy),
+      .fallback = "2",
+      .low = 1,
+      .high = 100,
+      .doc = "good answers in a row after which it gets them again" },
+    { .key = NAME("path"),
+      .type = GW_FIELD_TEXT,
+      AT(gw_config_health, path),
+      .fault = gw_fault_path,
+      .doc = "asked with GET; what the database has for it without it: docs/shards.md" },
+};
+static const struct gw_schema health_schema = PART(health_fields, gw_config_health);
+
+static const struct gw_field retries_fields[] = {
+    { .key = NAME("percent"),
+      .type = GW_FIELD_NUMBER,
+      AT(gw_config_retries, percent),
+      .fallback = "20",
+      .low = 0,
+      .high = 100,
+      .doc = "of all requests: how many may be sent a second time" },
+    { .key = NAME("per_second"),
+      .type = GW_FIELD_NUMBER,
+      AT(gw_config_retries, per_second),
+      .fallback = "3",
+      .low = 0,
+      .high = 1000,
+      .doc = "how many more, in each event loop" },
+};
+static const struct gw_schema retries_schema = PART(retries_fields, gw_config_retries);
+
+static const struct gw_choice fixed_adaptive[] = { { NAME("fixed"), 0 }, { NAME("adaptive"), 1 } };
+
 static const struct gw_field credential_fields[] = {
     { .key = NAME("header"),
       .type = GW_FIELD_TEXT,
@@ -158,6 +216,23 @@ static const struct gw_field shard_fields[] = {
       AT(gw_config_shard, pool),
       .schema = &pool_schema,
       .doc = "kept connections" },
+    { .key = NAME("health"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_shard, health),
+      .schema = &health_schema,
+      .doc = "whether its endpoints are asked if they are ready" },
+    { .key = NAME("retries"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_shard, retries),
+      .schema = &retries_schema,
+      .doc = "requests that were not answered and may be repeated are sent to another endpoint, within these bounds" },
+    { .key = NAME("concurrency"),
+      .type = GW_FIELD_SWITCH,
+      AT(gw_config_shard, adaptive),
+      CHOICES(fixed_adaptive),
+      .fallback = "fixed",
+      .doc = "adaptive: requests over what the shard works off without a delay are answered 503 at once; fixed: the "
+             "pool's bounds alone" },
     { .key = NAME("credential"),
       .type = GW_FIELD_MAP,
       AT(gw_config_shard, credential),

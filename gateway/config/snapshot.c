@@ -282,6 +282,11 @@ static void load_shard(struct gw_snapshot *s, size_t i, int64_t now_s, struct di
         .keep_ms = config->pool.idle_timeout,
         .max_connections = (size_t)config->pool.max_connections,
         .max_idle = (size_t)config->pool.max_idle,
+        .care = { .on = true,
+                  .retry_percent = config->retries.percent,
+                  .retries_per_second = config->retries.per_second,
+                  .adaptive = config->adaptive,
+                  .checked_as = config->health.interval > 0 ? shard->name : SPAN_NONE },
     };
     if (config->has_credential) {
         struct span secret = gw_snapshot_read_secret(s, &config->credential.file, diags);

@@ -167,6 +167,25 @@ static void write_shards(struct buf *out, const struct gw_metrics_shard *shards,
                        SPAN_FMT(shards[i].name), shards[i].found_s);
 }
 
+static void write_endpoints(struct buf *out, const struct gw_metrics_endpoint *v, size_t n)
+{
+    if (n == 0)
+        return;
+    head(out, "shard_endpoint_ready", "gauge", "Whether checks found the endpoint of a shard ready.");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "sallyport_shard_endpoint_ready{shard=\"%.*s\",address=\"%.*s\",port=\"%u\"} %d\n",
+                   SPAN_FMT(v[i].shard), SPAN_FMT(v[i].address), v[i].port, v[i].ready);
+    head(out, "shard_checks_total", "counter", "Checks of endpoints of shards by result.");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(
+            out,
+            "sallyport_shard_checks_total{shard=\"%.*s\",address=\"%.*s\",port=\"%u\",result=\"ok\"} %" PRIu64
+            "\nsallyport_shard_checks_total{shard=\"%.*s\",address=\"%.*s\",port=\"%u\",result=\"failed\"} %" PRIu64
+            "\n",
+            SPAN_FMT(v[i].shard), SPAN_FMT(v[i].address), v[i].port, v[i].good, SPAN_FMT(v[i].shard),
+            SPAN_FMT(v[i].address), v[i].port, v[i].bad);
+}
+
 static void write_bundles(struct buf *out, const struct gw_bundle_state bundles[static 2])
 {
     if (!bundles[0].role && !bundles[1].role)
@@ -229,6 +248,7 @@ void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n
           state->certificate_expires_s);
     write_issuers(out, state->issuers, state->n_issuers);
     write_shards(out, state->shards, state->n_shards);
+    write_endpoints(out, state->endpoints, state->n_endpoints);
     gauge(out, "start_time_seconds", "gauge", "When the process started.", state->start_s);
     gauge(out, "ready", "gauge", "1 while /readyz answers 200.", state->ready);
 }

@@ -38,6 +38,12 @@
     X(UPSTREAM_OPEN, "upstream_connections_open", "", "gauge", "Connections to shards open now.")                      \
     X(UPSTREAM_REUSED, "upstream_reuses_total", "", "counter", "Requests sent on a kept connection.")                  \
     X(UPSTREAM_RETRIED, "upstream_retries_total", "", "counter", "Idempotent requests sent a second time.")            \
+    X(UPSTREAM_RETRY_REFUSED, "upstream_retries_refused_total", "", "counter",                                         \
+      "Requests not sent a second time because the budget was used up.")                                               \
+    X(UPSTREAM_EJECTED, "upstream_ejections_total", "", "counter",                                                     \
+      "Endpoints of shards, times loops, that were ejected for their failures.")                                       \
+    X(UPSTREAM_SHED, "upstream_shed_total", "", "counter",                                                             \
+      "Requests refused because their shard had as many as it works on without delay.")                                \
     X(BYTES_IN, "client_bytes_total", "direction=\"in\"", "counter", "Bytes of TLS records from and to clients.")      \
     X(BYTES_OUT, "client_bytes_total", "direction=\"out\"", "counter", "")                                             \
     X(AUDIT_REFUSED, "audit_records_total", "result=\"refused\"", "counter", "Audit records the writer did not take.") \
@@ -132,6 +138,14 @@ struct gw_metrics_shard {
     int64_t found_s;        // the last one that found something, seconds since the epoch; 0: never
 };
 
+// An endpoint of a shard that is checked.
+struct gw_metrics_endpoint {
+    struct span shard, address;
+    uint16_t port;
+    bool ready;
+    uint64_t good, bad; // checks
+};
+
 // A policy bundle in force.
 struct gw_bundle_state {
     const char *role; // "gateway", "authority"; NULL: none
@@ -161,6 +175,8 @@ struct gw_metrics_state {
     size_t n_issuers;
     const struct gw_metrics_shard *shards;
     size_t n_shards;
+    const struct gw_metrics_endpoint *endpoints;
+    size_t n_endpoints;
 };
 
 // Appends the page in the Prometheus text exposition format 0.0.4.

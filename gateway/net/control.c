@@ -38,7 +38,7 @@ void gw_control_fini(struct gw_control *c)
 
 struct gw_origin_ground gw_control_ground(struct gw_control *c)
 {
-    return (struct gw_origin_ground){ gw_tcp_dialler(&c->tcp), &c->wheel, &c->now, &c->metrics, &c->bundles };
+    return (struct gw_origin_ground){ gw_tcp_dialler(&c->tcp), &c->wheel, &c->now, &c->metrics, &c->bundles, NULL };
 }
 
 void gw_control_trust(struct gw_control *c, const struct gw_snapshot *s, const struct gw_revocations *r)

@@ -18,7 +18,8 @@
 
 struct gw_origin_ground gw_core_ground(struct gw_core *c)
 {
-    return (struct gw_origin_ground){ c->dialler, &c->wheel, &c->now, c->metrics, &c->present.trust };
+    return (
+        struct gw_origin_ground){ c->dialler, &c->wheel, &c->now, c->metrics, &c->present.trust, c->shared->health };
 }
 
 static size_t share(uint64_t all, size_t loops)
@@ -121,7 +122,6 @@ static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags)
         gw_origin_init(&vs->origin, &shard->remote, &v->snapshot->response_limits, &ground, gw_core_now_s(c), diags);
     if (rc == 0 && (rc = put_endpoints(c, vs)) != 0)
         gw_origin_fini(&vs->origin);
-    gw_origin_rest(&vs->origin);
     vs->origin.owner = v;
     vs->origin.on_empty = on_origin_empty;
     return rc;

@@ -49,7 +49,8 @@ struct gw_shared {
     struct gw_tls_ticket_keys *tickets;
     struct gw_tls_peers *peers;
     struct gw_audit *audit;
-    struct gw_name_news *names; // may be NULL: the loops then hear nothing of each other's changes
+    struct gw_name_news *names;     // may be NULL: the loops then hear nothing of each other's changes
+    struct gw_health_board *health; // may be NULL: every endpoint counts as ready
 };
 
 struct gw_core {

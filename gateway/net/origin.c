@@ -54,6 +54,8 @@ int gw_origin_init(struct gw_origin *o, const struct gw_remote *remote, const st
         .max_connections = remote->max_connections,
         .max_idle = remote->max_idle,
         .max_waiting = WAITING_MAX,
+        .health = ground->health,
+        .care = remote->care,
     };
     int rc = remote->tls ? init_tls(o, ground->bundles, now_s, diags) : 0;
     if (rc != 0) {
@@ -67,11 +69,6 @@ int gw_origin_init(struct gw_origin *o, const struct gw_remote *remote, const st
     if (rc != 0)
         gw_origin_fini(o);
     return rc;
-}
-
-void gw_origin_rest(struct gw_origin *o)
-{
-    o->config.rests = true;
 }
 
 void gw_origin_retire(struct gw_origin *o)

@@ -18,6 +18,7 @@ struct gw_origin_ground {
     struct gw_metrics *metrics;
     const struct gw_tls_trust
         *bundles; // the present ones of the trust domains, for servers that name themselves by SPIFFE ID
+    struct gw_health_board *health; // NULL: whatever is checked counts as ready
 };
 
 struct gw_origin {
@@ -33,8 +34,6 @@ struct gw_origin {
 // nothing is held.
 int gw_origin_init(struct gw_origin *o, const struct gw_remote *remote, const struct gw_h1_limits *limits,
                    const struct gw_origin_ground *ground, int64_t now_s, struct diags *diags);
-// Endpoints that take no connection rest (breaker.h), and calls fail with ERR_SHARD_DOWN when all do.
-void gw_origin_rest(struct gw_origin *o);
 // Closes what is idle, and the rest when its calls end. `on_empty` (may be NULL) may come before this returns.
 void gw_origin_retire(struct gw_origin *o);
 // After on_empty, or when no call was ever made. Fine on one that is zeroed.

@@ -10,6 +10,7 @@ void gw_pool_endpoint_unref(struct gw_pool_endpoint *at)
     if (--at->refs > 0)
         return;
     gw_endpoints_unref(at->from);
+    gw_health_unref(at->health);
     free(at);
 }
 
@@ -32,6 +33,8 @@ static struct gw_pool_endpoint *endpoint_new(const struct gw_pool *p, struct gw_
     at->target = p->config->target;
     if (span_is_none(at->target.spiffe_id) && span_is_none(at->target.dns))
         at->target.dns = at->endpoint->name;
+    if (p->config->health && !span_is_none(p->config->care.checked_as))
+        at->health = gw_health_of(p->config->health, p->config->care.checked_as, at->endpoint);
     return at;
 }
 
@@ -93,7 +96,7 @@ int gw_pool_set(struct gw_pool *p, struct gw_endpoints *set)
 
 void gw_pool_outcome(struct gw_pool *p, struct gw_pool_endpoint *at, bool failed)
 {
-    if (!p->config->rests)
+    if (!p->config->care.on)
         return;
     if (failed)
         gw_breaker_failed(&at->breaker, p->now->mono_ms);
@@ -116,9 +119,29 @@ bool gw_pool_has_other(const struct gw_pool *p, const struct gw_call *c)
     return false;
 }
 
-static bool rests(const struct gw_pool *p, const struct gw_pool_endpoint *at)
+void gw_pool_mark_tried(struct gw_upstream *u)
 {
-    return p->config->rests && !gw_breaker_ready(&at->breaker, p->now->mono_ms);
+    if (!u->at->gone)
+        u->call->tried |= (uint64_t)1 << u->at->slot;
+}
+
+enum standing { PASSED_OVER, EJECTED, GOOD };
+
+static enum standing standing(const struct gw_pool *p, const struct gw_call *c, const struct gw_pool_endpoint *at)
+{
+    bool rests = p->config->care.on && !gw_breaker_ready(&at->breaker, p->now->mono_ms);
+    if (tried(c, at) || rests || gw_health_is_sick(at->health))
+        return PASSED_OVER;
+    return gw_outlier_is_out(&at->outlier, p->now->mono_ms) ? EJECTED : GOOD;
+}
+
+// One that was away begins anew with a small part of the load.
+static void notice(const struct gw_pool *p, struct gw_pool_endpoint *at)
+{
+    bool away = at->breaker.failures >= GW_BREAKER_FAILURES || gw_health_is_sick(at->health);
+    if (at->away && !away)
+        gw_outlier_is_back(&at->outlier, p->now->mono_ms);
+    at->away = away;
 }
 
 static bool has_room(const struct gw_pool *p, const struct gw_pool_endpoint *at)
@@ -126,20 +149,44 @@ static bool has_room(const struct gw_pool *p, const struct gw_pool_endpoint *at)
     return at->idle || at->open < p->config->max_connections;
 }
 
+bool gw_pool_has_good(const struct gw_pool *p, const struct gw_call *c)
+{
+    for (size_t i = 0; i < p->n_endpoints; i++)
+        if (standing(p, c, p->endpoints[i]) == GOOD && has_room(p, p->endpoints[i]))
+            return true;
+    return false;
+}
+
+// Whether `a` has less to do, were it given one more.
+static bool is_lighter(const struct gw_pool *p, const struct gw_pool_endpoint *a, const struct gw_pool_endpoint *b)
+{
+    int64_t now_ms = p->now->mono_ms;
+    return (a->under_way + 1) * gw_outlier_weight(&b->outlier, now_ms) <
+           (b->under_way + 1) * gw_outlier_weight(&a->outlier, now_ms);
+}
+
 // Where the call goes. NULL: nowhere now; `*wait`: but it might when a connection becomes free.
 static struct gw_pool_endpoint *choose(struct gw_pool *p, const struct gw_call *c, bool *wait)
 {
     struct gw_pool_endpoint *best = NULL;
+    enum standing best_standing = EJECTED;
     size_t at_turn = 0;
     *wait = p->n_endpoints == 0;
     for (size_t i = 0; i < p->n_endpoints; i++) {
         size_t k = (p->turn + i) % p->n_endpoints;
         struct gw_pool_endpoint *at = p->endpoints[k];
-        if (tried(c, at) || rests(p, at))
+        enum standing is = standing(p, c, at);
+        notice(p, at);
+        if (is < best_standing)
             continue;
+        if (is > best_standing) {
+            best = NULL; // whoever can, waits for a good one rather than going to one that is ejected
+            *wait = false;
+            best_standing = is;
+        }
         if (!has_room(p, at)) {
             *wait = true;
-        } else if (!best || at->under_way < best->under_way) {
+        } else if (!best || is_lighter(p, at, best)) {
             best = at;
             at_turn = k;
         }
@@ -160,7 +207,7 @@ static struct gw_upstream *kept(struct gw_pool_endpoint *at)
 
 static void fail(struct gw_call *c, int err, const char *what)
 {
-    c->started = false;
+    gw_pool_release(c);
     c->on_failed(c, err, what);
 }
 
@@ -193,7 +240,7 @@ void gw_pool_attempt(struct gw_call *c)
         gw_upstream_reuse(u, c);
         return;
     }
-    if (p->config->rests)
+    if (p->config->care.on)
         gw_breaker_take(&at->breaker, p->now->mono_ms);
     int err = gw_upstream_open(p, at, c);
     if (err != 0)
@@ -296,6 +343,8 @@ void gw_pool_init(struct gw_pool *p, const struct gw_pool_config *config, struct
 {
     *p = (struct gw_pool){ .config = config, .dialler = dialler, .wheel = wheel, .now = now, .metrics = metrics };
     p->waiting_end = &p->waiting;
+    gw_retry_budget_init(&p->retries, config->care.retry_percent, config->care.retries_per_second, now->mono_ms);
+    gw_concurrency_init(&p->concurrency, (unsigned)(config->max_connections * GW_ENDPOINTS_MAX), now->mono_ms);
 }
 
 void gw_pool_retire(struct gw_pool *p)

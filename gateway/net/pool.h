@@ -6,17 +6,21 @@
 // in peace, and then its connection is closed as well. A pool without any endpoint, because none was found yet, lets requests wait for the first set
 // as long as they would wait for a connection.
 //
-// A request goes to the endpoint with the fewest requests of this loop under way; among equals, to the next in turn. Past over are endpoints that rest
-// (breaker.h), those with as many connections as there may be, and those that this request has tried to connect to already. Health checks, ejection and slow start
-// have their place in `struct gw_pool_endpoint`, and their say where pool.c chooses.
+// A request goes to the endpoint with the fewest requests of this loop under way, in proportion to its weight (outlier.h); among equals, to the
+// next in turn. Passed over are endpoints that rest (breaker.h), those that checks found sick (health.h), those with as many connections as there may
+// be, and those that this request has been to already. Those that are ejected (outlier.h) get requests only when all others are passed over.
 #ifndef SALLYPORT_NET_POOL_H
 #define SALLYPORT_NET_POOL_H
 
 #include "gateway/base/clock.h"
-#include "gateway/config/endpoint.h"
+#include "gateway/config/remote.h"
 #include "gateway/endpoint/metrics.h"
 #include "gateway/http/h1.h"
 #include "gateway/net/breaker.h"
+#include "gateway/net/concurrency.h"
+#include "gateway/net/health.h"
+#include "gateway/net/outlier.h"
+#include "gateway/net/retry_budget.h"
 #include "gateway/net/socket.h"
 #include "gateway/net/wheel.h"
 #include "gateway/tls/engine.h"
@@ -27,10 +31,11 @@ struct gw_pool_config {
     const struct gw_tls_trust *trust;  // with tls
     struct gw_tls_target target;       // with tls; when it has neither a SPIFFE ID nor a name, an endpoint's name is it
     const struct gw_h1_limits *limits; // of responses
-    bool rests;                        // endpoints that take no connection rest
+    struct gw_remote_care care;
     int64_t connect_ms, first_byte_ms, idle_ms, keep_ms; // keep: how long an unused connection stays
     size_t max_connections, max_idle;                    // to one endpoint
     size_t max_waiting;                                  // requests
+    struct gw_health_board *health; // where endpoints that are checked are found; NULL: all count as ready
 };
 
 struct gw_upstream; // a connection
@@ -48,6 +53,9 @@ struct gw_pool_endpoint {
     struct gw_upstream *idle; // most recently used first
     size_t n_idle;
     struct gw_breaker breaker;
+    struct gw_outlier outlier;
+    bool away;                // when it was last looked at, checks or the breaker kept it from requests
+    struct gw_health *health; // counted; NULL: not checked
 };
 
 struct gw_pool {
@@ -58,7 +66,10 @@ struct gw_pool {
     struct gw_metrics *metrics;
     struct gw_pool_endpoint *endpoints[GW_ENDPOINTS_MAX];
     size_t n_endpoints, turn;
-    size_t open; // connections in all, also to endpoints that are gone
+    size_t open;        // connections in all, also to endpoints that are gone
+    unsigned under_way; // requests, those that wait included
+    struct gw_retry_budget retries;
+    struct gw_concurrency concurrency;
     struct gw_call *waiting, **waiting_end;
     size_t n_waiting;
     bool retired;

@@ -54,6 +54,7 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .draining = p->draining,
     };
     size_t n_issuers = gw_issuer_keys_count(p->issuer_keys, p->issuer_rows, GW_PROCESS_ISSUER_ROWS);
+    size_t n_endpoints = gw_prober_count(p->prober, p->endpoint_rows, GW_PROCESS_ENDPOINT_ROWS);
     state->loops = p->metrics;
     state->n_loops = p->n_metrics;
     state->not_ready = gw_not_ready(&readiness, clock_read().wall_ms / 1000, p->not_ready);
@@ -81,6 +82,8 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .shards = p->shard_rows,
         .n_shards = gw_discovery_describe(p->discovery, p->shard_rows, GW_PLACEMENT_SHARDS_MAX),
         .n_issuers = n_issuers < GW_PROCESS_ISSUER_ROWS ? n_issuers : GW_PROCESS_ISSUER_ROWS,
+        .endpoints = p->endpoint_rows,
+        .n_endpoints = n_endpoints < GW_PROCESS_ENDPOINT_ROWS ? n_endpoints : GW_PROCESS_ENDPOINT_ROWS,
     };
     gw_follower_describe(p->follower, &state->process.feed);
 }
@@ -114,7 +117,7 @@ static bool start_control(struct gw_process *p)
     if (!gw_issuer_keys_adopt(p->issuer_keys, p->snapshot))
         return false;
     gw_follower_adopt(p->follower, p->snapshot);
-    if (!gw_process_discover(p))
+    if (!gw_process_discover(p) || !gw_prober_adopt(p->prober, p->snapshot))
         return false;
     const struct gw_config_operations *o = &p->snapshot->config->operations;
     if (!o->enabled)

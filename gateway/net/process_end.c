@@ -80,6 +80,7 @@ void gw_process_finish(struct gw_process *p)
     gw_issuer_keys_free(p->issuer_keys);
     gw_follower_retire(p->follower);
     gw_discovery_retire(p->discovery);
+    gw_prober_free(p->prober);
     if (p->controls) {
         gw_operations_end(&p->operations);
         uv_walk(&p->uv, close_handle, NULL);
@@ -98,6 +99,7 @@ void gw_process_finish(struct gw_process *p)
     gw_quota_free(p->shared.quota);
     gw_tls_ticket_keys_free(p->shared.tickets);
     gw_tls_peers_free(p->shared.peers);
+    gw_health_board_free(p->shared.health);
     free(p->loops);
     free(p->authority);
     free(p->metrics);

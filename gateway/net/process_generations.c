@@ -52,6 +52,8 @@ void gw_process_publish_directory(struct gw_process *p)
         g->directory = gw_directory_ref(all);
         gw_loop_adopt(&p->loops[i], g);
     }
+    if (all && !gw_prober_find(p->prober, all))
+        log_error(&p->log, "out of memory: some endpoints of shards are not checked and count as ready");
     if (!all)
         log_error(&p->log, "out of memory: not every loop knows the newest endpoints of shards");
     gw_directory_unref(all);
@@ -187,6 +189,8 @@ void gw_process_reload(struct gw_process *p, const char *why)
         if (!gw_issuer_keys_adopt(p->issuer_keys, fresh))
             log_error(&p->log, "out of memory: the keys of some issuers are not fetched");
         gw_follower_adopt(p->follower, fresh);
+        if (!gw_prober_adopt(p->prober, fresh))
+            log_error(&p->log, "out of memory: some endpoints of shards are not checked and count as ready");
         gw_discovery_adopt(p->discovery, fresh);
         gw_process_publish_directory(p); // so that no request of the new snapshot finds its shard without endpoints
         if (!same)
@@ -230,9 +234,11 @@ bool gw_process_load(struct gw_process *p)
     };
     p->issuer_keys = gw_issuer_keys_new(&keys);
     p->follower = gw_follower_new(&keys.ground, &p->log, &p->revocations);
+    p->shared.health = gw_health_board_new();
+    p->prober = p->shared.health ? gw_prober_new(&keys.ground, &p->log, p->shared.health) : NULL;
     if (p->follower && p->revoked)
         gw_revoked_source_put_feed(p->revoked, NULL, gw_follower_fresh(p->follower));
-    bool ok = p->snapshot && p->revoked && p->issuer_keys && p->follower &&
+    bool ok = p->snapshot && p->revoked && p->issuer_keys && p->follower && p->prober &&
               refresh_revocations(p, p->snapshot->config, true, &diags) && diags.errors == 0;
     gw_process_print(p, &diags);
     diags_fini(&diags);

@@ -16,9 +16,11 @@
 #include "gateway/net/issuer_keys.h"
 #include "gateway/net/loop.h"
 #include "gateway/net/operations.h"
+#include "gateway/net/prober.h"
 #include "gateway/net/readiness.h"
 
 #define GW_PROCESS_ISSUER_ROWS 64 // of metrics
+#define GW_PROCESS_ENDPOINT_ROWS 512
 
 struct gw_process {
     const char *path;
@@ -34,6 +36,8 @@ struct gw_process {
     struct gw_follower *follower;
     struct gw_discovery *discovery;
     struct gw_metrics_shard shard_rows[GW_PLACEMENT_SHARDS_MAX];
+    struct gw_prober *prober;
+    struct gw_metrics_endpoint endpoint_rows[GW_PROCESS_ENDPOINT_ROWS];
     struct gw_metrics_issuer issuer_rows[GW_PROCESS_ISSUER_ROWS];
     struct gw_key_registry keys;
     struct gw_loop *loops;

@@ -83,6 +83,7 @@ static bool make_shared(struct gw_process *p)
             gw_tls_ticket_keys_new((c->listener.present ? c->listener.tls : c->authority.tls).tickets.lifetime / 1000),
         .peers = gw_tls_peers_new(PEERS),
         .names = &p->names,
+        .health = p->shared.health,
     };
     if (!p->shared.replay || !p->shared.demands || !p->shared.quota || !p->shared.tickets || !p->shared.peers) {
         log_error(&p->log, "out of memory; lower dpop.replay.capacity or limits.buckets");

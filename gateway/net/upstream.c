@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define CONNECTS 3 // times connect_ms: how long endpoints are tried, one after the other
+
 void gw_upstream_close(struct gw_upstream *u)
 {
     if (u->state == GW_UP_CLOSING)
@@ -37,32 +39,65 @@ static void flush_tls(struct gw_upstream *u)
     gw_tls_sent(&u->tls, out.n);
 }
 
+// Until when an answer may come. Later tries get what time the first left.
+static void await(struct gw_upstream *u)
+{
+    const struct gw_call *c = u->call;
+    int64_t due_ms = u->pool->now->mono_ms + u->pool->config->first_byte_ms;
+    if (c->answer_by_ms != 0 && c->answer_by_ms < due_ms)
+        due_ms = c->answer_by_ms;
+    gw_deadline_set(u->pool->wheel, &u->deadline, due_ms);
+}
+
+static bool is_too_late(const struct gw_call *c)
+{
+    return c->answer_by_ms != 0 && c->pool->now->mono_ms >= c->answer_by_ms;
+}
+
+// The call goes out once more, on another connection.
+static void send_again(struct gw_call *c)
+{
+    gw_count(c->pool->metrics, GW_METRIC_UPSTREAM_RETRIED, 1);
+    c->sent = false;
+    gw_pool_attempt(c);
+}
+
+// Nothing of it was sent, so another endpoint may have it, if there is time.
+static bool may_connect_elsewhere(const struct gw_call *c, int err)
+{
+    const struct gw_pool *p = c->pool;
+    return err != ERR_SHARD_TIMEOUT && gw_pool_has_other(p, c) &&
+           p->now->mono_ms - c->began_ms < CONNECTS * p->config->connect_ms;
+}
+
 // The call leaves its connection, which ends; then either another attempt or the end of the call.
 static void fail(struct gw_upstream *u, int err, const char *what)
 {
     struct gw_call *c = u->call;
-    enum gw_upstream_state state = u->state;
-    bool stale = u->reused && !u->heard;
-    bool nothing_sent = state == GW_UP_CONNECTING || state == GW_UP_HANDSHAKE;
+    bool nothing_sent = u->state == GW_UP_CONNECTING || u->state == GW_UP_HANDSHAKE, again = false;
     if (nothing_sent && err == ERR_SHARD_CONNECT)
         gw_pool_outcome(u->pool, u->at, true);
-    if (c && nothing_sent && !u->at->gone)
-        c->tried |= (uint64_t)1 << u->at->slot;
+    if (c && nothing_sent) {
+        gw_pool_mark_tried(u);
+    } else if (c) {
+        gw_pool_unanswered(u, err);
+        again = gw_pool_may_send_again(u, err);
+    }
     gw_upstream_close(u);
     if (!c)
         return;
     c->upstream = NULL;
-    if ((nothing_sent && gw_pool_has_other(c->pool, c)) ||
-        (state == GW_UP_BUSY && stale && c->may_retry && err != ERR_SHARD_TIMEOUT)) {
-        if (!nothing_sent)
-            gw_count(c->pool->metrics, GW_METRIC_UPSTREAM_RETRIED, 1);
-        c->sent = false;
+    if (again) {
+        send_again(c);
+        return;
+    }
+    if (nothing_sent && may_connect_elsewhere(c, err)) {
         gw_pool_attempt(c);
         return;
     }
     if (nothing_sent)
         gw_count(c->pool->metrics, GW_METRIC_UPSTREAM_FAILED, 1);
-    c->started = false;
+    gw_pool_release(c);
     c->on_failed(c, err, what);
 }
 
@@ -71,7 +106,12 @@ static void on_due(struct gw_deadline *d)
     struct gw_upstream *u = (struct gw_upstream *)((char *)d - offsetof(struct gw_upstream, deadline));
     switch (u->state) {
     case GW_UP_CONNECTING:
-    case GW_UP_HANDSHAKE: fail(u, ERR_SHARD_CONNECT, "timed out while connecting"); break;
+    case GW_UP_HANDSHAKE:
+        if (is_too_late(u->call))
+            fail(u, ERR_SHARD_TIMEOUT, "no answer in time");
+        else
+            fail(u, ERR_SHARD_CONNECT, "timed out while connecting");
+        break;
     case GW_UP_BUSY:
         if (u->call->paused) { // our client is slow, not the shard
             due_in(u, u->pool->config->idle_ms);
@@ -86,7 +126,9 @@ static void on_due(struct gw_deadline *d)
         // A long request is not yet with the shard when we have sent it; while it takes some, it is not late.
         if (!u->call->answered && u->socket.queued < u->queued) {
             u->queued = u->socket.queued;
-            due_in(u, u->pool->config->first_byte_ms);
+            if (u->call->sends == 1 && u->call->sent)
+                u->call->answer_by_ms = u->pool->now->mono_ms + u->pool->config->first_byte_ms;
+            await(u);
             break;
         }
         fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_TIMEOUT,
@@ -105,8 +147,9 @@ static void begin_call(struct gw_upstream *u)
     u->state = GW_UP_BUSY;
     u->heard = u->early = false;
     c->answered = c->paused = false;
+    c->sends++;
     gw_h1_begin_response(&u->h1, c->arena, &c->response, c->head_request);
-    due_in(u, u->pool->config->first_byte_ms);
+    await(u);
     c->on_ready(c);
 }
 
@@ -125,9 +168,10 @@ static void end_call(struct gw_upstream *u, bool surplus)
     struct gw_pool *p = u->pool;
     bool keep = c->sent && c->response.keep_alive && !u->early && !surplus && !p->retired && !u->at->gone &&
                 u->at->n_idle < p->config->max_idle && !u->socket.congested && !has_surplus(u);
+    gw_pool_answered(u, c->response.status);
     u->call = NULL;
     c->upstream = NULL;
-    c->started = false;
+    gw_pool_release(c);
     if (keep) {
         u->state = GW_UP_IDLE;
         buf_fini(&u->held);
@@ -139,6 +183,16 @@ static void end_call(struct gw_upstream *u, bool surplus)
     }
     c->on_end(c);
     gw_pool_serve_waiting(p);
+}
+
+// The endpoint says that it cannot answer; another one may.
+static bool is_worth_another_try(struct gw_upstream *u)
+{
+    unsigned status = u->call->response.status;
+    if (!gw_outlier_is_failure(status) || !gw_pool_may_send_again(u, ERR_SHARD_ANSWER))
+        return false;
+    gw_pool_answered(u, status);
+    return true;
 }
 
 // Feeds plaintext to the parser until it is used up, the call pauses, or the connection has no call any more. Returns what was consumed.
@@ -154,6 +208,13 @@ static size_t take(struct gw_upstream *u, struct span in)
         case GW_H1_NEED_MORE: return used;
         case GW_H1_INTERIM: break;
         case GW_H1_HEAD:
+            gw_pool_heard(u);
+            if (is_worth_another_try(u)) {
+                gw_upstream_close(u);
+                c->upstream = NULL;
+                send_again(c);
+                return used;
+            }
             c->answered = true;
             u->early = !c->sent;
             c->on_head(c, &c->response);
@@ -302,7 +363,7 @@ static void on_drained(struct gw_socket *s)
     if (u->state != GW_UP_BUSY)
         return;
     if (u->call->sent && !u->call->answered)
-        due_in(u, u->pool->config->first_byte_ms);
+        await(u);
     if (u->call->on_drained)
         u->call->on_drained(u->call);
 }
@@ -379,7 +440,8 @@ int gw_upstream_open(struct gw_pool *p, struct gw_pool_endpoint *at, struct gw_c
     p->open++;
     gw_count(p->metrics, GW_METRIC_UPSTREAM_OPEN, 1);
     c->upstream = u;
-    due_in(u, p->config->connect_ms);
+    int64_t left_ms = c->answer_by_ms != 0 ? c->answer_by_ms - p->now->mono_ms : p->config->connect_ms;
+    due_in(u, left_ms < p->config->connect_ms ? left_ms : p->config->connect_ms);
     return 0;
 }
 
@@ -398,10 +460,16 @@ void gw_call_start(struct gw_call *c)
     assert(!c->started);
     c->started = true;
     c->sent = c->paused = c->answered = c->in_queue = false;
-    c->attempts = 0;
+    c->attempts = c->sends = 0;
     c->tried = 0;
-    c->wait_until_ms = 0;
+    c->wait_until_ms = c->answer_by_ms = c->sent_ns = 0;
+    c->began_ms = c->pool->now->mono_ms;
     c->upstream = NULL;
+    if (!gw_pool_admit(c)) {
+        c->started = false;
+        c->on_failed(c, ERR_SHARD_BUSY, "it has as many requests as it works on without delay");
+        return;
+    }
     // Behind those who wait already: a connection that has just become free is theirs.
     if (c->pool->waiting)
         gw_pool_enqueue(c);
@@ -420,7 +488,7 @@ void gw_call_write(struct gw_call *c, struct span bytes)
     if (!u || u->state != GW_UP_BUSY)
         return;
     if (!c->answered)
-        due_in(u, u->pool->config->first_byte_ms);
+        await(u);
     if (!u->secure) {
         gw_socket_write(&u->socket, bytes);
         return;
@@ -440,7 +508,11 @@ void gw_call_sent(struct gw_call *c)
     if (!c->upstream || c->upstream->state != GW_UP_BUSY)
         return;
     c->upstream->queued = c->upstream->socket.queued;
-    due_in(c->upstream, c->pool->config->first_byte_ms);
+    if (c->answer_by_ms == 0)
+        c->answer_by_ms = c->pool->now->mono_ms + c->pool->config->first_byte_ms;
+    if (c->pool->config->care.adaptive)
+        c->sent_ns = clock_mono_ns();
+    await(c->upstream);
 }
 
 bool gw_call_congested(const struct gw_call *c)
@@ -479,5 +551,5 @@ void gw_call_abort(struct gw_call *c)
         u->call = NULL;
         gw_upstream_close(u);
     }
-    c->started = false;
+    gw_pool_release(c);
 }

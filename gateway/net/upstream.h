@@ -5,9 +5,10 @@
 //   gw_call_start ─▶ on_ready: write head and body, then gw_call_sent ─▶ on_head ─▶ on_body* ─▶ on_end
 //                └▶ on_failed, at any point before on_end; nothing comes after either of the two.
 //
-// A request is sent once. Two exceptions, neither after a byte of an answer: an endpoint that could not be connected to got nothing,
-// so the next one is tried; and a kept connection that turned out to be dead is replaced if the caller says so (`may_retry`: idempotent and
-// able to write the same bytes again), which is a second on_ready.
+// A request is sent again in three cases, never after an answer's head was handed over. An endpoint that could not be connected to got nothing,
+// so the next one is tried. If the caller says so (`may_retry`: idempotent and able to write the same bytes again, in another on_ready), a kept connection
+// that turned out to be dead is replaced, and an endpoint of a shard that died or said that it cannot answer (502, 503, 504) is replaced by another, both
+// within a budget (retry_budget.h). All tries together have the time for the first byte that begins with the end of the first.
 // A connection is kept only if the answer ended cleanly, after the whole request, with nothing behind it (checklist 35).
 #ifndef SALLYPORT_NET_UPSTREAM_H
 #define SALLYPORT_NET_UPSTREAM_H
@@ -31,9 +32,12 @@ struct gw_call {
     // The pool's own.
     struct gw_upstream *upstream;
     struct gw_call *next;
-    uint64_t tried; // slots of the endpoints that could not be connected to
-    bool started, in_queue, sent, paused, answered;
-    unsigned attempts;
+    uint64_t tried; // slots of the endpoints that it does not go to again
+    bool started, admitted, in_queue, sent, paused, answered;
+    unsigned attempts, sends; // at a connection; of them those that on_ready was called of
+    int64_t began_ms;
+    int64_t answer_by_ms;        // all tries together; 0: none was whole yet
+    int64_t sent_ns;             // 0: nobody wants to know
     struct gw_deadline deadline; // while waiting for a connection
     int64_t wait_until_ms;       // once it had to
     struct gw_response response;

@@ -32,6 +32,21 @@ int gw_upstream_open(struct gw_pool *p, struct gw_pool_endpoint *at, struct gw_c
 void gw_upstream_reuse(struct gw_upstream *u, struct gw_call *c);
 void gw_upstream_close(struct gw_upstream *u);
 
+// ---- care.c
+
+// The request begins. False: the shard has as many as it can work on.
+bool gw_pool_admit(struct gw_call *c);
+// It is over, however: it may be started again.
+void gw_pool_release(struct gw_call *c);
+// The head of an answer is here.
+void gw_pool_heard(struct gw_upstream *u);
+// A whole answer, or one that is thrown away for another try.
+void gw_pool_answered(struct gw_upstream *u, unsigned status);
+// The connection's request failed after it had begun to go out.
+void gw_pool_unanswered(struct gw_upstream *u, int err);
+// Whether it goes out once more, to another endpoint, or as a kept connection turned out to be dead to any; `err` is why. Takes it out of the budget.
+bool gw_pool_may_send_again(struct gw_upstream *u, int err);
+
 // ---- pool.c
 
 // Finds a connection for the call, or lets it wait, or fails it.
@@ -40,6 +55,10 @@ void gw_pool_enqueue(struct gw_call *c);
 void gw_pool_unqueue(struct gw_call *c);
 // Whether there is an endpoint that the call has not tried yet.
 bool gw_pool_has_other(const struct gw_pool *p, const struct gw_call *c);
+// … and that could take it now.
+bool gw_pool_has_good(const struct gw_pool *p, const struct gw_call *c);
+// Its call does not go there again.
+void gw_pool_mark_tried(struct gw_upstream *u);
 void gw_pool_serve_waiting(struct gw_pool *p);
 // Among the idle ones of its endpoint, and out of them.
 void gw_pool_keep(struct gw_upstream *u);

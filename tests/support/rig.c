@@ -225,7 +225,7 @@ static bool shard_step(struct rig *r, struct rig_pipe *p)
     return moved;
 }
 
-#define CLIENTS 8
+#define CLIENTS 64
 static struct rig_client *clients[CLIENTS];
 
 void rig_run(struct rig *r)
@@ -369,6 +369,7 @@ static void init(struct rig *r, const char *issuers, const char *shards, const c
     diags_fini(&diags);
     pki_nonce_keys_init(&r->nonces, 60000, 300000);
     r->shared = (struct gw_shared){
+        .health = gw_health_board_new(),
         .log = &r->log,
         .replay = pki_replay_new(&(struct pki_replay_options){ .entries = 4096 }),
         .nonces = &r->nonces,
@@ -413,6 +414,7 @@ void rig_fini(struct rig *r)
     pki_replay_free(r->shared.replay);
     pki_nonce_demands_free(r->shared.demands);
     gw_quota_free(r->shared.quota);
+    gw_health_board_free(r->shared.health);
     gw_tls_ticket_keys_free(r->shared.tickets);
     gw_tls_peers_free(r->shared.peers);
     pki_trust_free(r->trust);
