@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define Q "collections/docs/points"
+#define M "v2/vectordb/entities"
 #define U "api/v2/tenants/t/databases/d/collections/00000000-0000-4000-8000-000000000001"
 
 static const struct {
@@ -32,15 +33,26 @@ static const struct {
     { "chroma", "POST", U "/search", NULL },
     { "chroma", "POST", U "/delete", "where" },
     { "chroma", "POST", U "/add", "metadatas" },
+    { "milvus", "POST", M "/query", "filter" },
+    { "milvus", "POST", M "/search", "filter" },
+    { "milvus", "POST", M "/delete", "filter" },
+    { "milvus", "POST", M "/hybrid_search", "search" },
+    { "milvus", "POST", M "/insert", "data" },
+    { "weaviate", "POST", "v1/graphql", "query" },
+    { "weaviate", "POST", "v1/objects", "properties" },
+    { "weaviate", "POST", "v1/batch/objects", "objects" },
+    { "weaviate", "DELETE", "v1/batch/objects", "match" },
 };
 #define REQUESTS (sizeof(requests) / sizeof(requests[0]))
 
 static struct gw_api *compiled(const char *name)
 {
-    static struct gw_api *apis[2];
-    size_t i = name[0] == 'c';
+    static struct gw_api *apis[4];
+    size_t i = 0;
+    while (!span_eq(gw_api_def_name(gw_api_def_at(i)), span_str(name)))
+        i++;
     if (!apis[i])
-        apis[i] = gw_api_new(gw_api_def_find(span_str(name)));
+        apis[i] = gw_api_new(gw_api_def_at(i));
     assert(apis[i]);
     return apis[i];
 }
@@ -62,8 +74,64 @@ static void is_chromas(json where)
     assert(span_eq(json_string(json_get(json_get(ours, SPAN("tenant")), SPAN("$eq"))), SPAN("a")));
 }
 
-static void has_ours(size_t which, json body)
+// "tenant == {sallyport_0}", alone or with the client's in parentheses, and the parameter.
+static void is_milvus(json v)
 {
+    static const struct span ours = SPAN("tenant == {sallyport_0}"), with = SPAN("tenant == {sallyport_0} and ( ");
+    struct span filter = json_string(json_get(v, SPAN("filter")));
+    assert(span_eq(filter, ours) || (span_starts(filter, with) && span_ends(filter, SPAN(" )"))));
+    assert(span_eq(json_string(json_get(json_get(v, SPAN("exprParams")), SPAN("sallyport_0"))), SPAN("a")));
+}
+
+static void is_the_tenants(json record)
+{
+    assert(span_eq(json_string(json_get(record, SPAN("tenant"))), SPAN("a")));
+}
+
+static void has_ours_of_milvus(const char *name, json body)
+{
+    json list = json_get(body, span_str(name));
+    for (size_t i = 0; i < json_count(list); i++)
+        if (name[0] == 'd')
+            is_the_tenants(json_at(list, i));
+        else
+            is_milvus(json_at(list, i));
+    if (name[0] == 'f')
+        is_milvus(body);
+}
+
+// In a query ours stands once for each class that is searched.
+static void has_ours_of_weaviate(const char *name, json body, uint64_t classes)
+{
+    static const struct span ours = SPAN("{ path : [ \"tenant\" ] operator : Equal valueText : \"a\" }");
+    json v = json_get(body, span_str(name));
+    struct span text = json_string(v);
+    uint64_t n = 0;
+    for (size_t i = 0; i < text.n; i++)
+        n += span_starts(span_sub(text, i, text.n), ours);
+    if (name[0] == 'q')
+        assert(n >= classes);
+    if (name[0] == 'p')
+        is_the_tenants(v);
+    for (size_t i = 0; name[0] == 'o' && i < json_count(v); i++)
+        is_the_tenants(json_get(json_at(v, i), SPAN("properties")));
+    if (name[0] == 'm') {
+        json operands = json_get(json_get(v, SPAN("where")), SPAN("operands"));
+        assert(json_count(operands) == 2);
+        assert(span_eq(json_string(json_get(json_at(operands, 0), SPAN("valueText"))), SPAN("a")));
+    }
+}
+
+static void has_ours(size_t which, json body, uint64_t queries)
+{
+    if (requests[which].api[0] == 'm') {
+        has_ours_of_milvus(requests[which].filter, body);
+        return;
+    }
+    if (requests[which].api[0] == 'w') {
+        has_ours_of_weaviate(requests[which].filter, body, queries);
+        return;
+    }
     void (*is_ours)(json) = requests[which].api[0] == 'q' ? is_qdrants : is_chromas;
     const char *name = requests[which].filter;
     json list = json_get(body, span_str(name ? name : "searches"));
@@ -100,6 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                                 .segments = segments,
                                 .has_body = true,
                                 .body_ready = true,
+                                .assured = GW_API_EXACT_TEXT | GW_API_ASSIGNED_IDS,
                                 .body = span_of(data + 1, n - 1) };
     while (!span_is_none(rest))
         segments[q.n_segments++] = span_cut(&rest, '/');
@@ -119,7 +188,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct json_doc *doc =
         json_parse(m.body, &(struct json_limits){ .bytes = m.body.n + 1, .depth = 100, .raw_numbers = true }, NULL);
     assert(doc);
-    has_ours(which, json_root(doc));
+    has_ours(which, json_root(doc), m.facts.queries);
     json_free(doc);
     // The API's table takes it for what it was.
     struct gw_api_meaning again;
