@@ -250,14 +250,14 @@ static const struct gw_cli_option options[] = {
 const struct gw_cli_command gw_cmd_policy_analyze = {
     .name = "analyze",
     .summary = "find policies that decide nothing, roles nobody has, and grants to everybody",
-    .about = "Policies that never hold, repeat or are covered by another; permits that a forbid makes vain; permits "
-             "without a\n"
-             "condition that let everybody act everywhere; roles that no entity has and no issuer of the configuration "
-             "brings\n"
-             "(without --config: that no entity has). What is said is so for every request; what two conditions mean "
-             "is not\n"
-             "compared unless they are the same, so not all that could be said is. The gateway's rules are implied.\n"
-             "Exit status: 0 nothing was found, 1 something was, 2 bad input.",
+    .about =
+        "Policies that never hold, repeat or are covered by another; permits that a forbid makes vain; permits that "
+        "let\n"
+        "everybody act everywhere, whoever it is write or more, or a whole trust domain administrate; scopes that no\n"
+        "request can have; roles that no entity has and no issuer of the configuration brings (without --config: that\n"
+        "no entity has). What is said is so for every request; what two conditions mean is not compared unless they\n"
+        "are the same, so not all that could be said is. The gateway's rules are implied.\n"
+        "Exit status: 0 nothing was found, 1 something was, 2 bad input.",
     .options = options,
     .run = run,
 };
