@@ -112,6 +112,20 @@ struct span arena_dup(struct arena *a, struct span s)
     return span_of(p, s.n);
 }
 
+struct span arena_join(struct arena *a, struct span head, char between, struct span tail)
+{
+    char *p = tail.n < SIZE_MAX - 1 - head.n ? arena_alloc(a, head.n + 1 + tail.n) : fail(a);
+
+    if (!p)
+        return SPAN_NONE;
+    if (head.n)
+        memcpy(p, head.p, head.n);
+    p[head.n] = between;
+    if (tail.n)
+        memcpy(p + head.n + 1, tail.p, tail.n);
+    return span_of(p, head.n + 1 + tail.n);
+}
+
 struct span arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list args;

@@ -27,6 +27,8 @@ void *arena_alloc(struct arena *a, size_t n);
 void *arena_array(struct arena *a, size_t n, size_t size);
 // Copies; the copy is followed by a NUL that is not counted. SPAN_NONE stays SPAN_NONE; on failure SPAN_NONE.
 struct span arena_dup(struct arena *a, struct span s);
+// Two texts with a character between them, whatever is in them. SPAN_NONE when it fails.
+struct span arena_join(struct arena *a, struct span head, char between, struct span tail);
 // Formats into the arena; SPAN_NONE on failure. NUL-terminated.
 struct span arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

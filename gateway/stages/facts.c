@@ -4,19 +4,6 @@
 #include "gateway/base/err.h"
 #include "gateway/stages/token_facts.h"
 
-static struct span join(struct arena *arena, struct span a, struct span b)
-{
-    char *p = arena_alloc(arena, a.n + b.n + 1);
-    if (!p)
-        return SPAN_NONE;
-    if (a.n > 0)
-        memcpy(p, a.p, a.n);
-    p[a.n] = '/';
-    if (b.n > 0)
-        memcpy(p + a.n + 1, b.p, b.n);
-    return span_of(p, a.n + b.n + 1);
-}
-
 static void add_text(struct pol_request *r, struct pol_record *rec, const char *name, struct span v)
 {
     if (!span_is_none(v))
@@ -51,12 +38,14 @@ static void add_principal(struct gw_exchange *x, const struct span *roles, struc
 static void add_resource(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r)
 {
     struct span api = x->meaning.api;
-    struct span database =
-        span_is_none(a->tenant) || span_is_none(a->database) ? a->database : join(&x->arena, a->tenant, a->database);
+    struct span database = span_is_none(a->tenant) || span_is_none(a->database)
+                               ? a->database
+                               : arena_join(&x->arena, a->tenant, '/', a->database);
     struct pol_entity *e;
     if (!span_is_none(a->collection))
         e = pol_request_resource(r, SPAN("Collection"),
-                                 span_is_none(database) ? a->collection : join(&x->arena, database, a->collection));
+                                 span_is_none(database) ? a->collection
+                                                        : arena_join(&x->arena, database, '/', a->collection));
     else if (!span_is_none(database))
         e = pol_request_resource(r, SPAN("Database"), database);
     else if (!span_is_none(a->tenant))

@@ -39,8 +39,9 @@ static bool matches_role(struct gw_exchange *x, const struct gw_config_texts *gl
 {
     const struct pki_token *t = x->token;
     for (size_t i = 0; globs->n > 0 && i < t->roles.n; i++) {
-        struct span role = arena_printf(&x->arena, "%.*s/%.*s", SPAN_FMT(t->issuer->name), SPAN_FMT(t->roles.at[i]));
-        if (!span_is_none(role) && matches(globs, role))
+        struct span role = arena_join(&x->arena, t->issuer->name, '/', t->roles.at[i]);
+        // Without memory to tell, the limit counts.
+        if (span_is_none(role) || matches(globs, role))
             return true;
     }
     return globs->n == 0;

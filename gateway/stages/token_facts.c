@@ -108,16 +108,9 @@ static const struct span *role_names(const struct pki_token *t, struct pol_reque
 {
     struct span *names = arena_array(r->arena, t->roles.n + 1, sizeof *names), issuer = t->issuer->name;
     for (size_t i = 0; names && i < t->roles.n; i++) {
-        struct span role = t->roles.at[i];
-        char *p = arena_alloc(r->arena, issuer.n + 1 + role.n);
-        if (!p)
+        names[i] = arena_join(r->arena, issuer, '/', t->roles.at[i]);
+        if (span_is_none(names[i]))
             return NULL;
-        if (issuer.n > 0)
-            memcpy(p, issuer.p, issuer.n);
-        p[issuer.n] = '/';
-        if (role.n > 0)
-            memcpy(p + issuer.n + 1, role.p, role.n);
-        names[i] = span_of(p, issuer.n + 1 + role.n);
     }
     return names;
 }

@@ -54,6 +54,17 @@ static void arena_limit_and_overflow_fail(void **state)
     arena_fini(&a);
 }
 
+static void arena_joins_whatever_is_in_the_texts(void **state)
+{
+    struct arena a;
+    (void)state;
+    arena_init(&a, 0);
+    assert_true(span_eq(arena_join(&a, SPAN("corp"), '/', span_of("a\0b", 3)), span_of("corp/a\0b", 8)));
+    assert_true(span_eq(arena_join(&a, SPAN_NONE, '/', SPAN_NONE), SPAN("/")));
+    assert_true(span_is_none(arena_join(&a, SPAN("a"), '/', span_of("b", SIZE_MAX - 1))));
+    arena_fini(&a);
+}
+
 static void arena_copies_end_in_nul(void **state)
 {
     struct arena a;
@@ -214,6 +225,7 @@ int main(void)
         cmocka_unit_test(arena_memory_is_zeroed_and_aligned),
         cmocka_unit_test(arena_limit_and_overflow_fail),
         cmocka_unit_test(arena_copies_end_in_nul),
+        cmocka_unit_test(arena_joins_whatever_is_in_the_texts),
         cmocka_unit_test(buf_limit_changes_nothing_when_it_fails),
         cmocka_unit_test(buf_consumes_from_the_front_and_keeps_order),
         cmocka_unit_test(siphash_gives_its_published_values),
