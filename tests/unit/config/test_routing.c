@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "gateway/config/routing.h"
+#include "tests/unit/config/least.h"
 
 static struct gw_config *config(const char *routes)
 {
@@ -17,18 +18,13 @@ static struct gw_config *config(const char *routes)
     struct diags diags;
     diags_init(&diags);
     snprintf(text, sizeof text,
-             "listener: { addresses: [\"127.0.0.1:1\"], authorities: [\"h\"], tls: { certificate: c, key: k } }\n"
-             "trust_domains: [{ name: example.org, bundle: b }]\n"
-             "issuers: [{ name: i, issuer: \"https://i\", jwks: j, audiences: [a], scopes: none, "
-             "asserts: { trust_domains: [example.org] } }]\n"
-             "policy: { files: [p] }\naudit: { file: a }\n"
-             "shards:\n"
-             "  - { name: a, api: qdrant, endpoints: [\"http://h:1\"] }\n"
-             "  - { name: b, api: qdrant, endpoints: [\"http://h:2\"] }\n"
-             "  - { name: c, api: qdrant, endpoints: [\"http://h:3\"] }\n"
-             "  - { name: x, api: chroma, endpoints: [\"http://h:4\"] }\n"
-             "  - { name: y, api: chroma, endpoints: [\"http://h:5\"] }\n"
-             "routes:\n%s",
+             LEAST_BUT_PLACES "shards:\n"
+                              "  - { name: a, api: qdrant, endpoints: [\"http://h:1\"] }\n"
+                              "  - { name: b, api: qdrant, endpoints: [\"http://h:2\"] }\n"
+                              "  - { name: c, api: qdrant, endpoints: [\"http://h:3\"] }\n"
+                              "  - { name: x, api: chroma, endpoints: [\"http://h:4\"] }\n"
+                              "  - { name: y, api: chroma, endpoints: [\"http://h:5\"] }\n"
+                              "routes:\n%s",
              routes);
     int rc = gw_config_parse(span_str(text), SPAN("t.yaml"), &c, &diags);
     for (const struct diag *d = diags.first; rc != 0 && d; d = d->next)
