@@ -119,10 +119,15 @@ bool gw_pool_has_other(const struct gw_pool *p, const struct gw_call *c)
     return false;
 }
 
+static void mark(struct gw_call *c, const struct gw_pool_endpoint *at)
+{
+    if (!at->gone)
+        c->tried |= (uint64_t)1 << at->slot;
+}
+
 void gw_pool_mark_tried(struct gw_upstream *u)
 {
-    if (!u->at->gone)
-        u->call->tried |= (uint64_t)1 << u->at->slot;
+    mark(u->call, u->at);
 }
 
 enum standing { PASSED_OVER, EJECTED, GOOD };
@@ -211,18 +216,19 @@ static void fail(struct gw_call *c, int err, const char *what)
     c->on_failed(c, err, what);
 }
 
-void gw_pool_attempt(struct gw_call *c)
+// Nothing of it was sent. True: it is to be tried again, with another endpoint.
+static bool attempt(struct gw_call *c)
 {
     struct gw_pool *p = c->pool;
     bool wait;
     struct gw_pool_endpoint *at = choose(p, c, &wait);
     if (!at && wait) {
         gw_pool_enqueue(c);
-        return;
+        return false;
     }
     if (!at) {
         fail(c, ERR_SHARD_DOWN, NULL);
-        return;
+        return false;
     }
     // A second try never rides on another old connection, which may be just as dead.
     struct gw_upstream *u = c->attempts == 0 ? kept(at) : NULL;
@@ -231,20 +237,35 @@ void gw_pool_attempt(struct gw_call *c)
         if (c->attempts > 0 && at->idle)
             gw_upstream_close(at->idle);
         gw_pool_enqueue(c);
-        return;
+        return false;
     }
-    c->attempts++;
     if (u) {
+        c->attempts++;
         gw_pool_unkeep(u);
         gw_count(p->metrics, GW_METRIC_UPSTREAM_REUSED, 1);
         gw_upstream_reuse(u, c);
-        return;
+        return false;
     }
     if (p->config->care.on)
         gw_breaker_take(&at->breaker, p->now->mono_ms);
     int err = gw_upstream_open(p, at, c);
-    if (err != 0)
-        fail(c, err, NULL);
+    if (err == 0) {
+        c->attempts++;
+        return false;
+    }
+    // There is no way to it from here, which the system says at once. Others may be reached.
+    mark(c, at);
+    if (err == ERR_SHARD_CONNECT && gw_pool_has_other(p, c))
+        return true;
+    gw_count(p->metrics, GW_METRIC_UPSTREAM_FAILED, 1);
+    fail(c, err, NULL);
+    return false;
+}
+
+void gw_pool_attempt(struct gw_call *c)
+{
+    while (attempt(c))
+        ;
 }
 
 // ----------------------------------------------------------------------------------------------------- who waits

@@ -178,6 +178,31 @@ static void every_endpoint_is_tried_before_a_request_fails(void **state)
     rig_fini(&r);
 }
 
+// The system says at once that there is no way to an endpoint, which whoever answers for the DNS may have named.
+static void an_endpoint_without_a_route_costs_no_request(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init_shards(&r, three, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    r.port_unreachable = 3;
+    size_t served[2] = { 0 };
+    for (size_t i = 1; i <= 12; i++) {
+        ask(&c, "GET", POINT, NULL);
+        for (size_t k = 0; k < r.n_shards; k++) {
+            if (count(rig_shard_got(&r, k), "GET ") == served[k])
+                continue;
+            served[k]++;
+            rig_shard_say(&r, k, NO_CONTENT);
+        }
+        assert_int_equal(count(rig_received(&c), "HTTP/1.1 204 "), i);
+    }
+    assert_int_equal(r.n_shards, 2);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +212,7 @@ int main(void)
         cmocka_unit_test(requests_wait_for_the_first_endpoint),
         cmocka_unit_test(without_any_endpoint_it_is_503_and_not_a_hang),
         cmocka_unit_test(every_endpoint_is_tried_before_a_request_fails),
+        cmocka_unit_test(an_endpoint_without_a_route_costs_no_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,8 @@ static int dial(void *ctx, struct gw_socket *s, const char *host, uint16_t port,
     (void)host;
     if (r->dial_fails)
         return -EMFILE;
+    if (port == r->port_unreachable)
+        return -ENETUNREACH;
     struct rig_pipe *p = pipe_new(r, s);
     if (r->shard_tls) {
         p->tls = calloc(1, sizeof *p->tls);

@@ -40,6 +40,7 @@ struct rig {
     size_t n_shards;
     bool shard_down;                  // connections are refused
     uint16_t port_down;               // connections to this one are
+    uint16_t port_unreachable;        // to this one there is no route; 0: none
     bool dial_fails;                  // connections cannot even be tried
     bool disk_hangs;                  // nobody hears of what the audit writer wrote
     struct gw_tls_context *shard_tls; // the shard speaks TLS
