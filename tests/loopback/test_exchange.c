@@ -391,19 +391,6 @@ static void a_nonce_is_demanded_and_given(void **state)
     rig_fini(&r);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return gw_tls_process_init();
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    gw_tls_process_fini();
-    return 0;
-}
-
 // It is parsed before anybody is asked whether he may: that costs ten times its size and a loop's time.
 static void a_body_that_must_be_read_has_a_bound_of_its_own(void **state)
 {
@@ -501,5 +488,5 @@ int main(void)
         cmocka_unit_test(a_client_that_does_not_read_stops_the_shard),
         cmocka_unit_test(a_nonce_is_demanded_and_given),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

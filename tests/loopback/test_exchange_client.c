@@ -239,19 +239,6 @@ static void a_handshake_that_is_reset_leaves_a_record(void **state)
     rig_fini(&r);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return gw_tls_process_init();
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    gw_tls_process_fini();
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -268,5 +255,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(dropping_records_cuts_nobody_off),
         cmocka_unit_test(a_handshake_that_is_reset_leaves_a_record),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

@@ -308,19 +308,6 @@ static void an_endpoint_that_is_down_costs_no_request(void **state)
     rig_fini(&r);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return gw_tls_process_init();
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    gw_tls_process_fini();
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -339,5 +326,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_endpoint_that_rests_is_passed_over),
         cmocka_unit_test(who_waits_for_a_connection_goes_before_who_comes_later),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

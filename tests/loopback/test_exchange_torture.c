@@ -186,19 +186,6 @@ static void several_shards_survive_anything(void **state)
     play(6, chromas, "sync: request");
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return gw_tls_process_init();
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    gw_tls_process_fini();
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     first_seed = argc > 1 ? (uint32_t)atoi(argv[1]) : 0;
@@ -207,5 +194,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_tls_shard_survives_anything),
         cmocka_unit_test(several_shards_survive_anything),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

@@ -67,24 +67,11 @@ static void revocations_do_not_push_out_a_configuration(void **state)
     rig_fini(&r);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return gw_tls_process_init();
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    gw_tls_process_fini();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(generations_in_a_burst_are_each_somebodys),
         cmocka_unit_test(revocations_do_not_push_out_a_configuration),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

@@ -255,19 +255,6 @@ static void without_nonces_none_is_demanded(void **state)
     rig_fini(&r);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return gw_tls_process_init();
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    gw_tls_process_fini();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,5 +265,5 @@ int main(void)
         cmocka_unit_test(nobody_has_a_nonce_demanded_of_somebody_else),
         cmocka_unit_test(without_nonces_none_is_demanded),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

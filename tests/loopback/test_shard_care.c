@@ -343,19 +343,6 @@ static void endpoints_that_checks_found_sick_get_nothing_and_all_sick_is_503(voi
     rig_fini(&r);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return gw_tls_process_init();
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    gw_tls_process_fini();
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -376,5 +363,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_over_the_adaptive_limit_is_503_with_retry_after_at_once),
         cmocka_unit_test(endpoints_that_checks_found_sick_get_nothing_and_all_sick_is_503),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

@@ -332,6 +332,19 @@ static void make_shard_tls(struct rig *r, struct diags *diags)
     buf_wipe(&key);
 }
 
+int rig_setup(void **state)
+{
+    (void)state;
+    return gw_tls_process_init();
+}
+
+int rig_teardown(void **state)
+{
+    (void)state;
+    gw_tls_process_fini();
+    return 0;
+}
+
 void rig_init(struct rig *r, const char *extra, const char *audit)
 {
     rig_init_shards(r, one_shard, extra, audit);

@@ -60,6 +60,10 @@ struct rig_client {
     bool cut;            // the connection ended without it
 };
 
+// Of a whole group of tests, for cmocka: what a process does once.
+int rig_setup(void **state);
+int rig_teardown(void **state);
+
 // `extra` is added to the configuration (YAML, top level), e.g. "dpop: { nonce: required }\n"; `audit` stands in audit's braces after the file.
 void rig_init(struct rig *r, const char *extra, const char *audit);
 // The same with shards and routes of its own. https: the shard's certificate is RIG_SHARD's.
