@@ -3,6 +3,7 @@
 #include "gateway/base/err.h"
 #include "gateway/cli/argument.h"
 #include "gateway/cli/policy_files.h"
+#include "policy/schema.h"
 
 static void place(FILE *out, const struct pol_policy_info *p, unsigned line, unsigned column)
 {
@@ -42,9 +43,21 @@ static void answer_text(struct gw_cli *cli, const struct pol_request *r, const s
     }
 }
 
+// A request that the schema does not have is answered by nobody: the policies were written for those that it has.
+static bool conforms(struct gw_cli *cli, const struct pol_schema *schema, struct pol_request *r, struct span name)
+{
+    struct diags d;
+
+    diags_init(&d);
+    bool ok = pol_schema_validate_request(schema, r, false, name, &d);
+    gw_cli_diags(cli, cli->err, &d);
+    diags_fini(&d);
+    return ok;
+}
+
 // Everything that was asked; `w` NULL: as text.
 static int answer_all(struct gw_cli *cli, const struct gw_policy_input *in, const struct pol_set *set,
-                      const struct gw_policy_questions *q, struct json_writer *w)
+                      const struct pol_schema *schema, const struct gw_policy_questions *q, struct json_writer *w)
 {
     bool allowed = true;
 
@@ -53,6 +66,8 @@ static int answer_all(struct gw_cli *cli, const struct gw_policy_input *in, cons
         struct pol_answer a;
 
         if (!gw_policy_ask(cli, q, i, set, &cli->arena, &r))
+            return GW_EXIT_USAGE;
+        if (schema && !conforms(cli, schema, &r, q->name))
             return GW_EXIT_USAGE;
         pol_decide(&r, in->mode, 0, &a);
         if (r.err)
@@ -72,7 +87,7 @@ static int answer_all(struct gw_cli *cli, const struct gw_policy_input *in, cons
 }
 
 static int answer_json(struct gw_cli *cli, const struct gw_policy_input *in, const struct pol_set *set,
-                       const struct gw_policy_questions *q)
+                       const struct pol_schema *schema, const struct gw_policy_questions *q)
 {
     struct buf b;
 
@@ -83,7 +98,7 @@ static int answer_json(struct gw_cli *cli, const struct gw_policy_input *in, con
         json_w_key(&w, SPAN("requests"));
         json_w_array(&w);
     }
-    int rc = answer_all(cli, in, set, q, &w);
+    int rc = answer_all(cli, in, set, schema, q, &w);
     if (q->list) {
         json_w_end(&w);
         json_w_key(&w, SPAN("decision"));
@@ -98,17 +113,38 @@ static int answer_json(struct gw_cli *cli, const struct gw_policy_input *in, con
     return rc;
 }
 
+// NULL after the complaints.
+static struct pol_schema *schema_of(struct gw_cli *cli, const struct gw_policy_input *in)
+{
+    struct gw_policy_schemas texts;
+    struct pol_schema *schema = NULL;
+    struct diags d;
+
+    if (!gw_policy_schemas_read(cli, in, &texts))
+        return NULL;
+    diags_init(&d);
+    schema = pol_schema_new(texts.at, texts.n, &d);
+    gw_cli_diags(cli, cli->err, &d);
+    diags_fini(&d);
+    return schema;
+}
+
 static int run(struct gw_cli *cli)
 {
     struct gw_policy_input in;
     struct gw_policy_questions q;
+    struct pol_schema *schema = NULL;
+    bool held = gw_cli_get(cli, "schema") != NULL;
     int rc = GW_EXIT_USAGE;
 
     if (!gw_policy_input_init(&in, cli) || !gw_policy_input_options(&in) || !gw_policy_questions(cli, &q))
         return GW_EXIT_USAGE;
     struct pol_set *set = gw_policy_input_compile(&in);
-    if (set)
-        rc = cli->json ? answer_json(cli, &in, set, &q) : answer_all(cli, &in, set, &q, NULL);
+    if (set && held)
+        schema = schema_of(cli, &in);
+    if (set && (schema || !held))
+        rc = cli->json ? answer_json(cli, &in, set, schema, &q) : answer_all(cli, &in, set, schema, &q, NULL);
+    pol_schema_free(schema);
     pol_set_free(set);
     json_free(q.doc);
     return rc;
@@ -117,6 +153,10 @@ static int run(struct gw_cli *cli)
 static const struct gw_cli_option options[] = {
     GW_POLICY_OPTIONS,
     GW_POLICY_REQUEST_OPTIONS,
+    { .name = "schema",
+      .value = "FILE",
+      .help = "a schema that the request is held to, in Cedar's syntax or JSON; several are one",
+      .repeat = true },
     GW_CLI_OPTION_JSON,
     { .name = NULL },
 };

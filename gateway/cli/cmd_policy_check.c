@@ -7,35 +7,6 @@
 
 #include <stdlib.h>
 
-enum { SCHEMAS_MOST = 64 };
-
-struct schema_texts {
-    struct pol_source at[SCHEMAS_MOST];
-    size_t n;
-};
-
-// Those of the command line, else of the configuration, else the shipped one.
-static bool read_schemas(struct gw_cli *cli, const struct gw_policy_input *in, struct schema_texts *out)
-{
-    const char *v;
-
-    for (size_t i = 0; (v = gw_cli_next(cli, "schema", &i));) {
-        struct span text = gw_cli_read(cli, v, POL_SCHEMA_TEXT_MAX);
-        if (span_is_none(text))
-            return false;
-        if (out->n == SCHEMAS_MOST)
-            return gw_cli_usage(cli, "more than %d schema files", SCHEMAS_MOST), false;
-        out->at[out->n++] = (struct pol_source){ span_str(v), text };
-    }
-    if (out->n == 0 && in->n_schemas > SCHEMAS_MOST)
-        return gw_cli_usage(cli, "more than %d schema files", SCHEMAS_MOST), false;
-    for (size_t i = 0, given = out->n; given == 0 && i < in->n_schemas; i++)
-        out->at[out->n++] = in->schemas[i];
-    if (out->n == 0)
-        out->at[out->n++] = pol_schema_shipped;
-    return true;
-}
-
 // ------------------------------------------------------------------------------------------------------------ the report
 
 static struct span line_of(const struct span text, unsigned line)
@@ -80,8 +51,8 @@ static void underline(FILE *out, struct span line, unsigned column)
     fputc('\n', out);
 }
 
-static void print_findings(struct gw_cli *cli, const struct gw_policy_input *in, const struct schema_texts *schemas,
-                           const struct diags *diags)
+static void print_findings(struct gw_cli *cli, const struct gw_policy_input *in,
+                           const struct gw_policy_schemas *schemas, const struct diags *diags)
 {
     for (const struct diag *d = diags->first; d; d = d->next) {
         const struct pol_source *s = source_named(in->policies, in->n_policies, d->file);
@@ -134,7 +105,7 @@ static void json_findings(struct gw_cli *cli, const struct diags *diags, size_t 
 
 // ----------------------------------------------------------------------------------------------------------------- run
 
-static void validate(const struct gw_policy_input *in, const struct schema_texts *texts, struct diags *diags)
+static void validate(const struct gw_policy_input *in, const struct gw_policy_schemas *texts, struct diags *diags)
 {
     struct pol_schema *s = pol_schema_new(texts->at, texts->n, diags);
 
@@ -153,7 +124,7 @@ static void validate(const struct gw_policy_input *in, const struct schema_texts
 
 static int run(struct gw_cli *cli)
 {
-    struct schema_texts *texts = arena_alloc(&cli->arena, sizeof *texts);
+    struct gw_policy_schemas *texts = arena_alloc(&cli->arena, sizeof *texts);
     struct gw_policy_input in;
     struct pol_set *set;
     struct diags diags;
@@ -170,7 +141,7 @@ static int run(struct gw_cli *cli)
     for (size_t i = 0; i < cli->n_args; i++)
         if (!gw_policy_input_add(&in, cli->args[i]))
             return GW_EXIT_USAGE;
-    if (!gw_policy_input_options(&in) || !read_schemas(cli, &in, texts))
+    if (!gw_policy_input_options(&in) || !gw_policy_schemas_read(cli, &in, texts))
         return GW_EXIT_USAGE;
     in.options.no_obligations = gw_cli_has(cli, "authority");
     diags_init(&diags);

@@ -10,6 +10,7 @@
 #include "policy/print.h"
 #include "policy/request_json.h"
 #include "policy/value_json.h"
+#include "policy/schema.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -296,6 +297,28 @@ struct pol_set *gw_policy_input_compile(const struct gw_policy_input *in)
     gw_cli_diags(in->cli, in->cli->err, &diags);
     diags_fini(&diags);
     return set;
+}
+
+bool gw_policy_schemas_read(struct gw_cli *cli, const struct gw_policy_input *in, struct gw_policy_schemas *out)
+{
+    const char *v;
+
+    out->n = 0;
+    for (size_t i = 0; (v = gw_cli_next(cli, "schema", &i));) {
+        struct span text = gw_cli_read(cli, v, POL_SCHEMA_TEXT_MAX);
+        if (span_is_none(text))
+            return false;
+        if (out->n == GW_POLICY_SCHEMAS_MOST)
+            return gw_cli_usage(cli, "more than %d schema files", GW_POLICY_SCHEMAS_MOST), false;
+        out->at[out->n++] = (struct pol_source){ span_str(v), text };
+    }
+    if (out->n == 0 && in->n_schemas > GW_POLICY_SCHEMAS_MOST)
+        return gw_cli_usage(cli, "more than %d schema files", GW_POLICY_SCHEMAS_MOST), false;
+    for (size_t i = 0, given = out->n; given == 0 && i < in->n_schemas; i++)
+        out->at[out->n++] = in->schemas[i];
+    if (out->n == 0)
+        out->at[out->n++] = pol_schema_shipped;
+    return true;
 }
 
 // ------------------------------------------------------------------------------------------------------------ requests

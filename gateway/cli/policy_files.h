@@ -46,6 +46,16 @@ bool gw_policy_input_entities(struct gw_policy_input *in, const char *path);
 bool gw_policy_input_gateway(struct gw_policy_input *in);                  // once: rules and built-in actions
 struct pol_set *gw_policy_input_compile(const struct gw_policy_input *in); // NULL after the complaints; pol_set_free
 
+#define GW_POLICY_SCHEMAS_MOST 64
+
+struct gw_policy_schemas {
+    struct pol_source at[GW_POLICY_SCHEMAS_MOST];
+    size_t n;
+};
+
+// Those of --schema, else of the configuration, else the shipped one.
+bool gw_policy_schemas_read(struct gw_cli *cli, const struct gw_policy_input *in, struct gw_policy_schemas *out);
+
 // One or several requests that must all be allowed, as an audit record holds them.
 struct gw_policy_questions {
     struct json_doc *doc;

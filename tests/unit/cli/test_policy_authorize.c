@@ -42,6 +42,23 @@ static void obligations_are_told_by_the_gateways_rules(void **state)
              "p.cedar:1:");
 }
 
+static void a_request_that_the_schema_does_not_have_is_not_decided(void **state)
+{
+    (void)state;
+    cmd_put("s.cedarschema",
+            "entity Workload; entity Collection;"
+            "action search appliesTo { principal: Workload, resource: Collection, context: { limit: Long } };",
+            0600);
+    cmd_put("p.cedar", "permit(principal, action, resource);", 0600);
+    cmd_put("fits.json", "{\"limit\": 1}", 0600);
+    cmd_put("odd.json", "{\"limit\": \"1\"}", 0600);
+    cmd_expect(0, "policy authorize --policies p.cedar " ASKED " --schema s.cedarschema --context fits.json");
+    cmd_expect(2, "policy authorize --policies p.cedar " ASKED " --schema s.cedarschema --context odd.json");
+    cmd_complains("context.limit: a string, where the schema has Long");
+    cmd_expect(0, "policy authorize --policies p.cedar " ASKED " --context odd.json");
+    cmd_expect(2, "policy authorize --policies p.cedar " ASKED " --schema absent.cedarschema --context fits.json");
+}
+
 static void json_names_policies_and_errors(void **state)
 {
     (void)state;
@@ -105,6 +122,7 @@ static void a_folder_links_and_yaml_entities_are_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_request_that_the_schema_does_not_have_is_not_decided, case_init, cmd_fini),
         cmocka_unit_test_setup_teardown(the_exit_status_is_the_decision, case_init, cmd_fini),
         cmocka_unit_test_setup_teardown(a_forbid_that_cannot_be_evaluated_denies_by_the_gateways_rules_only, case_init,
                                         cmd_fini),
