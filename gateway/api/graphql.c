@@ -24,6 +24,7 @@ struct reader {
     bool escaped;                   // the string has escapes
     struct gw_graphql_class *class; // whose arguments or fields are read
     bool own;                       // its arguments
+    bool aggregates;                // it is in Aggregate, not in Get
     gw_graphql_on_where on_where;   // may be NULL
     struct gw_graphql_condition condition;
     gw_graphql_on_class on_class;
@@ -411,43 +412,82 @@ static bool introspects(struct span name)
     return span_starts(name, SPAN("__")) && !span_eq(name, SPAN("__typename"));
 }
 
-static bool fields(struct reader *r, bool additional);
+// What the fields of a selection are.
+enum place {
+    OBJECT,     // of a class: properties
+    REFERRED,   // of a class that it refers to, or parts of a property
+    ADDITIONAL, // what there is beside properties
+    VECTORS,    // names of vectors
+    HITS,       // of the objects of a group: properties
+};
 
-static bool field(struct reader *r, bool additional, bool outermost)
+// Beside properties there are modules' answers, which are made of them, and groups' values, which are one's.
+static bool tells_properties(struct span name)
+{
+    // clang-format off
+    static const char *const silent[] = {
+        "id", "vector", "vectors", "certainty", "distance", "score", "explainScore", "creationTimeUnix",
+        "lastUpdateTimeUnix", "isConsistent", "queryProfile", "rerank", "group", "count", "minDistance", "maxDistance",
+        "hits", "__typename", NULL };
+    // clang-format on
+    size_t i = 0;
+    while (silent[i] && !span_eq(name, span_str(silent[i])))
+        i++;
+    return !silent[i];
+}
+
+static void fact_field(struct reader *r, enum place place, struct span name)
+{
+    bool is_additional = span_eq(name, SPAN("_additional"));
+    bool is_property = !is_additional && !span_eq(name, SPAN("__typename"));
+    if (place == OBJECT || place == HITS)
+        r->class->with_payload |= is_property && !(r->aggregates && span_eq(name, SPAN("meta")));
+    if (place != ADDITIONAL)
+        return;
+    r->class->with_payload |= tells_properties(name);
+    r->class->with_vectors |=
+        span_eq(name, SPAN("vector")) || span_eq(name, SPAN("vectors")) || span_eq(name, SPAN("featureProjection"));
+}
+
+static enum place place_inside(enum place place, struct span name)
+{
+    if (place != ADDITIONAL)
+        return span_eq(name, SPAN("_additional")) ? ADDITIONAL : REFERRED;
+    return span_eq(name, SPAN("hits")) ? HITS : span_eq(name, SPAN("vectors")) ? VECTORS : ADDITIONAL;
+}
+
+static bool fields(struct reader *r, enum place place);
+
+static bool field(struct reader *r, enum place place)
 {
     struct span name;
     if (!field_name(r, &name))
         return false;
     if (introspects(name))
         return fail(r, "the query asks for the schema");
-    bool is_additional = span_eq(name, SPAN("_additional"));
-    if (additional)
-        r->class->with_vectors |= span_eq(name, SPAN("vector")) || span_eq(name, SPAN("vectors"));
-    else if (outermost && !is_additional && !span_eq(name, SPAN("meta")) && !span_eq(name, SPAN("__typename")))
-        r->class->with_payload = true;
-    return arguments(r, false) && (!is_mark(r, '{') || fields(r, additional || is_additional));
+    fact_field(r, place, name);
+    return arguments(r, false) && (!is_mark(r, '{') || fields(r, place_inside(place, name)));
 }
 
 // ... on Class { … }
-static bool fragment(struct reader *r, bool additional)
+static bool fragment(struct reader *r, enum place place)
 {
     struct span class;
     if (!advance(r))
         return false;
     if (r->token != NAME || !span_eq(r->text, SPAN("on")))
         return fail(r, "the query has a fragment other than `... on Class`");
-    return advance(r) && take_name(r, &class) && refer(r, class) && fields(r, additional);
+    return advance(r) && take_name(r, &class) && refer(r, class) && fields(r, place);
 }
 
-static bool fields(struct reader *r, bool additional)
+static bool fields(struct reader *r, enum place place)
 {
-    bool outermost = r->depth == 2; // { Get { Class { here
     if (!deeper(r) || !take(r, '{', "the query lacks a brace"))
         return false;
     if (is_mark(r, '}'))
         return fail(r, "the query has an empty selection");
     while (!is_mark(r, '}'))
-        if (!(r->token == SPREAD ? fragment(r, additional) : field(r, additional, outermost)))
+        if (!(r->token == SPREAD ? fragment(r, place) : field(r, place)))
             return false;
     r->depth--;
     return advance(r);
@@ -465,7 +505,7 @@ static bool class(struct reader *r)
     if (r->on_where && (r->error = r->on_where(r->ctx, c.name, &r->condition)) != 0)
         return false;
     r->class = &c;
-    bool ok = arguments(r, true) && fields(r, false);
+    bool ok = arguments(r, true) && fields(r, OBJECT);
     r->class = NULL;
     if (ok && r->on_class)
         r->error = r->on_class(r->ctx, &c);
@@ -484,6 +524,7 @@ static bool root(struct reader *r)
         return fail(r, "Explore searches every class; use Get");
     if (!span_eq(name, SPAN("Get")) && !span_eq(name, SPAN("Aggregate")))
         return fail(r, "the query asks for something other than Get and Aggregate");
+    r->aggregates = span_eq(name, SPAN("Aggregate"));
     if (!deeper(r) || !take(r, '{', "the query lacks a brace"))
         return false;
     while (!is_mark(r, '}'))

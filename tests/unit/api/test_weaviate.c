@@ -328,6 +328,55 @@ static void queries_have_their_facts(void **state)
     asked_fini(&a);
 }
 
+// Where policies forbid with_payload: the hits of a group are objects with their properties, a group's value is a property's, and modules
+// put properties into what they write.
+static void an_objects_properties_are_not_smuggled_out_in_additional(void **state)
+{
+    (void)state;
+    static const char *const payload[] = {
+        "_additional { group { hits { title } } }",
+        "_additional { group { hits { id _additional { distance } } } }",
+        "_additional { group { hits { count: title } } }",
+        "_additional { group { hits { score } } }",
+        "_additional { group { groupedBy { value } } }",
+        "_additional { generate(singleResult: {prompt: \"say {title}\"}) { singleResult } }",
+        "_additional { id: answer { result } }",
+        "_additional { summary(properties: [\"title\"]) { result } }",
+        "meta { count }", // of Get it is a property like any other
+        "... on Docs { title }",
+        "... on Docs { ... on Docs { title } }",
+    };
+    static const char *const none[] = {
+        "_additional { id distance certainty score explainScore creationTimeUnix lastUpdateTimeUnix isConsistent }",
+        "_additional { group { id count minDistance maxDistance hits { _additional { id distance } } } }",
+        "_additional { rerank(query: \"q\" property: \"title\") { score } }",
+        "... on Docs { _additional { id } }",
+        "__typename",
+    };
+    struct asked a;
+    char text[512];
+    asked_init(&a, "weaviate");
+    for (size_t i = 0; i < sizeof(payload) / sizeof(payload[0]); i++) {
+        snprintf(text, sizeof(text), "{ Get { Docs(limit: 1) { %s } } }", payload[i]);
+        query(&a, text);
+        assert_int_equal(a.rc, 0);
+        assert_true(a.meaning.facts.with_payload);
+    }
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        snprintf(text, sizeof(text), "{ Get { Docs(limit: 1) { %s } } }", none[i]);
+        query(&a, text);
+        assert_int_equal(a.rc, 0);
+        assert_false(a.meaning.facts.with_payload || a.meaning.facts.with_vectors);
+    }
+    query(&a, "{ Get { Docs { _additional { vectors { title } } } } }");
+    assert_true(a.meaning.facts.with_vectors && !a.meaning.facts.with_payload);
+    query(&a, "{ Get { Docs { _additional { group { hits { _additional { vector } } } } } } }");
+    assert_true(a.meaning.facts.with_vectors);
+    query(&a, "{ Get { Docs { _additional { featureProjection(dimensions: 2) { position: path } } } } }");
+    assert_true(a.meaning.facts.with_vectors);
+    asked_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +390,7 @@ int main(void)
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(the_query_is_written_anew),
         cmocka_unit_test(queries_have_their_facts),
+        cmocka_unit_test(an_objects_properties_are_not_smuggled_out_in_additional),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
