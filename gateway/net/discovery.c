@@ -27,6 +27,7 @@ struct source {
     uint64_t found, failed;
     int64_t found_s; // when something was found last
     bool said;       // that it fails
+    bool more;       // than are used, and that was said
     bool wanted;
 };
 
@@ -121,9 +122,10 @@ static void on_answer(void *ctx, const struct gw_resolver_answer *a)
         failed(s, "out of memory");
         return;
     }
-    if (a->more)
+    if (a->more && !s->more)
         log_warn(s->d->options.log, "shard %.*s: there are more endpoints than the %d that are used", SPAN_FMT(s->name),
                  GW_ENDPOINTS_MAX);
+    s->more = a->more;
     ask_again(s, (int64_t)a->ttl_s * 1000);
     found(s, e);
 }

@@ -119,16 +119,43 @@ static void end(struct gw_resolver *q)
     uv_close((uv_handle_t *)&q->tick, on_tick_closed);
 }
 
+// The most preferred first.
 static int by_place(const void *a, const void *b)
 {
-    const struct gw_resolver_place *x = a, *y = b;
-    int c = strcmp(x->address, y->address);
-    return c != 0 ? c : x->port != y->port ? x->port - y->port : strcmp(x->name, y->name);
+    const struct found *x = a, *y = b;
+    if (x->priority != y->priority)
+        return x->priority - y->priority;
+    int c = strcmp(x->place.address, y->place.address);
+    return c != 0                           ? c
+           : x->place.port != y->place.port ? x->place.port - y->place.port
+                                            : strcmp(x->place.name, y->place.name);
 }
 
-static bool same_place(const struct gw_resolver_place *a, const struct gw_resolver_place *b)
+static int by_record(const void *a, const void *b)
 {
-    return by_place(a, b) == 0;
+    const struct target *x = a, *y = b;
+    int c = strcmp(x->name, y->name);
+    return x->priority != y->priority ? x->priority - y->priority : c != 0 ? c : x->port - y->port;
+}
+
+// Keeps an array sorted, each once, and when it is full without the last: name servers turn the order of their records with every answer, which must
+// not decide who is among those that there is room for. False: something was left out.
+static bool put(void *array, size_t *n, size_t most, size_t size, const void *one,
+                int (*compare)(const void *, const void *))
+{
+    char *v = array;
+    size_t at = 0;
+    while (at < *n && compare(v + at * size, one) < 0)
+        at++;
+    if (at < *n && compare(v + at * size, one) == 0)
+        return true;
+    bool full = *n == most;
+    if (at == most)
+        return false;
+    memmove(v + (at + 1) * size, v + at * size, (*n - full - at) * size);
+    memcpy(v + at * size, one, size);
+    *n += !full;
+    return !full;
 }
 
 static void answer(struct gw_resolver *q)
@@ -136,15 +163,7 @@ static void answer(struct gw_resolver *q)
     struct gw_resolver_answer *a = calloc(1, sizeof *a);
     struct gw_resolver_request r = q->request;
     static const struct gw_resolver_answer none = { .what = "out of memory" };
-    uint16_t best = UINT16_MAX;
-    for (size_t i = 0; i < q->n_found; i++)
-        best = q->found[i].priority < best ? q->found[i].priority : best;
-    for (size_t i = 0; a && i < q->n_found; i++) {
-        bool again = q->found[i].priority != best;
-        for (size_t k = 0; k < a->n && !again; k++)
-            again = same_place(&a->v[k], &q->found[i].place);
-        if (again)
-            continue;
+    for (size_t i = 0; a && i < q->n_found && q->found[i].priority == q->found[0].priority; i++) {
         if (a->n == GW_ENDPOINTS_MAX)
             a->more = true;
         else
@@ -154,7 +173,6 @@ static void answer(struct gw_resolver *q)
         a->more |= q->more;
         a->ttl_s = q->ttl_s;
         a->what = a->n > 0 ? NULL : q->what ? q->what : "it has no address";
-        qsort(a->v, a->n, sizeof *a->v, by_place);
     }
     end(q);
     r.on_answer(r.ctx, a ? a : &none);
@@ -189,15 +207,11 @@ static void add(struct gw_resolver *q, const struct target *t, const struct sock
     const void *bytes = address->sa_family == AF_INET6
                             ? (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr
                             : (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
-    if (q->n_found == sizeof q->found / sizeof *q->found) {
+    struct found f = { .priority = t->priority, .place = { .port = t->port } };
+    memcpy(f.place.name, t->name, sizeof f.place.name);
+    if (inet_ntop(address->sa_family, bytes, f.place.address, sizeof f.place.address) &&
+        !put(q->found, &q->n_found, sizeof q->found / sizeof *q->found, sizeof f, &f, by_place))
         q->more = true;
-        return;
-    }
-    struct found *f = &q->found[q->n_found];
-    *f = (struct found){ .priority = t->priority, .place = { .port = t->port } };
-    memcpy(f->place.name, t->name, sizeof f->place.name);
-    if (inet_ntop(address->sa_family, bytes, f->place.address, sizeof f->place.address))
-        q->n_found++;
 }
 
 // A server with addresses of both families is no endpoint by the one that this machine has no way to. No packet is sent.
@@ -284,6 +298,22 @@ bool gw_resolver_ttl(const unsigned char *message, size_t n, uint32_t *ttl_s)
     return true;
 }
 
+// What goes into the Host field is a host's name, though a record may hold any bytes; and the same in whatever case it comes.
+static bool host_name(const char *from, char to[static GW_RESOLVER_NAME])
+{
+    size_t n = 0;
+    for (; from[n]; n++) {
+        char c = from[n];
+        bool upper = c >= 'A' && c <= 'Z';
+        bool good = upper || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+        if (!good || n == GW_RESOLVER_NAME - 1)
+            return false;
+        to[n] = upper ? (char)(c - 'A' + 'a') : c;
+    }
+    to[n] = '\0';
+    return true;
+}
+
 static void on_service(void *ctx, int status, int timeouts, unsigned char *message, int n)
 {
     struct gw_resolver *q = ctx;
@@ -300,15 +330,13 @@ static void on_service(void *ctx, int status, int timeouts, unsigned char *messa
         q->what = ares_strerror(status);
     for (struct ares_srv_reply *r = records; r; r = r->next) {
         // RFC 2782: a target of "." says that the service is not there.
-        if (r->host[0] == '\0' || r->port == 0 || strlen(r->host) >= GW_RESOLVER_NAME)
+        if (r->host[0] == '\0' || r->port == 0)
             continue;
-        if (q->n_targets == GW_ENDPOINTS_MAX) {
+        struct target t = { .q = q, .port = r->port, .priority = r->priority };
+        if (!host_name(r->host, t.name))
+            q->what = "a record's target is no name of a host";
+        else if (!put(q->targets, &q->n_targets, GW_ENDPOINTS_MAX, sizeof t, &t, by_record))
             q->more = true;
-            break;
-        }
-        struct target *t = &q->targets[q->n_targets++];
-        *t = (struct target){ .q = q, .port = r->port, .priority = r->priority };
-        memcpy(t->name, r->host, strlen(r->host) + 1);
     }
     ares_free_data(records);
     for (size_t i = 0; i < q->n_targets; i++)

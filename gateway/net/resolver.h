@@ -2,7 +2,8 @@
 // One question to the DNS, asked with c-ares on the main thread's loop: the addresses of a name (A, AAAA, and the hosts file), or the servers of a service (SRV, RFC 2782) and
 // their addresses. Unlike lookup.h, which asks the system for a connection that is about to be made, it tells how long the answer holds, and occupies no thread.
 //
-// Of a service's records those with the lowest priority that have an address at all are the answer; weights are not used, since requests go to the least loaded. Each
+// Of a service's records those with the lowest priority that have an address at all are the answer; weights are not used, since requests go to the least loaded. Where
+// there are more than GW_ENDPOINTS_MAX it is always the same ones that are used, in whatever order they come. Each
 // question reads resolv.conf anew, or asks the servers it is given.
 #ifndef SALLYPORT_NET_RESOLVER_H
 #define SALLYPORT_NET_RESOLVER_H
