@@ -269,7 +269,8 @@ static int fact_limit(struct gw_api_build *b, json body, struct span place)
         if (!span_to_u64(v, &limit))
             return gw_api_refuse(b, ERR_API_QUERY, "a query parameter that is no number", span_sub(place, 1, place.n));
     }
-    gw_api_fact_limit(b, limit);
+    if (limit > 0) // 0 is none at all to many a server
+        gw_api_fact_limit(b, limit);
     return 0;
 }
 

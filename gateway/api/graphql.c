@@ -312,7 +312,7 @@ static bool limit(struct reader *r)
 {
     if (r->token != NUMBER || !span_to_u64(r->text, &r->class->limit))
         return fail(r, "the query has a limit that is no count");
-    r->class->has_limit = true;
+    r->class->has_limit = r->class->limit > 0; // a keyword search takes 0 for everything there is
     return advance(r);
 }
 

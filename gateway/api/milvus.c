@@ -318,6 +318,8 @@ static int fact_limit(struct gw_api_build *b, json v)
         rc = gw_api_body_count(b, json_get(v, SPAN("groupSize")), &size);
     if (rc != 0)
         return rc;
+    if (limit == 0)
+        return 0; // a query without an end
     if (size == 0)
         size = 1;
     gw_api_fact_limit(b, limit > UINT64_MAX / size ? UINT64_MAX : limit * size);

@@ -167,6 +167,8 @@ static void facts_are_what_is_named_and_else_unknown(void **state)
                 "{\"target\":{\"collection\":\"docs\"},\"limit\":7,\"filter\":{\"a\":1},\"queries\":[[1],[2]]}");
     ask(&o.a, "POST", "/search?ns=a", "{\"target\":{\"collection\":\"docs\"},\"filter\":{}}");
     assert_true(!f->has_limit && !f->has_filter && !f->has_queries);
+    ask(&o.a, "GET", "/main/docs/7?limit=0", NULL);
+    assert_true(o.a.rc == 0 && !f->has_limit);
     ask(&o.a, "POST", "/main/docs", "not JSON");
     assert_true(f->unread && !o.a.body_was_needed && span_is_none(o.a.meaning.body));
     assert_true(o.a.meaning.changes_data && !o.a.meaning.idempotent);

@@ -249,6 +249,23 @@ static void a_list_of_one_collections_aliases_asks_one_shard(void **state)
     asked_fini(&a);
 }
 
+// The server takes it for none at all and answers with every record: policies that bound the limit must not take it for little.
+static void a_limit_of_nothing_is_no_limit(void **state)
+{
+    (void)state;
+    struct asked a;
+    asked_init(&a, "milvus");
+    ask(&a, "POST", "/v2/vectordb/entities/query", "{\"collectionName\":\"docs\",\"filter\":\"id >= 0\",\"limit\":0}");
+    assert_int_equal(a.rc, 0);
+    assert_false(a.meaning.facts.has_limit);
+    ask(&a, "POST", "/v2/vectordb/entities/query",
+        "{\"collectionName\":\"docs\",\"filter\":\"id >= 0\",\"limit\":null}");
+    assert_true(a.meaning.facts.has_limit && a.meaning.facts.limit == 100);
+    ask(&a, "POST", "/v2/vectordb/entities/query", "{\"collectionName\":\"docs\",\"filter\":\"id >= 0\",\"limit\":-0}");
+    assert_false(a.rc == 0 && a.meaning.facts.has_limit);
+    asked_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +277,7 @@ int main(void)
         cmocka_unit_test(the_server_cannot_read_another_name_than_we_did),
         cmocka_unit_test(the_database_is_always_written),
         cmocka_unit_test(searches_have_their_facts),
+        cmocka_unit_test(a_limit_of_nothing_is_no_limit),
         cmocka_unit_test(a_list_of_one_collections_aliases_asks_one_shard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -321,6 +321,8 @@ static void queries_have_their_facts(void **state)
     assert_true(!f->has_limit && f->queries == 2 && !f->has_filter && !f->with_vectors && f->with_payload && f->by_id);
     query(&a, "{ Get { A { a } B(limit: 2) { a } } }");
     assert_false(f->has_limit);
+    query(&a, "{ Get { A(limit: 0, bm25: {query: \"a\"}) { a } } }");
+    assert_false(f->has_limit);
     query(&a, "{ Aggregate { Docs(limit: 9) { meta { count } } } }");
     assert_true(f->limit == 9 && !f->with_payload && !a.meaning.changes_data && a.meaning.idempotent);
     ask(&a, "GET", "/v1/objects/Docs/" ID "?include=vector", NULL);
