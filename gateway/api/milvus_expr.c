@@ -117,13 +117,22 @@ static char peek(const struct reader *r, size_t i)
     return (size_t)(r->end - r->at) > i ? r->at[i] : '\0';
 }
 
-// From the opening quote. A backslash and what is behind it are two characters of the string whatever they mean, raw or not.
-static bool string(struct reader *r)
+static bool is_of(char c, const char *set)
+{
+    return c != '\0' && strchr(set, c) != NULL;
+}
+
+// From the opening quote. A backslash and what is behind it are two characters of the string whatever they mean. In a raw one a quote behind a
+// backslash could be its end to one server and not to another.
+static bool string(struct reader *r, bool raw)
 {
     char quote = *r->at++;
     while (r->at < r->end && *r->at != quote) {
-        if (*r->at == '\\')
+        if (*r->at == '\\') {
             r->at++;
+            if (raw && r->at < r->end && *r->at == quote)
+                return fail(r, "the filter has a quote behind a backslash in a raw string");
+        }
         if (r->at == r->end || ((unsigned char)*r->at < 0x20 && *r->at != '\t'))
             return fail(r, "the filter has a line end or control character in a string");
         r->at++;
@@ -144,19 +153,15 @@ static size_t string_prefix(const struct reader *r)
 
 static bool prefixed_string(struct reader *r)
 {
+    bool raw = is_of(peek(r, 0), "rR");
     r->at += string_prefix(r);
-    return string(r);
+    return string(r, raw);
 }
 
 static void digits(struct reader *r)
 {
     while (is_digit(peek(r, 0)))
         r->at++;
-}
-
-static bool is_of(char c, const char *set)
-{
-    return c != '\0' && strchr(set, c) != NULL;
 }
 
 static bool based(struct reader *r, const char *set)

@@ -62,7 +62,7 @@ static void what_is_in_a_string_stays_in_it(void **state)
     check("a == \"'\" and b == '\"'", "a == \"'\" and b == '\"' ");
     check("a == 'a\\'b'", "a == 'a\\'b' ");
     check("a == '{sallyport_0}'", "a == '{sallyport_0}' ");
-    check("a == r'\\' or x'", "a == r'\\' or x' ");
+    check("a == r'\\\\' or a == R'\\\"'", "a == r'\\\\' or a == R'\\\"' ");
     check("a == '\xe4\xb8\xad\xe6\x96\x87'", "a == '\xe4\xb8\xad\xe6\x96\x87' ");
 }
 
@@ -129,6 +129,17 @@ static void what_the_server_could_cut_otherwise_is_refused(void **state)
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         check(texts[i], NULL);
+}
+
+// To a server that takes a raw string to its letter the first of these is `(a == r'\' or b == ') or (1 == 1) …`: out of our parentheses.
+static void a_raw_string_that_could_end_early_is_refused(void **state)
+{
+    (void)state;
+    check("a == r'\\' or b == ') or (1 == 1) or (c == '", NULL);
+    check("a == r'\\' or x'", NULL);
+    check("a == R\"\\\" or x\"", NULL);
+    check("a == r'x\\\\\\' or x'", NULL);
+    check("m[r'\\' or x'] == 1", NULL);
 }
 
 static void what_is_no_condition_on_a_record_is_refused(void **state)
@@ -198,6 +209,7 @@ int main(void)
         cmocka_unit_test(what_is_in_a_string_stays_in_it),
         cmocka_unit_test(what_would_end_early_is_refused),
         cmocka_unit_test(what_the_server_could_cut_otherwise_is_refused),
+        cmocka_unit_test(a_raw_string_that_could_end_early_is_refused),
         cmocka_unit_test(what_is_no_condition_on_a_record_is_refused),
         cmocka_unit_test(a_parameter_of_the_gateways_is_refused),
         cmocka_unit_test(nesting_has_a_bound),
