@@ -75,7 +75,7 @@ static void fail(struct gw_upstream *u, int err, const char *what)
 {
     struct gw_call *c = u->call;
     bool nothing_sent = u->state == GW_UP_CONNECTING || u->state == GW_UP_HANDSHAKE, again = false;
-    if (nothing_sent && err == ERR_SHARD_CONNECT)
+    if (nothing_sent && (err == ERR_SHARD_CONNECT || err == ERR_SHARD_TLS))
         gw_pool_outcome(u->pool, u->at, true);
     if (c && nothing_sent) {
         gw_pool_mark_tried(u);

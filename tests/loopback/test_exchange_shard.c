@@ -241,6 +241,32 @@ static void a_shard_that_is_down_rests_and_is_tried_again(void **state)
     rig_fini(&r);
 }
 
+// What a forged answer of the DNS, or a wrong certificate, puts in an endpoint's place has the least to do of all: it would be asked first by each request.
+static void an_impostor_rests_like_one_that_takes_no_connection(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init_shards(&r,
+                    "shards:\n"
+                    "  - { name: one, api: qdrant, endpoints: [\"https://127.0.0.1:2\"],\n"
+                    "      tls: { spiffe_id: \"spiffe://example.org/somebody-else\" } }\n"
+                    "routes:\n"
+                    "  - { shard: one }\n",
+                    NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    for (size_t i = 0; i < 8; i++)
+        ask(&c, "GET", POINT, NULL);
+    assert_int_equal(count(rig_received(&c), "HTTP/1.1 502 "), 5);
+    assert_int_equal(count(rig_received(&c), "HTTP/1.1 503 "), 3);
+    assert_int_equal(r.n_shards, 5);
+    rig_sleep(&r, 1100);
+    ask(&c, "GET", POINT, NULL);
+    assert_int_equal(count(rig_received(&c), "HTTP/1.1 502 "), 6);
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
 // A request goes past an endpoint that rests without asking it.
 static void an_endpoint_that_rests_is_passed_over(void **state)
 {
@@ -323,6 +349,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_shard_that_refuses_the_gateway_is_a_502),
         cmocka_unit_test(an_endpoint_that_is_down_costs_no_request),
         cmocka_unit_test(a_shard_that_is_down_rests_and_is_tried_again),
+        cmocka_unit_test(an_impostor_rests_like_one_that_takes_no_connection),
         cmocka_unit_test(an_endpoint_that_rests_is_passed_over),
         cmocka_unit_test(who_waits_for_a_connection_goes_before_who_comes_later),
     };
