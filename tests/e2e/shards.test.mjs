@@ -174,7 +174,7 @@ test('a file of endpoints is followed; what is wrong in it changes nothing', asy
     const before = await asked('file', 'failed')
     replace(w.at('endpoints'), text)
     await until('a refusal', async () => await asked('file', 'failed') > before)
-    assert.ok(w.process.log.includes(`${w.at('endpoints')}: ${what}; the endpoints found before (2) stay`), what)
+    await until(what, () => w.process.log.includes(`${w.at('endpoints')}: ${what}; the endpoints found before (2) stay`))
     assert.deepEqual(await whereabouts('file'), HOSTS.slice(0, 2))
   }
   fs.rmSync(w.at('endpoints'))
