@@ -73,11 +73,11 @@ test('an endpoint that says it is not ready gets no requests, and gets them agai
   for (let i = 0; i < 20; i++) assert.equal((await get('pair')).status, 200)
   assert.equal(a.asked, 0)
   assert.equal(b.asked, 20)
-  assert.match(w.process.log, /shard pair: endpoint 127\.0\.0\.1:\d+ \(127\.0\.0\.1\) is not ready and gets no requests: status 503/)
+  await until('the log to say so', () => /shard pair: endpoint 127\.0\.0\.1:\d+ \(127\.0\.0\.1\) is not ready and gets no requests: status 503/.test(w.process.log))
   a.ready = () => json('ok')
   await ready(a, true)
   await until('requests at it', async () => { assert.equal((await get('pair')).status, 200); return a.asked > 0 }, 30000)
-  assert.match(w.process.log, /is ready again/)
+  await until('the log to say so', () => /is ready again/.test(w.process.log))
 })
 
 test('all sick is 503 with Retry-After at once, although they would take the request and say nothing', async () => {
@@ -110,7 +110,7 @@ test('a wrong path takes no shard away: it is said once, and the endpoint counts
   for (const e of all.wrong) await until('checks', () => e.checks >= 5, 30000)
   for (const e of all.wrong) assert.equal(await metric('shard_endpoint_ready', `port="${e.port}"`), 1)
   assert.equal((await get('wrong')).status, 200)
-  assert.equal(w.process.log.match(/shard wrong: endpoint \S+ answers status 404/g).length, 2)
+  await until('the log to say so of each', () => w.process.log.match(/shard wrong: endpoint \S+ answers status 404/g)?.length === 2)
 })
 
 test('checks are the process\'s, not each loop\'s, and carry on over a reload', async () => {

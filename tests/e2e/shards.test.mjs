@@ -75,7 +75,7 @@ test('the addresses of a name are followed, to more of them and to others', asyn
   assert.equal(await known('named'), 2)
   names.zone['db.test A'] = [HOSTS[2]]
   await becomes('named', [HOSTS[2]])
-  assert.match(w.process.log, /shard named: 1 endpoint: 127\.0\.0\.4:/)
+  await until('the log to say so', () => /shard named: 1 endpoint: 127\.0\.0\.4:/.test(w.process.log))
 })
 
 test('a request under way is answered by the endpoint that is gone from the answer', async () => {
@@ -106,7 +106,7 @@ for (const [mode, what] of [['broken', 'fails'], ['silent', 'does not answer'], 
     await until('a failed look-up', async () => await asked('named', 'failed') > before, 20000)
     assert.deepEqual(await whereabouts('named'), [HOSTS[0]])
     assert.equal(await known('named'), 1)
-    assert.match(w.process.log, /shard named: db\.test: .*; the endpoints found before \(1\) stay/)
+    await until('the log to say so', () => /shard named: db\.test: .*; the endpoints found before \(1\) stay/.test(w.process.log))
     names.mode = 'answer'
     names.zone['db.test A'] = [HOSTS[1]]
     await becomes('named', [HOSTS[1]])
@@ -149,7 +149,7 @@ test('a name that cannot be found is 503 in time, not a hang', async () => {
   assert.ok(answer.headers['retry-after'])
   assert.ok(Date.now() - begun < 5000)
   assert.equal(await known('unknown'), 0)
-  assert.match(w.process.log, /shard unknown: nobody\.test: .*; it has no endpoint yet/)
+  await until('the log to say so', () => /shard unknown: nobody\.test: .*; it has no endpoint yet/.test(w.process.log))
 })
 
 test('whoever answers for a name must have a certificate for it', async () => {
