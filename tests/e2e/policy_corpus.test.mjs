@@ -9,14 +9,11 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import v8 from 'node:v8'
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs'
 import { Driver } from './lib/cedar_driver.mjs'
 import { random } from './lib/cedar_make.mjs'
 import { Mutator, Pool } from './lib/cedar_mutate.mjs'
 import { sanitised, repository } from './lib/files.mjs'
-
-v8.setFlagsFromString('--no-opt') // see policy_validation.test.mjs
 
 const POLICIES = 12
 const wanted = Number(process.env.SALLYPORT_CASES ?? (sanitised ? 30 : 300))

@@ -5,7 +5,6 @@
 // SALLYPORT_SEED repeats a run, SALLYPORT_SCHEMAS is how many schemas with 25 policies each there are (200, a tenth under a sanitizer).
 import { test, before, after } from 'node:test'
 import assert from 'node:assert/strict'
-import v8 from 'node:v8'
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs'
 import { Driver } from './lib/cedar_driver.mjs'
 import { policyText, random, text } from './lib/cedar_make.mjs'
@@ -13,10 +12,6 @@ import { SchemaMaker } from './lib/cedar_schemas.mjs'
 import { shrink } from './lib/cedar_shrink.mjs'
 import { TypedMaker, World } from './lib/cedar_typed.mjs'
 import { sanitised } from './lib/files.mjs'
-
-// Node 18 now and then dies at taking back an optimisation of the makers below ("unreachable code" in its deoptimizer); they are fast enough
-// without any. WebAssembly has a compiler of its own.
-v8.setFlagsFromString('--no-opt')
 
 const POLICIES = 25
 const schemas = Number(process.env.SALLYPORT_SCHEMAS ?? (sanitised ? 20 : 200))

@@ -4,7 +4,12 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import v8 from 'node:v8'
 import { sallyport } from './files.mjs'
+
+// Node 18 and 20 now and then die at taking back an optimisation of what makes the questions ("unreachable code" in the deoptimizer); it is fast
+// enough without any. WebAssembly has a compiler of its own.
+v8.setFlagsFromString('--no-opt')
 
 export class Driver {
   constructor() {
