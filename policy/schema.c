@@ -39,22 +39,27 @@ static const struct pol_type_of *record_type(struct pol_build *b, const struct p
     last = arena_array(&b->scratch, all ? all : 1, sizeof *last);
     pol_uids_init(&seen, &b->scratch, 0);
     ok = (fields && last) || pol_build_no_memory(b);
-    for (const struct pol_decl_field *f = d->fields; f && b->memory; f = f->next) {
+    for (const struct pol_decl_field *f = d->fields; f && ok; f = f->next) {
         uint32_t at = pol_uids_add_type(&seen, f->name);
-        const struct pol_type_of *of = type(b, ns, f->type);
 
-        if (at == POL_ID_NONE)
+        if (at == POL_ID_NONE) {
             ok = pol_build_no_memory(b);
-        ok = ok && of;
-        if (!ok)
             continue;
+        }
         if (at < n)
             repeated(b, ns, last[at]);
         else
             n++;
         last[at] = f;
-        fields[at] = (struct pol_type_field){ .name = seen.types.at[at].name, .type = of, .optional = f->optional };
     }
+    // What is declared again has no part in it, were its type not even there: so Cedar has it.
+    for (uint32_t i = 0; i < n && b->memory; i++) {
+        const struct pol_type_of *of = type(b, ns, last[i]->type);
+
+        ok = ok && of;
+        fields[i] = (struct pol_type_field){ .name = last[i]->name, .type = of, .optional = last[i]->optional };
+    }
+    ok = ok && b->memory;
     pol_uids_fini(&seen);
     if (!ok)
         return NULL;

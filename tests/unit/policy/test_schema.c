@@ -56,6 +56,8 @@ static void everything_that_can_be_declared_is_read(void **state)
           "}\n"
           "entity Z in [A::B::U];");
     reads("entity entity, type, namespace { in_: Long, \"in\": Long };");
+    // The last of a name counts, and the others not at all.
+    reads("entity A { a: Nowhere, b: { c?: Nowhere, c: A }, a: Long };");
     reads("type A = B; type B = { c: C }; type C = Set<E>; entity E in E { a: A };");
     reads(
         "{\"\": {\"commonTypes\": {\"T\": {\"type\": \"Record\", \"attributes\": {\"a\": {\"type\": \"Long\", "
