@@ -1,27 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/api/graphql.h"
 
+#include "gateway/api/graphql_token.h"
 #include "gateway/base/err.h"
 
-enum token {
-    END,
-    NAME,
-    NUMBER,
-    STRING,
-    SPREAD, // ...
-    MARK,   // one of ( ) [ ] { } :
-};
-
 struct reader {
-    const char *at, *end;
-    struct buf *out;
+    struct gw_graphql_tokens in;
     unsigned depth;
-    const char *problem;
-    int error;
-    // The current token; of a string what is between the quotes.
-    enum token token;
-    struct span text;
-    bool escaped;                   // the string has escapes
     struct gw_graphql_class *class; // whose arguments or fields are read
     bool own;                       // its arguments
     bool aggregates;                // it is in Aggregate, not in Get
@@ -31,193 +16,9 @@ struct reader {
     void *ctx;
 };
 
-static bool fail(struct reader *r, const char *problem)
-{
-    if (r->error == 0) {
-        r->error = ERR_API_BODY;
-        r->problem = problem;
-    }
-    return false;
-}
-
-// ------------------------------------------------------------------------------------------------------------- tokens
-
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static char peek(const struct reader *r)
-{
-    return r->at < r->end ? *r->at : '\0';
-}
-
-static bool digits(struct reader *r)
-{
-    if (!is_digit(peek(r)))
-        return fail(r, "the query has a number that cannot be read");
-    while (is_digit(peek(r)))
-        r->at++;
-    return true;
-}
-
-static bool number(struct reader *r)
-{
-    if (peek(r) == '-')
-        r->at++;
-    bool zero = peek(r) == '0';
-    const char *first = r->at;
-    if (!digits(r))
-        return false;
-    if (zero && r->at > first + 1)
-        return fail(r, "the query has a number with a leading zero");
-    if (peek(r) == '.') {
-        r->at++;
-        if (!digits(r))
-            return false;
-    }
-    if (peek(r) == 'e' || peek(r) == 'E') {
-        r->at++;
-        if (peek(r) == '+' || peek(r) == '-')
-            r->at++;
-        if (!digits(r))
-            return false;
-    }
-    return !is_letter(peek(r)) && peek(r) != '.' ? true : fail(r, "the query has a number that runs into a name");
-}
-
-static bool escape(struct reader *r)
-{
-    r->at++;
-    if (peek(r) == 'u') {
-        for (unsigned i = 1; i <= 4; i++) {
-            char c = r->at + i < r->end ? r->at[i] : '\0';
-            if (!is_digit(c) && !((c | 0x20) >= 'a' && (c | 0x20) <= 'f'))
-                return fail(r, "the query has an escape that cannot be read");
-        }
-        r->at += 5;
-        return true;
-    }
-    if (peek(r) == '\0' || !strchr("\"\\/bfnrt", peek(r)))
-        return fail(r, "the query has an escape that cannot be read");
-    r->at++;
-    return true;
-}
-
-static bool string(struct reader *r)
-{
-    const char *first = ++r->at;
-    r->escaped = false;
-    while (r->at < r->end && *r->at != '"') {
-        if ((unsigned char)*r->at < 0x20)
-            return fail(r, "the query has a line end or control character in a string");
-        if (*r->at != '\\') {
-            r->at++;
-            continue;
-        }
-        r->escaped = true;
-        if (!escape(r))
-            return false;
-    }
-    if (r->at == r->end)
-        return fail(r, "the query has a string without end");
-    r->text = span_of(first, (size_t)(r->at - first));
-    r->at++;
-    if (r->text.n == 0 && peek(r) == '"')
-        return fail(r, "the query has a block string, which is not read here");
-    return true;
-}
-
-// What cannot be read here, by what it begins with.
-static bool odd(struct reader *r, char c)
-{
-    switch (c) {
-    case '$': return fail(r, "the query has variables, which are not read here; write the values into it");
-    case '@': return fail(r, "the query has directives, which are not read here");
-    case '#': return fail(r, "the query has comments, which are not read here");
-    default: return fail(r, "the query has a character that is not of the language");
-    }
-}
-
-// Reads the next token and writes the one before it.
-static bool next(struct reader *r)
-{
-    while (r->at < r->end && strchr(" \t\r\n,", *r->at) && *r->at)
-        r->at++;
-    r->text = SPAN_NONE;
-    if (r->at == r->end) {
-        r->token = END;
-        return true;
-    }
-    const char *first = r->at;
-    char c = *r->at;
-    if (is_letter(c)) {
-        while (r->at < r->end && (is_letter(*r->at) || is_digit(*r->at)))
-            r->at++;
-        r->token = NAME;
-    } else if (is_digit(c) || c == '-') {
-        r->token = NUMBER;
-        if (!number(r))
-            return false;
-    } else if (c == '"') {
-        r->token = STRING;
-        return string(r);
-    } else if (c == '.') {
-        if (r->end - r->at < 3 || memcmp(r->at, "...", 3) != 0)
-            return odd(r, c);
-        r->at += 3;
-        r->token = SPREAD;
-    } else if (c && strchr("()[]{}:", c)) {
-        r->at++;
-        r->token = MARK;
-    } else {
-        return odd(r, c);
-    }
-    r->text = span_of(first, (size_t)(r->at - first));
-    return true;
-}
-
-static void write_token(struct reader *r)
-{
-    bool quoted = r->token == STRING;
-    buf_append(r->out, quoted ? SPAN("\"") : SPAN(""));
-    buf_append(r->out, r->text);
-    buf_append(r->out, quoted ? SPAN("\" ") : SPAN(" "));
-}
-
-// Takes the current token over into what is written.
-static bool advance(struct reader *r)
-{
-    write_token(r);
-    return next(r);
-}
-
-static bool is_mark(const struct reader *r, char c)
-{
-    return r->token == MARK && r->text.p[0] == c;
-}
-
-static bool take(struct reader *r, char c, const char *problem)
-{
-    return is_mark(r, c) ? advance(r) : fail(r, problem);
-}
-
-static bool take_name(struct reader *r, struct span *name)
-{
-    if (r->token != NAME)
-        return fail(r, "the query lacks a name where one has to be");
-    *name = r->text;
-    return advance(r);
-}
-
 static bool deeper(struct reader *r)
 {
-    return ++r->depth <= GW_GRAPHQL_DEPTH ? true : fail(r, "the query is nested too deep");
+    return ++r->depth <= GW_GRAPHQL_DEPTH ? true : gw_graphql_fail(&r->in, "the query is nested too deep");
 }
 
 // ------------------------------------------------------------------------------------------------------------- values
@@ -225,38 +26,38 @@ static bool deeper(struct reader *r)
 static bool refer(struct reader *r, struct span class)
 {
     if (!gw_graphql_is_class(class))
-        return fail(r, "the query refers to something that cannot be a class");
+        return gw_graphql_fail(&r->in, "the query refers to something that cannot be a class");
     if (r->class->n_references == GW_GRAPHQL_REFERENCES)
-        return fail(r, "the query refers to too many classes");
+        return gw_graphql_fail(&r->in, "the query refers to too many classes");
     r->class->references[r->class->n_references++] = class;
     return true;
 }
 
 static bool plain_string(struct reader *r, struct span *text)
 {
-    if (r->token != STRING || r->escaped)
-        return fail(r, "the query names a class or tenant otherwise than by a plain string");
-    *text = r->text;
-    return advance(r);
+    if (r->in.token != GW_GRAPHQL_STRING || r->in.escaped)
+        return gw_graphql_fail(&r->in, "the query names a class or tenant otherwise than by a plain string");
+    *text = r->in.text;
+    return gw_graphql_advance(&r->in);
 }
 
 // Property, class, property, …
 static bool path(struct reader *r)
 {
     struct span step;
-    if (r->token == STRING)
-        return advance(r);
-    if (!take(r, '[', "the query has a path that is no list of strings"))
+    if (r->in.token == GW_GRAPHQL_STRING)
+        return gw_graphql_advance(&r->in);
+    if (!gw_graphql_take(&r->in, '[', "the query has a path that is no list of strings"))
         return false;
-    for (unsigned i = 0; !is_mark(r, ']'); i++) {
-        if (i % 2 == 0 && r->token == STRING) {
-            if (!advance(r))
+    for (unsigned i = 0; !gw_graphql_at(&r->in, ']'); i++) {
+        if (i % 2 == 0 && r->in.token == GW_GRAPHQL_STRING) {
+            if (!gw_graphql_advance(&r->in))
                 return false;
         } else if (!plain_string(r, &step) || !refer(r, step)) {
             return false;
         }
     }
-    return advance(r);
+    return gw_graphql_advance(&r->in);
 }
 
 static bool beacon(struct reader *r)
@@ -265,7 +66,8 @@ static bool beacon(struct reader *r)
     if (!plain_string(r, &text))
         return false;
     struct span class = gw_graphql_beacon(text, false);
-    return !span_is_none(class) ? refer(r, class) : fail(r, "the query has a beacon that names no class");
+    return !span_is_none(class) ? refer(r, class)
+                                : gw_graphql_fail(&r->in, "the query has a beacon that names no class");
 }
 
 static bool value(struct reader *r);
@@ -273,8 +75,9 @@ static bool value(struct reader *r);
 static bool object(struct reader *r)
 {
     struct span name;
-    while (!is_mark(r, '}')) {
-        if (!take_name(r, &name) || !take(r, ':', "the query lacks a colon behind a member's name"))
+    while (!gw_graphql_at(&r->in, '}')) {
+        if (!gw_graphql_take_name(&r->in, &name) ||
+            !gw_graphql_take(&r->in, ':', "the query lacks a colon behind a member's name"))
             return false;
         // nearObject: { id: … }, nearText: { moveTo: { objects: [{ id: … }] } }
         r->class->by_id |= r->own && (span_eq(name, SPAN("id")) || span_eq(name, SPAN("beacon")));
@@ -287,7 +90,7 @@ static bool object(struct reader *r)
 
 static bool list(struct reader *r)
 {
-    while (!is_mark(r, ']'))
+    while (!gw_graphql_at(&r->in, ']'))
         if (!value(r))
             return false;
     return true;
@@ -295,25 +98,25 @@ static bool list(struct reader *r)
 
 static bool value(struct reader *r)
 {
-    if (r->token == STRING || r->token == NUMBER || r->token == NAME)
-        return advance(r);
-    bool is_list = is_mark(r, '[');
-    if (!is_list && !is_mark(r, '{'))
-        return fail(r, "the query lacks a value where one has to be");
-    if (!deeper(r) || !advance(r) || !(is_list ? list(r) : object(r)))
+    if (r->in.token == GW_GRAPHQL_STRING || r->in.token == GW_GRAPHQL_NUMBER || r->in.token == GW_GRAPHQL_NAME)
+        return gw_graphql_advance(&r->in);
+    bool is_list = gw_graphql_at(&r->in, '[');
+    if (!is_list && !gw_graphql_at(&r->in, '{'))
+        return gw_graphql_fail(&r->in, "the query lacks a value where one has to be");
+    if (!deeper(r) || !gw_graphql_advance(&r->in) || !(is_list ? list(r) : object(r)))
         return false;
     r->depth--;
-    return advance(r);
+    return gw_graphql_advance(&r->in);
 }
 
 // ---------------------------------------------------------------------------------------------------------- arguments
 
 static bool limit(struct reader *r)
 {
-    if (r->token != NUMBER || !span_to_u64(r->text, &r->class->limit))
-        return fail(r, "the query has a limit that is no count");
+    if (r->in.token != GW_GRAPHQL_NUMBER || !span_to_u64(r->in.text, &r->class->limit))
+        return gw_graphql_fail(&r->in, "the query has a limit that is no count");
     r->class->has_limit = r->class->limit > 0; // a keyword search takes 0 for everything there is
-    return advance(r);
+    return gw_graphql_advance(&r->in);
 }
 
 // `where:` stands already. Ours are objects, and so has the client's to be: a list there would be several.
@@ -322,14 +125,14 @@ static bool where(struct reader *r)
     r->class->has_filter = true;
     if (r->condition.n == 0)
         return value(r);
-    if (!is_mark(r, '{'))
-        return fail(r, "the query has a where that is no object");
-    buf_append(r->out, SPAN("{ operator : And operands : [ "));
-    buf_append(r->out, r->condition.text);
-    buf_byte(r->out, ' ');
+    if (!gw_graphql_at(&r->in, '{'))
+        return gw_graphql_fail(&r->in, "the query has a where that is no object");
+    buf_append(r->in.out, SPAN("{ operator : And operands : [ "));
+    buf_append(r->in.out, r->condition.text);
+    buf_byte(r->in.out, ' ');
     if (!value(r))
         return false;
-    buf_append(r->out, SPAN("] } "));
+    buf_append(r->in.out, SPAN("] } "));
     r->condition.n = 0;
     return true;
 }
@@ -338,9 +141,9 @@ static bool where(struct reader *r)
 static void write_where(struct reader *r)
 {
     bool several = r->condition.n > 1;
-    buf_append(r->out, several ? SPAN("where : { operator : And operands : [ ") : SPAN("where : "));
-    buf_append(r->out, r->condition.text);
-    buf_append(r->out, several ? SPAN(" ] } ") : SPAN(" "));
+    buf_append(r->in.out, several ? SPAN("where : { operator : And operands : [ ") : SPAN("where : "));
+    buf_append(r->in.out, r->condition.text);
+    buf_append(r->in.out, several ? SPAN(" ] } ") : SPAN(" "));
     r->condition.n = 0;
 }
 
@@ -366,33 +169,34 @@ static bool arguments(struct reader *r, bool own)
 {
     struct span names[ARGUMENTS_MAX];
     size_t n = 0;
-    if (!is_mark(r, '(')) {
+    if (!gw_graphql_at(&r->in, '(')) {
         if (own && r->condition.n > 0) {
-            buf_append(r->out, SPAN("( "));
+            buf_append(r->in.out, SPAN("( "));
             write_where(r);
-            buf_append(r->out, SPAN(") "));
+            buf_append(r->in.out, SPAN(") "));
         }
         return true;
     }
-    if (!advance(r))
+    if (!gw_graphql_advance(&r->in))
         return false;
     r->own = own;
-    while (!is_mark(r, ')')) {
+    while (!gw_graphql_at(&r->in, ')')) {
         if (n == ARGUMENTS_MAX)
-            return fail(r, "the query has too many arguments");
-        if (!take_name(r, &names[n]))
+            return gw_graphql_fail(&r->in, "the query has too many arguments");
+        if (!gw_graphql_take_name(&r->in, &names[n]))
             return false;
         for (size_t i = 0; i < n; i++)
             if (span_eq(names[i], names[n]))
-                return fail(r, "the query has an argument twice");
-        if (!take(r, ':', "the query lacks a colon behind an argument's name") || !argument(r, names[n], own))
+                return gw_graphql_fail(&r->in, "the query has an argument twice");
+        if (!gw_graphql_take(&r->in, ':', "the query lacks a colon behind an argument's name") ||
+            !argument(r, names[n], own))
             return false;
         n++;
     }
     r->own = false;
     if (own && r->condition.n > 0)
         write_where(r);
-    return advance(r);
+    return gw_graphql_advance(&r->in);
 }
 
 // ------------------------------------------------------------------------------------------------------------- fields
@@ -400,11 +204,11 @@ static bool arguments(struct reader *r, bool own)
 // [alias :] name
 static bool field_name(struct reader *r, struct span *name)
 {
-    if (!take_name(r, name))
+    if (!gw_graphql_take_name(&r->in, name))
         return false;
-    if (!is_mark(r, ':'))
+    if (!gw_graphql_at(&r->in, ':'))
         return true;
-    return advance(r) && take_name(r, name);
+    return gw_graphql_advance(&r->in) && gw_graphql_take_name(&r->in, name);
 }
 
 static bool introspects(struct span name)
@@ -464,33 +268,33 @@ static bool field(struct reader *r, enum place place)
     if (!field_name(r, &name))
         return false;
     if (introspects(name))
-        return fail(r, "the query asks for the schema");
+        return gw_graphql_fail(&r->in, "the query asks for the schema");
     fact_field(r, place, name);
-    return arguments(r, false) && (!is_mark(r, '{') || fields(r, place_inside(place, name)));
+    return arguments(r, false) && (!gw_graphql_at(&r->in, '{') || fields(r, place_inside(place, name)));
 }
 
 // ... on Class { … }
 static bool fragment(struct reader *r, enum place place)
 {
     struct span class;
-    if (!advance(r))
+    if (!gw_graphql_advance(&r->in))
         return false;
-    if (r->token != NAME || !span_eq(r->text, SPAN("on")))
-        return fail(r, "the query has a fragment other than `... on Class`");
-    return advance(r) && take_name(r, &class) && refer(r, class) && fields(r, place);
+    if (r->in.token != GW_GRAPHQL_NAME || !span_eq(r->in.text, SPAN("on")))
+        return gw_graphql_fail(&r->in, "the query has a fragment other than `... on Class`");
+    return gw_graphql_advance(&r->in) && gw_graphql_take_name(&r->in, &class) && refer(r, class) && fields(r, place);
 }
 
 static bool fields(struct reader *r, enum place place)
 {
-    if (!deeper(r) || !take(r, '{', "the query lacks a brace"))
+    if (!deeper(r) || !gw_graphql_take(&r->in, '{', "the query lacks a brace"))
         return false;
-    if (is_mark(r, '}'))
-        return fail(r, "the query has an empty selection");
-    while (!is_mark(r, '}'))
-        if (!(r->token == SPREAD ? fragment(r, place) : field(r, place)))
+    if (gw_graphql_at(&r->in, '}'))
+        return gw_graphql_fail(&r->in, "the query has an empty selection");
+    while (!gw_graphql_at(&r->in, '}'))
+        if (!(r->in.token == GW_GRAPHQL_SPREAD ? fragment(r, place) : field(r, place)))
             return false;
     r->depth--;
-    return advance(r);
+    return gw_graphql_advance(&r->in);
 }
 
 static bool class(struct reader *r)
@@ -501,15 +305,15 @@ static bool class(struct reader *r)
     if (span_eq(c.name, SPAN("__typename")))
         return true;
     if (!gw_graphql_is_class(c.name))
-        return fail(r, "the query searches something that cannot be a class");
-    if (r->on_where && (r->error = r->on_where(r->ctx, c.name, &r->condition)) != 0)
+        return gw_graphql_fail(&r->in, "the query searches something that cannot be a class");
+    if (r->on_where && (r->in.error = r->on_where(r->ctx, c.name, &r->condition)) != 0)
         return false;
     r->class = &c;
     bool ok = arguments(r, true) && fields(r, OBJECT);
     r->class = NULL;
     if (ok && r->on_class)
-        r->error = r->on_class(r->ctx, &c);
-    return ok && r->error == 0;
+        r->in.error = r->on_class(r->ctx, &c);
+    return ok && r->in.error == 0;
 }
 
 // { Get { … } Aggregate { … } }
@@ -521,69 +325,59 @@ static bool root(struct reader *r)
     if (span_eq(name, SPAN("__typename")))
         return true;
     if (span_eq(name, SPAN("Explore")))
-        return fail(r, "Explore searches every class; use Get");
+        return gw_graphql_fail(&r->in, "Explore searches every class; use Get");
     if (!span_eq(name, SPAN("Get")) && !span_eq(name, SPAN("Aggregate")))
-        return fail(r, "the query asks for something other than Get and Aggregate");
+        return gw_graphql_fail(&r->in, "the query asks for something other than Get and Aggregate");
     r->aggregates = span_eq(name, SPAN("Aggregate"));
-    if (!deeper(r) || !take(r, '{', "the query lacks a brace"))
+    if (!deeper(r) || !gw_graphql_take(&r->in, '{', "the query lacks a brace"))
         return false;
-    while (!is_mark(r, '}'))
+    while (!gw_graphql_at(&r->in, '}'))
         if (!class(r))
             return false;
     r->depth--;
-    return advance(r);
+    return gw_graphql_advance(&r->in);
 }
 
 static bool document(struct reader *r)
 {
-    if (!next(r))
+    if (!gw_graphql_next(&r->in))
         return false;
-    if (r->token == NAME) {
-        if (!span_eq(r->text, SPAN("query")))
-            return fail(r, "the text is no query");
-        if (!advance(r) || (r->token == NAME && !advance(r)))
+    if (r->in.token == GW_GRAPHQL_NAME) {
+        if (!span_eq(r->in.text, SPAN("query")))
+            return gw_graphql_fail(&r->in, "the text is no query");
+        if (!gw_graphql_advance(&r->in) || (r->in.token == GW_GRAPHQL_NAME && !gw_graphql_advance(&r->in)))
             return false;
     }
-    if (!deeper(r) || !take(r, '{', "the query lacks a brace"))
+    if (!deeper(r) || !gw_graphql_take(&r->in, '{', "the query lacks a brace"))
         return false;
-    while (!is_mark(r, '}'))
+    while (!gw_graphql_at(&r->in, '}'))
         if (!root(r))
             return false;
-    if (!advance(r))
+    if (!gw_graphql_advance(&r->in))
         return false;
-    return r->token == END ? true : fail(r, "there is something behind the query");
+    return r->in.token == GW_GRAPHQL_END ? true : gw_graphql_fail(&r->in, "there is something behind the query");
 }
 
 static int read_all(struct reader *r, const char **problem)
 {
     document(r);
-    if (r->error == 0 && r->out->failed)
+    if (r->in.error == 0 && r->in.out->failed)
         return ERR_NOMEM;
-    if (r->problem)
-        *problem = r->problem;
-    return r->error;
+    if (r->in.problem)
+        *problem = r->in.problem;
+    return r->in.error;
 }
 
 int gw_graphql_read(struct span text, gw_graphql_on_class on_class, void *ctx, struct buf *out, const char **problem)
 {
-    struct reader r = { .at = text.p, .end = text.p + text.n, .out = out, .on_class = on_class, .ctx = ctx };
+    struct reader r = { .in = { .at = text.p, .end = text.p + text.n, .out = out }, .on_class = on_class, .ctx = ctx };
     return read_all(&r, problem);
 }
 
 int gw_graphql_confine(struct span text, gw_graphql_on_where on_where, void *ctx, struct buf *out, const char **problem)
 {
-    struct reader r = { .at = text.p, .end = text.p + text.n, .out = out, .on_where = on_where, .ctx = ctx };
+    struct reader r = { .in = { .at = text.p, .end = text.p + text.n, .out = out }, .on_where = on_where, .ctx = ctx };
     return read_all(&r, problem);
-}
-
-bool gw_graphql_is_class(struct span name)
-{
-    if (name.n == 0 || !is_letter(name.p[0]) || name.p[0] == '_')
-        return false;
-    for (size_t i = 0; i < name.n; i++)
-        if (!is_letter(name.p[i]) && !is_digit(name.p[i]))
-            return false;
-    return true;
 }
 
 struct span gw_graphql_beacon(struct span text, bool with_property)

@@ -5,7 +5,7 @@
 // What names no class (an object by its id alone, Explore) has no row or is refused. A reference from one object to another lets whoever reads the one
 // see the other, so making one needs the right to read what it points at.
 #include "gateway/api/graphql.h"
-#include "gateway/api/table.h"
+#include "gateway/api/weaviate.h"
 
 enum kind {
     OBJECT = 1 << 0,
@@ -14,7 +14,6 @@ enum kind {
     MATCH = 1 << 3,
     REFERENCE = 1 << 4,
     REFERENCES = 1 << 5,
-    GRAPHQL = 1 << 6,
     ALIAS = 1 << 7,
     RETARGET = 1 << 8,
 };
@@ -44,9 +43,6 @@ static const struct gw_api_member members[] = {
     { "classification", REFERENCE },
     { "from", REFERENCES },
     { "to", REFERENCES },
-    { "query", GRAPHQL },
-    { "operationName", GRAPHQL },
-    { "variables", GRAPHQL },
 };
 
 // ------------------------------------------------------------------------------------------------------------- names
@@ -72,7 +68,8 @@ static int tenant_name(struct gw_api_build *b, json v, struct span *out)
     return gw_api_given(v) ? gw_api_body_name(b, v, out) : 0;
 }
 
-static int authorise(struct gw_api_build *b, enum gw_action action, struct span tenant, struct span name, int error)
+int gw_weaviate_authorise(struct gw_api_build *b, enum gw_action action, struct span tenant, struct span name,
+                          int error)
 {
     struct gw_api_authorisation a = { .action = action, .tenant = tenant };
     int rc = class_name(b, name, error, &a.collection);
@@ -106,7 +103,7 @@ static int of_path(struct gw_api_build *b)
     int rc = tenant_parameter(b, &tenant);
     if (!span_is_none(b->tenant))
         tenant = b->tenant;
-    return rc == 0 ? authorise(b, b->row->action, tenant, b->collection, ERR_API_COLLECTION) : rc;
+    return rc == 0 ? gw_weaviate_authorise(b, b->row->action, tenant, b->collection, ERR_API_COLLECTION) : rc;
 }
 
 // The schema is a class's as a whole: a tenant that is said beside it the server does not read, and policies would take the class for the tenant's.
@@ -157,7 +154,7 @@ static int beacon(struct gw_api_build *b, json v, struct span tenant)
     struct span class = gw_graphql_beacon(json_string(v), false);
     if (span_is_none(class))
         return gw_api_refuse(b, ERR_API_BODY, "a beacon that names no class", SPAN_NONE);
-    return authorise(b, GW_ACTION_READ, tenant, class, ERR_API_BODY);
+    return gw_weaviate_authorise(b, GW_ACTION_READ, tenant, class, ERR_API_BODY);
 }
 
 // Properties that are lists of references.
@@ -187,7 +184,7 @@ static int object(struct gw_api_build *b, json v, enum gw_action action, struct 
     if (rc == 0)
         rc = class_name(b, json_string(json_get(v, SPAN("class"))), ERR_API_BODY, class);
     if (rc == 0)
-        rc = authorise(b, action, tenant, *class, ERR_API_BODY);
+        rc = gw_weaviate_authorise(b, action, tenant, *class, ERR_API_BODY);
     return rc == 0 ? references_in(b, json_get(v, SPAN("properties")), tenant) : rc;
 }
 
@@ -256,7 +253,7 @@ static int paths_in(struct gw_api_build *b, json v, struct span tenant, unsigned
         json step;
         for (size_t i = 0; rc == 0 && json_next(&steps, &name, &step); i++)
             if (i % 2 == 1)
-                rc = authorise(b, GW_ACTION_READ, tenant, json_string(step), ERR_API_BODY);
+                rc = gw_weaviate_authorise(b, GW_ACTION_READ, tenant, json_string(step), ERR_API_BODY);
     }
     return rc;
 }
@@ -271,7 +268,8 @@ static int delete_objects(struct gw_api_build *b, json body)
     if (rc == 0)
         rc = tenant_parameter(b, &tenant);
     if (rc == 0)
-        rc = authorise(b, b->row->action, tenant, json_string(json_get(match, SPAN("class"))), ERR_API_BODY);
+        rc =
+            gw_weaviate_authorise(b, b->row->action, tenant, json_string(json_get(match, SPAN("class"))), ERR_API_BODY);
     json where = json_get(match, SPAN("where"));
     b->meaning.facts.has_filter = json_type(where) == JSON_OBJECT && json_count(where) > 0;
     return rc == 0 ? paths_in(b, where, tenant, 32) : rc;
@@ -313,7 +311,7 @@ static int batch_references(struct gw_api_build *b, json body)
             rc = tenant_name(b, json_get(v, SPAN("tenant")), &tenant);
         struct span from = gw_graphql_beacon(json_string(json_get(v, SPAN("from"))), true);
         if (rc == 0)
-            rc = authorise(b, b->row->action, tenant, from, ERR_API_BODY);
+            rc = gw_weaviate_authorise(b, b->row->action, tenant, from, ERR_API_BODY);
         if (rc == 0)
             rc = beacon(b, json_get(v, SPAN("to")), tenant);
     }
@@ -363,7 +361,8 @@ static int create_alias(struct gw_api_build *b, json body)
     struct gw_api_authorisation alias = { .action = b->row->action, .collection_is_new = true };
     int rc = GW_API_MEMBERS(b, body, members, ALIAS);
     if (rc == 0)
-        rc = authorise(b, b->row->action, SPAN_NONE, json_string(json_get(body, SPAN("class"))), ERR_API_BODY);
+        rc = gw_weaviate_authorise(b, b->row->action, SPAN_NONE, json_string(json_get(body, SPAN("class"))),
+                                   ERR_API_BODY);
     if (rc == 0)
         rc = class_name(b, json_string(json_get(body, SPAN("alias"))), ERR_API_BODY, &alias.collection);
     return rc == 0 ? gw_api_authorise(b, alias) : rc;
@@ -373,8 +372,9 @@ static int alter_alias(struct gw_api_build *b, json body)
 {
     int rc = GW_API_MEMBERS(b, body, members, RETARGET);
     if (rc == 0)
-        rc = authorise(b, b->row->action, SPAN_NONE, b->collection, ERR_API_COLLECTION);
-    return rc == 0 ? authorise(b, b->row->action, SPAN_NONE, json_string(json_get(body, SPAN("class"))), ERR_API_BODY)
+        rc = gw_weaviate_authorise(b, b->row->action, SPAN_NONE, b->collection, ERR_API_COLLECTION);
+    return rc == 0 ? gw_weaviate_authorise(b, b->row->action, SPAN_NONE, json_string(json_get(body, SPAN("class"))),
+                                           ERR_API_BODY)
                    : rc;
 }
 
@@ -386,82 +386,7 @@ static int list_aliases(struct gw_api_build *b)
         return gw_api_authorise(b, (struct gw_api_authorisation){ .action = b->row->action });
     b->meaning.list = GW_API_LIST_NONE;
     b->meaning.fan = GW_API_FAN_ONE;
-    return authorise(b, b->row->action, SPAN_NONE, class, ERR_API_COLLECTION);
-}
-
-// ------------------------------------------------------------------------------------------------------------- GraphQL
-
-static int searched(void *ctx, const struct gw_graphql_class *c)
-{
-    struct gw_api_build *b = ctx;
-    struct gw_api_facts *f = &b->meaning.facts;
-    struct span tenant = c->tenant.n > 0 ? arena_dup(b->arena, c->tenant) : SPAN_NONE;
-    if (c->tenant.n > 0 && (span_is_none(tenant) || !gw_api_name_ok(tenant)))
-        return gw_api_refuse(b, ERR_API_BODY, "a tenant that cannot be one", SPAN_NONE);
-    // One without a limit makes it unknown for all: the server's default is configured there.
-    if (c->has_limit && (!f->has_queries || f->has_limit))
-        gw_api_fact_limit(b, c->limit);
-    else
-        f->has_limit = false;
-    f->has_filter = c->has_filter && (!f->has_queries || f->has_filter);
-    f->has_queries = true;
-    f->queries++;
-    f->by_id |= c->by_id;
-    f->with_vectors |= c->with_vectors;
-    f->with_payload |= c->with_payload;
-    int rc = authorise(b, GW_ACTION_SEARCH, tenant, c->name, ERR_API_BODY);
-    for (size_t i = 0; i < c->n_references && rc == 0; i++)
-        rc = authorise(b, GW_ACTION_READ, tenant, c->references[i], ERR_API_BODY);
-    return rc;
-}
-
-// Writes what goes on: the query as it was understood, and nothing beside it.
-static int one_query(struct gw_api_build *b, json v, struct json_writer *w)
-{
-    struct buf text;
-    const char *problem = NULL;
-    int rc = GW_API_MEMBERS(b, v, members, GRAPHQL);
-    if (rc != 0)
-        return rc;
-    struct span query = json_string(json_get(v, SPAN("query")));
-    if (span_is_none(query))
-        return gw_api_refuse(b, ERR_API_BODY, "no query", SPAN_NONE);
-    buf_init(&text, 0);
-    rc = gw_graphql_read(query, searched, b, &text, &problem);
-    if (problem)
-        rc = gw_api_refuse(b, rc, problem, SPAN_NONE);
-    json_w_object(w);
-    json_w_key(w, SPAN("query"));
-    json_w_string(w, buf_span(&text));
-    json_w_end(w);
-    buf_fini(&text);
-    return rc;
-}
-
-static int graphql(struct gw_api_build *b, json body)
-{
-    struct buf out;
-    buf_init(&out, 0);
-    struct json_writer w = json_writer(&out);
-    struct json_iter it = json_iter(body);
-    struct span name;
-    json v;
-    int rc = 0;
-    bool batch = json_type(body) == JSON_ARRAY;
-    if (batch)
-        json_w_array(&w);
-    else
-        rc = one_query(b, body, &w);
-    while (rc == 0 && batch && json_next(&it, &name, &v))
-        rc = one_query(b, v, &w);
-    if (batch)
-        json_w_end(&w);
-    if (rc == 0) {
-        b->meaning.body = out.failed ? SPAN_NONE : arena_dup(b->arena, buf_span(&out));
-        rc = span_is_none(b->meaning.body) ? ERR_NOMEM : 0;
-    }
-    buf_fini(&out);
-    return rc;
+    return gw_weaviate_authorise(b, b->row->action, SPAN_NONE, class, ERR_API_COLLECTION);
 }
 
 // --------------------------------------------------------------------------------------------------------------- rows
@@ -497,8 +422,8 @@ static const struct gw_api_row rows[] = {
     { "DELETE", "/v1/batch/objects",    GW_ACTION_DELETE, GW_API_BODY_INSPECT, GW_API_BY_BODY, 0, delete_objects, NULL },
     { "POST",   "/v1/batch/references", GW_ACTION_WRITE,  GW_API_BODY_INSPECT, GW_API_BY_BODY | GW_API_ARRAY, 0, batch_references, NULL },
 
-    { "POST", "/v1/graphql",       GW_ACTION_SEARCH, GW_API_BODY_INSPECT, GW_API_BY_BODY, 0, graphql, NULL },
-    { "POST", "/v1/graphql/batch", GW_ACTION_SEARCH, GW_API_BODY_INSPECT, GW_API_BY_BODY | GW_API_ARRAY, 0, graphql, NULL },
+    { "POST", "/v1/graphql",       GW_ACTION_SEARCH, GW_API_BODY_INSPECT, GW_API_BY_BODY, 0, gw_weaviate_graphql, NULL },
+    { "POST", "/v1/graphql/batch", GW_ACTION_SEARCH, GW_API_BODY_INSPECT, GW_API_BY_BODY | GW_API_ARRAY, 0, gw_weaviate_graphql, NULL },
 
     { "GET",    S,                    GW_ACTION_LIST,   GW_API_BODY_NONE, 0, GW_API_LIST_WEAVIATE_SCHEMA, NULL, NULL },
     { "POST",   S,                    GW_ACTION_CREATE, GW_API_BODY_INSPECT, GW_API_BY_BODY, 0, create_class, NULL },
