@@ -159,10 +159,32 @@ static void check(struct json_writer *w, json list)
     json_w_end(w);
 }
 
-// Each text alone.
-static void validate_each(struct json_writer *w, const struct pol_schema *schema, json list)
+typedef bool (*judge_fn)(const struct pol_schema *schema, json v, struct diags *d);
+
+static bool validates(const struct pol_schema *schema, json v, struct diags *d)
 {
     static const struct pol_options options = { .hash_key = 42 };
+    struct pol_source s = { SPAN("policy"), json_string(v) };
+
+    return pol_schema_validate(schema, &s, 1, &options, d);
+}
+
+static bool conforms(const struct pol_schema *schema, json v, struct diags *d)
+{
+    struct buf text;
+
+    buf_init(&text, 0);
+    json_write(&text, v);
+    struct pol_source s = { SPAN("entities"), buf_span(&text) };
+    bool good = pol_schema_validate_entities(schema, &s, 1, true, d);
+    buf_fini(&text);
+    return good;
+}
+
+// Each of the list alone: a list of verdicts under `key`, and of what is complained about.
+static void judge_each(struct json_writer *w, struct span key, const struct pol_schema *schema, json list,
+                       judge_fn judge)
+{
     struct json_iter it = json_iter(list);
     struct span name;
     struct buf why;
@@ -171,18 +193,17 @@ static void validate_each(struct json_writer *w, const struct pol_schema *schema
     buf_init(&why, 0);
     struct json_writer ww = json_writer(&why);
     json_w_array(&ww);
-    json_w_key(w, SPAN("valid"));
+    json_w_key(w, key);
     json_w_array(w);
     while (json_next(&it, &name, &v)) {
-        struct pol_source s = { SPAN("policy"), json_string(v) };
         struct arena a;
         struct diags d;
 
         arena_init(&a, 0);
         diags_init(&d);
-        bool valid = pol_schema_validate(schema, &s, 1, &options, &d);
-        json_w_bool(w, valid);
-        if (valid)
+        bool good = judge(schema, v, &d);
+        json_w_bool(w, good);
+        if (good)
             json_w_null(&ww);
         else
             json_w_string(&ww, first_complaint(&a, &d));
@@ -236,44 +257,6 @@ static void validate_linked(struct json_writer *w, const struct pol_schema *sche
     buf_fini(&l);
 }
 
-static void conform_each(struct json_writer *w, const struct pol_schema *schema, json list)
-{
-    struct json_iter it = json_iter(list);
-    struct span name;
-    struct buf why, text;
-    json v;
-
-    buf_init(&why, 0);
-    struct json_writer ww = json_writer(&why);
-    json_w_array(&ww);
-    json_w_key(w, SPAN("conforms"));
-    json_w_array(w);
-    while (json_next(&it, &name, &v)) {
-        struct arena a;
-        struct diags d;
-
-        arena_init(&a, 0);
-        diags_init(&d);
-        buf_init(&text, 0);
-        json_write(&text, v);
-        struct pol_source s = { SPAN("entities"), buf_span(&text) };
-        bool good = pol_schema_validate_entities(schema, &s, 1, true, &d);
-        json_w_bool(w, good);
-        if (good)
-            json_w_null(&ww);
-        else
-            json_w_string(&ww, first_complaint(&a, &d));
-        buf_fini(&text);
-        diags_fini(&d);
-        arena_fini(&a);
-    }
-    json_w_end(w);
-    json_w_end(&ww);
-    json_w_key(w, SPAN("why"));
-    json_w_raw(w, buf_span(&why));
-    buf_fini(&why);
-}
-
 static void validate(struct json_writer *w, json v)
 {
     struct pol_source s = { SPAN("schema"), json_string(json_get(v, SPAN("schema"))) };
@@ -284,11 +267,11 @@ static void validate(struct json_writer *w, json v)
     diags_init(&d);
     struct pol_schema *schema = pol_schema_new(&s, 1, &d);
     if (schema && json_get(v, SPAN("conform"))) {
-        conform_each(w, schema, json_get(v, SPAN("conform")));
+        judge_each(w, SPAN("conforms"), schema, json_get(v, SPAN("conform")), conforms);
     } else if (schema && json_get(v, SPAN("links"))) {
         validate_linked(w, schema, v);
     } else if (schema) {
-        validate_each(w, schema, json_get(v, SPAN("validate")));
+        judge_each(w, SPAN("valid"), schema, json_get(v, SPAN("validate")), validates);
     } else {
         json_w_key(w, SPAN("refused"));
         json_w_string(w, first_complaint(&a, &d));
