@@ -12,7 +12,11 @@ import { createRequire } from 'node:module'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import v8 from 'node:v8'
 import { fileURLToPath } from 'node:url'
+
+// Node 18 and 20 now and then die at taking this one optimisation back; without any at all, Cedar's binding would be slower than it is.
+v8.setFlagsFromString('--no-turbo-inline-array-builtins')
 
 const top = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 const options = { build: path.join(top, 'build'), json: false, sizes: [] }
