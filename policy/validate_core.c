@@ -199,6 +199,18 @@ static struct pol_core *record(struct maker *m, const struct pol_node *n)
     return finish(m->s, c);
 }
 
+// Of two literals Cedar makes one where it reads them, and what is compared with a literal is judged by that.
+static struct pol_core *folded(struct pol_shapes *s, enum pol_core_kind kind, const struct pol_core *l,
+                               const struct pol_core *r, struct pol_place place)
+{
+    struct pol_core *c = bare(s, CORE_BOOL, place);
+
+    if (!c)
+        return NULL;
+    c->number = kind == CORE_AND ? l->number && r->number : l->number || r->number;
+    return finish(s, c);
+}
+
 // a && b && c is (a && b) && c.
 static struct pol_core *joined(struct maker *m, const struct pol_node *n, enum pol_core_kind kind)
 {
@@ -207,7 +219,10 @@ static struct pol_core *joined(struct maker *m, const struct pol_node *n, enum p
     for (const struct pol_node *k = n->first->next; c && k; k = k->next) {
         struct pol_core *right = make(m, k);
 
-        c = right ? with(m->s, kind, kind == CORE_ARITHMETIC ? k->joint : 0, n->place, c, right) : NULL;
+        if (right && kind != CORE_ARITHMETIC && c->kind == CORE_BOOL && right->kind == CORE_BOOL)
+            c = folded(m->s, kind, c, right, n->place);
+        else
+            c = right ? with(m->s, kind, kind == CORE_ARITHMETIC ? k->joint : 0, n->place, c, right) : NULL;
     }
     return c;
 }

@@ -141,6 +141,13 @@ static void types_are_held_apart(void **state)
     bad(WHEN("ip(\"1.2.3\").isIpv4()"), "cannot read");
     bad(WHEN("resource.n == decimal(\"1.23456\")"), "cannot read");
     bad(WHEN("principal.at.toDays() == 1"), "duration is due");
+    // Literals may be of any; && and || of literals are one to Cedar, what else is known to be true is none.
+    good(WHEN("true == \"x\" || true"));
+    good(WHEN("(true && true && (false || true)) == \"x\" || true"));
+    good(WHEN("\"x\" != (true || false)"));
+    bad(WHEN("(!true) == \"x\" || true"), "one type");
+    bad(WHEN("(1 == 1) == \"x\" || true"), "one type");
+    bad(WHEN("(true && 1 == 1) == \"x\" || true"), "one type");
 }
 
 static void what_is_never_evaluated_may_be_anything(void **state)
