@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/cli/policy_files.h"
 
+#include "gateway/audit/read.h"
 #include "gateway/base/err.h"
 #include "gateway/base/file.h"
 #include "gateway/cli/argument.h"
@@ -422,48 +423,36 @@ bool gw_policy_ask(struct gw_cli *cli, const struct gw_policy_questions *q, size
 
 // ----------------------------------------------------------------------------------------------------------- audit logs
 
-enum { AUDIT_LINE_MAX = 32 << 20 };
-
-static bool audit_line(struct gw_cli *cli, const char *path, size_t number, struct span line,
-                       gw_policy_on_record on_record, void *ctx)
+static bool audit_line(struct gw_cli *cli, struct gw_audit_reader *reader, gw_policy_on_record on_record, void *ctx)
 {
-    struct json_limits limits = { .bytes = AUDIT_LINE_MAX, .depth = POL_VALUE_DEPTH + 16, .nul_names = true };
     struct json_error error;
-    struct json_doc *doc;
-    bool ok = true;
 
     // Before parsing: most lines of a log of refused handshakes hold no request.
-    if (!memmem(line.p, line.n, "\"inputs\"", 8))
+    if (!memmem(reader->line.p, reader->line.n, "\"inputs\"", 8))
         return true;
-    doc = json_parse(line, &limits, &error);
-    if (!doc)
-        return gw_cli_usage(cli, "%s:%zu:%u: not valid JSON: %s", path, number, error.column, error.what), false;
-    json root = json_root(doc), inputs = json_get(root, SPAN("inputs"));
+    json root = gw_audit_reader_json(reader, &error), inputs = json_get(root, SPAN("inputs"));
+    if (!root)
+        return gw_cli_usage(cli, "%s:%zu:%u: not valid JSON: %s", reader->file, reader->number, error.column,
+                            error.what),
+               false;
     // An intent is followed by the request that it announces, with the same inputs.
     if (json_count(inputs) > 0 && !span_eq(json_string(json_get(root, SPAN("kind"))), SPAN("intent")))
-        ok = on_record(ctx, root, inputs, number);
-    json_free(doc);
-    return ok;
+        return on_record(ctx, root, inputs, reader->number);
+    return true;
 }
 
 bool gw_policy_audit(struct gw_cli *cli, const char *path, gw_policy_on_record on_record, void *ctx)
 {
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    char *line = NULL;
-    size_t cap = 0, number = 0;
-    ssize_t n;
+    char *paths[] = { (char *)path };
+    struct gw_audit_reader reader;
+    enum gw_audit_read is;
     bool ok = true;
 
-    if (!f)
-        return gw_cli_usage(cli, "%s: %s", path, strerror(errno)), false;
-    while (ok && (n = getline(&line, &cap, f)) >= 0)
-        ok = audit_line(cli, path, ++number, span_trim(span_of(line, (size_t)n - (n > 0 && line[n - 1] == '\n'))),
-                        on_record, ctx);
-    if (ok && ferror(f))
-        ok = (gw_cli_usage(cli, "%s: %s", path, strerror(errno)), false);
-    free(line);
-    if (f != stdin)
-        fclose(f);
+    gw_audit_reader_init(&reader, paths, 1);
+    while (ok && (is = gw_audit_reader_next(&reader)) != GW_AUDIT_END)
+        ok = is == GW_AUDIT_LINE ? audit_line(cli, &reader, on_record, ctx)
+                                 : (gw_cli_usage(cli, "%s: %s", path, reader.what), false);
+    gw_audit_reader_fini(&reader);
     return ok;
 }
 
