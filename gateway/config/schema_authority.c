@@ -117,7 +117,8 @@ static const struct gw_field fields[] = {
       .type = GW_FIELD_PATH,
       AT(gw_config_authority, state),
       .required = true,
-      .doc = "folder of the authority's own, 0700, for signing keys and refresh tokens" },
+      .doc = "folder of the authority's own, 0700, for signing keys and refresh tokens; made at the start when the "
+             "folder that it is in is there" },
     { .key = NAME("signing"),
       .type = GW_FIELD_MAP,
       AT(gw_config_authority, signing),

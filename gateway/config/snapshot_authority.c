@@ -25,20 +25,39 @@ static struct span read_private(struct gw_snapshot *s, const struct gw_config_te
     return text;
 }
 
+// The start makes the last folder of the path: on a volume that is empty at first there is nobody else to do it.
+static bool can_be_made(struct span folder)
+{
+    char parent[4096] = ".";
+    while (folder.n > 1 && folder.p[folder.n - 1] == '/')
+        folder.n--;
+    size_t n = folder.n;
+    while (n > 0 && folder.p[n - 1] != '/')
+        n--;
+    if (n >= sizeof parent)
+        return false;
+    if (n > 0) {
+        memcpy(parent, folder.p, n);
+        parent[n] = '\0';
+    }
+    return access(parent, W_OK | X_OK) == 0;
+}
+
 static void load_state(struct gw_snapshot *s, struct diags *diags)
 {
     struct gw_snapshot_authority *a = &s->authority;
     const struct gw_config_text *state = &a->config->state;
     struct stat st;
-    if (stat(state->v.p, &st) != 0)
+    int why = stat(state->v.p, &st) == 0 ? 0 : errno;
+    if (why != 0 && (why != ENOENT || !can_be_made(state->v)))
         gw_config_error(s->config, state->at, diags, "%.*s: %s; make the folder: mkdir -m 700", SPAN_FMT(state->v),
-                        strerror(errno));
-    else if (!S_ISDIR(st.st_mode))
+                        strerror(why));
+    else if (why == 0 && !S_ISDIR(st.st_mode))
         gw_config_error(s->config, state->at, diags, "%.*s: this is no folder; name one", SPAN_FMT(state->v));
-    else if ((st.st_mode & (S_IRWXO | S_IWGRP)) != 0)
+    else if (why == 0 && (st.st_mode & (S_IRWXO | S_IWGRP)) != 0)
         gw_config_error(s->config, state->at, diags, "%.*s: others may look into it or write to it; chmod 700 it",
                         SPAN_FMT(state->v));
-    else if (access(state->v.p, R_OK | W_OK | X_OK) != 0)
+    else if (why == 0 && access(state->v.p, R_OK | W_OK | X_OK) != 0)
         gw_config_error(s->config, state->at, diags, "%.*s: %s; give it to the user that the authority runs as",
                         SPAN_FMT(state->v), strerror(errno));
     a->keys_path = arena_printf(&s->arena, "%.*s/signing-keys.db", SPAN_FMT(state->v)).p;

@@ -3,7 +3,10 @@
 
 #include "gateway/stages/account.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #define SECOND_MS 1000
 #define STORE_BUSY_MS 2000
@@ -351,6 +354,10 @@ static int open_stores(struct gw_authority_server *s, struct diags *diags)
         .publish_s = signing->publish / 1000,
         .linger_s = a->config->lifetime / 1000,
     };
+    if (mkdir(a->config->state.v.p, 0700) != 0 && errno != EEXIST) {
+        store_failed(s, a->config->state.at, a->config->state.v.p, strerror(errno), diags);
+        return ERR_INTERNAL;
+    }
     int rc = pki_signing_keys_open(&options, s->visitors.now.wall_ms / 1000, &e->keys);
     if (rc != 0) {
         store_failed(s, a->config->state.at, a->keys_path, e->keys ? pki_signing_keys_what(e->keys) : "out of memory",

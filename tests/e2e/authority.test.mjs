@@ -194,6 +194,20 @@ test('a state folder or a secret that others can read is refused at the start', 
   assert.match(checked.out, /authority\.yaml:\d+:\d+: error: .*passphrase: others may read it or write to it; chmod 600 it/)
 })
 
+test('a state folder that is not there is made at the start, for its owner alone; not so the folder that it is in', async () => {
+  const fresh = await authority('fresh', {})
+  const state = fresh.at('state')
+  fs.rmdirSync(state)
+  assert.equal(run(sallyport, ['check', '--config', fresh.file]).status, 0)
+  assert.equal(fs.existsSync(state), false, 'check makes nothing')
+  await fresh.start()
+  await fresh.stop()
+  assert.equal(fs.statSync(state).mode & 0o7777, 0o700)
+  fresh.config.authority.state = fresh.at('absent/state')
+  fresh.save()
+  assert.match(run(sallyport, ['check', '--config', fresh.file]).out, /absent\/state: No such file or directory; make the folder/)
+})
+
 test('with client_certificates: optional a client comes without one, and is nobody', async () => {
   const o = await authority('optional', { client_certificates: 'optional' })
   await o.start()
