@@ -7,6 +7,7 @@
 #include "pki/hsm.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define BUSY_MS 10000
 
@@ -154,6 +155,42 @@ static int new_passphrase(struct gw_cli *cli, const struct key_places *keys, str
                              passphrase);
 }
 
+// With --if-absent: 0 when the CA is there and of this trust domain, GW_EXIT_NO when it is of another. -1 when there is none.
+static int is_there(struct gw_cli *cli, const char *dir)
+{
+    struct span wanted = span_str(gw_cli_get(cli, "trust-domain"));
+    struct pki_ca *ca;
+    if (!gw_cli_has(cli, "if-absent") || access(dir, F_OK) != 0) {
+        return -1;
+    }
+    int status = cmd_ca_open(cli, &ca);
+    if (status) {
+        return status;
+    }
+    struct span own = pki_ca_trust_domain(ca);
+    if (!span_eq(own, wanted)) {
+        status = gw_cli_no(cli, "the CA in %s is for %.*s, not for %.*s", dir, SPAN_FMT(own), SPAN_FMT(wanted));
+    } else if (cli->json) {
+        struct buf b;
+        buf_init(&b, 0);
+        struct json_writer w = json_writer(&b);
+        json_w_object(&w);
+        json_w_key(&w, SPAN("trust_domain"));
+        json_w_string(&w, own);
+        json_w_key(&w, SPAN("dir"));
+        json_w_string(&w, span_str(dir));
+        json_w_key(&w, SPAN("present"));
+        json_w_bool(&w, true);
+        json_w_end(&w);
+        cmd_ca_print(cli, &b);
+        buf_fini(&b);
+    } else {
+        fprintf(cli->out, "the CA for %.*s is there: %s\n", SPAN_FMT(own), dir);
+    }
+    pki_ca_close(ca);
+    return status;
+}
+
 static int run_init(struct gw_cli *cli)
 {
     const char *dir = cmd_ca_dir(cli), *zone;
@@ -174,6 +211,10 @@ static int run_init(struct gw_cli *cli)
     }
     if (key_places(cli, &keys) != 0) {
         return GW_EXIT_USAGE;
+    }
+    int there = is_there(cli, dir);
+    if (there >= 0) {
+        return there;
     }
     buf_init(&passphrase, 0);
     int status = new_passphrase(cli, &keys, &passphrase);
@@ -236,6 +277,7 @@ static const struct gw_cli_option init_options[] = {
     { .name = "dns-zone", .value = "ZONE", .help = "DNS names only in this zone (default: any)", .repeat = true },
     { .name = "root-ttl", .value = "TIME", .help = "life of the root (default: 3650d)" },
     { .name = "issuing-ttl", .value = "TIME", .help = "life of the issuing CA (default: 730d)" },
+    { .name = "if-absent", .help = "leaves a CA for this trust domain that is there as it is, and succeeds" },
     GW_CLI_OPTION_JSON,
     { .name = NULL },
 };

@@ -34,13 +34,20 @@ static bool read_line(int fd, struct buf *line)
     return buf_len(line) > 0;
 }
 
+// Its owner alone reads it; or, where somebody else mounts it for us (a Secret in a pod: root's, for the pod's group), our group.
+static bool others_read(const struct stat *st)
+{
+    bool mounted = st->st_uid == 0 && geteuid() != 0 && st->st_gid == getegid();
+    return S_ISREG(st->st_mode) && (st->st_mode & (mounted ? 037u : 077u)) != 0;
+}
+
 static int from_file(struct gw_cli *cli, const char *path, struct buf *line)
 {
     struct stat st;
     int rc = 0, fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0) {
         rc = gw_cli_usage(cli, "cannot read the passphrase file %s: %s", path, strerror(errno));
-    } else if (S_ISREG(st.st_mode) && (st.st_mode & 077) != 0) {
+    } else if (others_read(&st)) {
         rc = gw_cli_usage(cli, "others may read the passphrase file %s; run: chmod 600 %s", path, path);
     } else if (!read_line(fd, line)) {
         rc = gw_cli_usage(cli, "passphrase file %s: %s", path, errno ? strerror(errno) : "the first line is empty");

@@ -286,6 +286,18 @@ test('DNS zones are name constraints, too', () => {
   assert.match(text, /Permitted:\s+URI:example\.org\s+DNS:svc\.cluster\.local/)
 })
 
+test('ca init --if-absent makes a CA once, leaves it as it is, and refuses one of another trust domain', () => {
+  const init = (domain, ...more) => ca('init', '--trust-domain', domain, '--dir', at('once'), '--no-passphrase', ...more)
+  ok(init('example.org', '--if-absent'))
+  const root = fs.readFileSync(at('once', 'bundle.pem'), 'utf8')
+  assert.match(ok(init('example.org', '--if-absent')), /the CA for example\.org is there/)
+  assert.equal(fs.readFileSync(at('once', 'bundle.pem'), 'utf8'), root)
+  const other = init('other.example', '--if-absent')
+  assert.equal(other.status, 1)
+  assert.match(other.err, /is for example\.org, not for other\.example/)
+  assert.notEqual(init('example.org').status, 0, 'without it there must be none')
+})
+
 test('keys at rest are encrypted with AES-256, and the passphrase is needed', () => {
   fs.writeFileSync(at('pass'), 'correct horse battery\n', { mode: 0o600 })
   fs.writeFileSync(at('wrong'), 'incorrect horse\n', { mode: 0o600 })
