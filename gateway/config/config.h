@@ -357,6 +357,7 @@ struct gw_config_shard {
     struct gw_config_remote_timeouts timeouts;
     struct gw_config_pool pool;
     struct gw_config_health health;
+    bool filter_checks; // it is asked whether it is made for the filters that hold there (net/surveyor.h)
     struct gw_config_retries retries;
     bool adaptive; // how many requests are under way is bounded by what the shard can do
     bool has_credential;

@@ -186,6 +186,25 @@ static void write_endpoints(struct buf *out, const struct gw_metrics_endpoint *v
             SPAN_FMT(v[i].address), v[i].port, v[i].bad);
 }
 
+static void write_surveys(struct buf *out, const struct gw_metrics_survey *v, size_t n,
+                          const struct gw_metrics_surveyor *totals)
+{
+    head(out, "filter_questions_total", "counter", "Questions to shards about the fields of filters by result.");
+    buf_printf(out,
+               "sallyport_filter_questions_total{result=\"answered\"} %" PRIu64
+               "\nsallyport_filter_questions_total{result=\"failed\"} %" PRIu64
+               "\nsallyport_filter_questions_total{result=\"unasked\"} %" PRIu64 "\n",
+               totals->answered, totals->failed, totals->unasked);
+    if (n == 0)
+        return;
+    head(out, "filter_findings", "gauge",
+         "Collections and fields of filters that a shard is not made for, by what is wrong.");
+    for (size_t i = 0; i < n; i++)
+        for (unsigned f = 0; f < GW_FINDING_COUNT; f++)
+            buf_printf(out, "sallyport_filter_findings{shard=\"%.*s\",finding=\"%.*s\"} %" PRIu64 "\n",
+                       SPAN_FMT(v[i].shard), SPAN_FMT(gw_finding_name((enum gw_finding)f)), v[i].found[f]);
+}
+
 static void write_bundles(struct buf *out, const struct gw_bundle_state bundles[static 2])
 {
     if (!bundles[0].role && !bundles[1].role)
@@ -249,6 +268,7 @@ void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n
     write_issuers(out, state->issuers, state->n_issuers);
     write_shards(out, state->shards, state->n_shards);
     write_endpoints(out, state->endpoints, state->n_endpoints);
+    write_surveys(out, state->surveys, state->n_surveys, &state->surveyor);
     gauge(out, "start_time_seconds", "gauge", "When the process started.", state->start_s);
     gauge(out, "ready", "gauge", "1 while /readyz answers 200.", state->ready);
 }

@@ -4,6 +4,7 @@
 #ifndef SALLYPORT_ENDPOINT_METRICS_H
 #define SALLYPORT_ENDPOINT_METRICS_H
 
+#include "gateway/api/survey.h"
 #include "gateway/base/buf.h"
 #include "gateway/base/err.h"
 
@@ -146,6 +147,18 @@ struct gw_metrics_endpoint {
     uint64_t good, bad; // checks
 };
 
+// What was found about the fields that filters hold on, in one shard: so many pairs of collection and field.
+struct gw_metrics_survey {
+    struct span shard;
+    uint64_t found[GW_FINDING_COUNT];
+};
+
+// Questions about them.
+struct gw_metrics_surveyor {
+    uint64_t answered, failed;
+    uint64_t unasked; // there was no room for
+};
+
 // A policy bundle in force.
 struct gw_bundle_state {
     const char *role; // "gateway", "authority"; NULL: none
@@ -177,6 +190,9 @@ struct gw_metrics_state {
     size_t n_shards;
     const struct gw_metrics_endpoint *endpoints;
     size_t n_endpoints;
+    const struct gw_metrics_survey *surveys;
+    size_t n_surveys;
+    struct gw_metrics_surveyor surveyor;
 };
 
 // Appends the page in the Prometheus text exposition format 0.0.4.

@@ -51,6 +51,7 @@ struct gw_shared {
     struct gw_audit *audit;
     struct gw_name_news *names;     // may be NULL: the loops then hear nothing of each other's changes
     struct gw_health_board *health; // may be NULL: every endpoint counts as ready
+    struct gw_sightings *sightings; // may be NULL: nobody asks how shards take filters
 };
 
 struct gw_core {

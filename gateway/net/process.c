@@ -84,7 +84,10 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .n_issuers = n_issuers < GW_PROCESS_ISSUER_ROWS ? n_issuers : GW_PROCESS_ISSUER_ROWS,
         .endpoints = p->endpoint_rows,
         .n_endpoints = n_endpoints < GW_PROCESS_ENDPOINT_ROWS ? n_endpoints : GW_PROCESS_ENDPOINT_ROWS,
+        .surveys = p->survey_rows,
+        .n_surveys = gw_surveyor_count(p->surveyor, p->survey_rows, GW_PLACEMENT_SHARDS_MAX),
     };
+    gw_surveyor_totals(p->surveyor, &state->process.surveyor);
     gw_follower_describe(p->follower, &state->process.feed);
 }
 
@@ -119,6 +122,7 @@ static bool start_control(struct gw_process *p)
     gw_follower_adopt(p->follower, p->snapshot);
     if (!gw_process_discover(p) || !gw_prober_adopt(p->prober, p->snapshot))
         return false;
+    gw_surveyor_adopt(p->surveyor, p->snapshot);
     const struct gw_config_operations *o = &p->snapshot->config->operations;
     if (!o->enabled)
         return true;

@@ -81,6 +81,7 @@ void gw_process_finish(struct gw_process *p)
     gw_follower_retire(p->follower);
     gw_discovery_retire(p->discovery);
     gw_prober_free(p->prober);
+    gw_surveyor_free(p->surveyor);
     if (p->controls) {
         gw_operations_end(&p->operations);
         uv_walk(&p->uv, close_handle, NULL);
@@ -100,6 +101,7 @@ void gw_process_finish(struct gw_process *p)
     gw_tls_ticket_keys_free(p->shared.tickets);
     gw_tls_peers_free(p->shared.peers);
     gw_health_board_free(p->shared.health);
+    gw_sightings_free(p->shared.sightings);
     free(p->loops);
     free(p->authority);
     free(p->metrics);

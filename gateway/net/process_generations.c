@@ -52,6 +52,8 @@ void gw_process_publish_directory(struct gw_process *p)
         g->directory = gw_directory_ref(all);
         gw_loop_adopt(&p->loops[i], g);
     }
+    if (all)
+        gw_surveyor_find(p->surveyor, all);
     if (all && !gw_prober_find(p->prober, all))
         log_error(&p->log, "out of memory: some endpoints of shards are not checked and count as ready");
     if (!all)
@@ -191,6 +193,7 @@ void gw_process_reload(struct gw_process *p, const char *why)
         gw_follower_adopt(p->follower, fresh);
         if (!gw_prober_adopt(p->prober, fresh))
             log_error(&p->log, "out of memory: some endpoints of shards are not checked and count as ready");
+        gw_surveyor_adopt(p->surveyor, fresh);
         gw_discovery_adopt(p->discovery, fresh);
         gw_process_publish_directory(p); // so that no request of the new snapshot finds its shard without endpoints
         if (!same)
@@ -236,9 +239,13 @@ bool gw_process_load(struct gw_process *p)
     p->follower = gw_follower_new(&keys.ground, &p->log, &p->revocations);
     p->shared.health = gw_health_board_new();
     p->prober = p->shared.health ? gw_prober_new(&keys.ground, &p->log, p->shared.health) : NULL;
+    uint64_t key[2];
+    pki_random(key, sizeof key);
+    p->shared.sightings = gw_sightings_new(key);
+    p->surveyor = p->shared.sightings ? gw_surveyor_new(&keys.ground, &p->log, p->shared.sightings) : NULL;
     if (p->follower && p->revoked)
         gw_revoked_source_put_feed(p->revoked, NULL, gw_follower_fresh(p->follower));
-    bool ok = p->snapshot && p->revoked && p->issuer_keys && p->follower && p->prober &&
+    bool ok = p->snapshot && p->revoked && p->issuer_keys && p->follower && p->prober && p->surveyor &&
               refresh_revocations(p, p->snapshot->config, true, &diags) && diags.errors == 0;
     gw_process_print(p, &diags);
     diags_fini(&diags);

@@ -18,6 +18,7 @@
 #include "gateway/net/operations.h"
 #include "gateway/net/prober.h"
 #include "gateway/net/readiness.h"
+#include "gateway/net/surveyor.h"
 
 #define GW_PROCESS_ISSUER_ROWS 64 // of metrics
 #define GW_PROCESS_ENDPOINT_ROWS 512
@@ -38,6 +39,8 @@ struct gw_process {
     struct gw_metrics_shard shard_rows[GW_PLACEMENT_SHARDS_MAX];
     struct gw_prober *prober;
     struct gw_metrics_endpoint endpoint_rows[GW_PROCESS_ENDPOINT_ROWS];
+    struct gw_surveyor *surveyor;
+    struct gw_metrics_survey survey_rows[GW_PLACEMENT_SHARDS_MAX];
     struct gw_metrics_issuer issuer_rows[GW_PROCESS_ISSUER_ROWS];
     struct gw_key_registry keys;
     struct gw_loop *loops;

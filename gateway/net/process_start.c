@@ -84,6 +84,7 @@ static bool make_shared(struct gw_process *p)
         .peers = gw_tls_peers_new(PEERS),
         .names = &p->names,
         .health = p->shared.health,
+        .sightings = p->shared.sightings,
     };
     if (!p->shared.replay || !p->shared.demands || !p->shared.quota || !p->shared.tickets || !p->shared.peers) {
         log_error(&p->log, "out of memory; lower dpop.replay.capacity or limits.buckets");

@@ -5,6 +5,7 @@
 
 #include "gateway/api/confine.h"
 #include "gateway/stages/pipeline.h"
+#include "gateway/stages/sightings.h"
 
 enum reach { CANNOT_BE_CONFINED, SHOWS_NOTHING, DESCRIBES, CONFINED };
 
@@ -100,6 +101,33 @@ static int gather(struct gw_exchange *x, struct filters *f)
     return rc;
 }
 
+// Whether the shard is made for these filters is asked by another thread, and once.
+static void tell(const struct gw_exchange *x, const struct filters *f)
+{
+    const struct gw_served_api *served = &x->snapshot->apis[x->api];
+    for (size_t i = 0; i < f->n; i++) {
+        const struct gw_api_authorisation *a = &x->meaning.authorisations[f->at[i].authorisation];
+        bool counts = reach_of(a) == CONFINED && !span_is_none(a->collection);
+        unsigned aspects = counts ? gw_survey_aspects(x->meaning.api, a->action) : 0;
+        for (unsigned aspect = 0; aspect < GW_SURVEY_ASPECTS; aspect++) {
+            bool server = aspect == GW_SURVEY_SERVER, field = aspect == GW_SURVEY_FIELD;
+            const struct gw_survey_subject subject = {
+                .api = x->meaning.api,
+                .aspect = (enum gw_survey_aspect)aspect,
+                .database = server ? SPAN_NONE : a->database,
+                .tenant = server ? SPAN_NONE : a->tenant,
+                .collection = server ? SPAN_NONE : a->collection,
+                .field = field ? f->at[i].field : SPAN_NONE,
+                .of = field && f->at[i].n_values > 0 ? f->at[i].values[0].kind : GW_API_TEXT,
+                .confined_writes = server,
+            };
+            if (aspects >> aspect & 1)
+                gw_sightings_tell(x->services->sightings, x->snapshot->generation, served->shards[x->shard], &subject,
+                                  x->now.mono_ms);
+        }
+    }
+}
+
 int gw_confine(struct gw_exchange *x)
 {
     struct filters f;
@@ -116,5 +144,9 @@ int gw_confine(struct gw_exchange *x)
     rc = gw_api_confine(x->snapshot->apis[x->api].api, &request, f.at, f.n, &x->arena, &x->meaning, &why);
     if (rc == GW_API_NEED_BODY)
         return gw_api_need_body(x);
-    return rc == 0 ? GW_PASS : gw_refuse(x, rc, why);
+    if (rc != 0)
+        return gw_refuse(x, rc, why);
+    if (f.records && x->services->sightings)
+        tell(x, &f);
+    return GW_PASS;
 }

@@ -24,6 +24,8 @@
 #include "policy/decide.h"
 #include "policy/partial.h"
 
+struct gw_sightings;
+
 // What is in force on a loop at this moment, whatever snapshot an exchange began under: the loop overwrites it on its own thread.
 struct gw_present {
     struct gw_tls_trust trust;           // bundles and certificate revocations
@@ -47,7 +49,8 @@ struct gw_services {
     struct gw_introspection *introspection;
     const struct gw_present *present;
     struct gw_metrics *metrics;
-    struct pol_partials *partials; // of the snapshot's policies; may be NULL
+    struct pol_partials *partials;  // of the snapshot's policies; may be NULL
+    struct gw_sightings *sightings; // the process's; may be NULL: nobody asks how shards take filters
 };
 
 enum gw_verdict { GW_DENY, GW_ALLOW };

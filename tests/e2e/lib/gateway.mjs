@@ -76,9 +76,10 @@ export class World {
     return w
   }
 
-  // Shards that tests play count what they are asked: they are only asked whether they are ready where a test says so.
+  // Shards that tests play count what they are asked: they are only asked whether they are ready, and how they take filters, where a test
+  // says so.
   save(config = this.config) {
-    const shards = config.shards?.map(s => ({ health: { interval: '0s' }, ...s }))
+    const shards = config.shards?.map(s => ({ health: { interval: '0s' }, filter_checks: false, ...s }))
     replace(this.file, yaml({ ...config, ...(shards && { shards }) }).trimStart())
   }
 

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Whether shards are made for the filters that hold there: the gateway asks them in the background, and warns. Chroma is real; the others are
+// recorders that answer as the servers do.
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import { after, before, test } from 'node:test'
+import { startChroma } from './lib/chroma.mjs'
+import { until } from './lib/files.mjs'
+import { World } from './lib/gateway.mjs'
+import { dumpLogs } from './lib/program.mjs'
+import { json, Upstream } from './lib/upstream.mjs'
+
+const POLICY = `
+@id("own")
+@filter("tenant", "context.token.tenant")
+permit (principal, action in Action::"readwrite", resource)
+when { context.token has tenant };
+`
+const SECRET = 'a-secret-of-the-shard'
+const indexed = type => ({ tenant: { data_type: type, params: { type, is_tenant: true }, points: 3 } })
+
+// What each collection of the played servers is.
+const QDRANT = { plain: {}, good: indexed('keyword'), number: indexed('integer') }
+const WEAVIATE = { Words: 'word', Fields: 'field' }
+const MILVUS = { plain: { autoId: false, partitionKey: false }, good: { autoId: true, partitionKey: true } }
+
+const qdrant = version => r => {
+  const name = r.path.match(/^\/collections\/([^/]+)$/)?.[1]
+  if (r.path === '/') return json({ title: 'qdrant - vector search engine', version })
+  if (r.path === '/collections') return json({ result: { collections: Object.keys(QDRANT).map(name => ({ name })) }, status: 'ok' })
+  if (r.path === '/readyz') return json('"ready"')
+  if (r.method !== 'GET' || !name) return json({ result: [], status: 'ok', time: 0 })
+  return QDRANT[name] ? json({ result: { status: 'green', points_count: 7, config: { params: {}, strict_mode_config: null }, payload_schema: QDRANT[name] }, status: 'ok', time: 0 })
+    : json({ status: { error: `Not found: Collection \`${name}\` doesn't exist!` } }, { status: '404 Not Found' })
+}
+const weaviateClass = name => ({ class: name, properties: [{ name: 'tenant', dataType: ['text'], tokenization: WEAVIATE[name], indexFilterable: true }], vectorizer: 'none' })
+const weaviate = r => {
+  const name = r.path.match(/^\/v1\/schema\/([^/]+)$/)?.[1]
+  if (r.path === '/v1/meta') return json({ hostname: 'http://[::]:8080', modules: {}, version: '1.33.1' })
+  if (r.path === '/v1/.well-known/ready') return json('')
+  if (r.path === '/v1/schema') return json({ classes: Object.keys(WEAVIATE).map(weaviateClass) })
+  if (!name) return json({ data: { Get: {} } })
+  return WEAVIATE[name] ? json(weaviateClass(name)) : json('', { status: '404 Not Found' })
+}
+const milvus = r => {
+  const body = JSON.parse(r.body.length ? r.body : '{}')
+  const made = MILVUS[body.collectionName]
+  if (r.path.endsWith('/databases/list')) return json({ code: 0, data: ['default'] })
+  if (r.path.endsWith('/collections/list')) return json({ code: 0, data: Object.keys(MILVUS) })
+  if (r.path.endsWith('/collections/has')) return json({ code: 0, data: { has: false } })
+  if (!r.path.endsWith('/describe')) return json({ code: 0, data: [] })
+  if (!made) return json({ code: 100, message: `can't find collection[database=default][collection=${body.collectionName}]` })
+  return json({ code: 0, data: { collectionName: body.collectionName, autoId: made.autoId, enableDynamicField: false, properties: [], indexes: [],
+    fields: [{ name: 'id', type: 'Int64', primaryKey: true, autoId: made.autoId, partitionKey: false }, { name: 'tenant', type: 'VarChar', primaryKey: false, partitionKey: made.partitionKey }] } })
+}
+
+let w, acme, chroma
+const shards = {}
+
+before(async () => {
+  for (const name of ['qdrant', 'weaviate', 'milvus']) shards[name] = await Upstream.start()
+  shards.qdrant.answer = qdrant('1.15.1')
+  shards.weaviate.answer = weaviate
+  shards.milvus.answer = milvus
+  w = await World.make('survey', {
+    shards: [
+      { name: 'q', api: 'qdrant', endpoints: [shards.qdrant.url] },
+      { name: 'w', api: 'weaviate', endpoints: [shards.weaviate.url], assures: ['exact_text'] },
+      { name: 'm', api: 'milvus', endpoints: [shards.milvus.url], assures: ['assigned_ids'] }
+    ],
+    routes: [{ shard: 'q' }, { shard: 'w' }, { shard: 'm' }],
+    policies: POLICY
+  })
+  chroma = await startChroma('one', w.folder)
+  w.config.shards.push({ name: 'c', api: 'chroma', endpoints: [chroma.url] })
+  w.config.routes.push({ shard: 'c' })
+  fs.writeFileSync(w.at('key'), SECRET)
+  for (const s of w.config.shards) {
+    s.filter_checks = true
+    s.credential = { header: 'api-key', file: w.at('key') }
+  }
+  w.config.issuers[0].asserts.tenants = ['*']
+  w.save()
+  await w.start()
+  acme = await w.workload('acme', { mint: { claims: { tenant: 'acme' } } })
+})
+
+after(async () => {
+  dumpLogs(w?.process)
+  await w?.stop()
+  await chroma?.stop()
+  await Promise.all(Object.values(shards).map(s => s.stop()))
+})
+
+const post = (path, body, options) => acme.request('POST', path, { body: JSON.stringify(body), headers: { 'content-type': 'application/json' }, ...options })
+const search = c => post(`/collections/${c}/points/search`, { vector: [0.5], limit: 3 })
+const questions = (shard, pattern) => shard.requests.filter(r => pattern.test(`${r.method} ${r.path} ${r.body}`)).length
+const said = pattern => until(pattern.source, () => pattern.test(w.process.log))
+const times = pattern => w.process.log.match(new RegExp(pattern, 'g'))?.length ?? 0
+const found = (shard, finding) => w.metrics().then(m => m[`sallyport_filter_findings{shard="${shard}",finding="${finding}"}`])
+
+test('Qdrant: a field without an index is warned of once, and counted', async () => {
+  for (let i = 0; i < 20; i++) assert.equal((await search('plain')).status, 200)
+  await said(/shard q: the field 'tenant' has no payload index.*PUT \/collections\/plain\/index/)
+  assert.equal((await search('good')).status, 200)
+  assert.equal((await search('number')).status, 200)
+  await said(/shard q: the field 'tenant' has an index of type integer/)
+  await until('the count', async () => await found('q', 'unindexed') === 2)
+  assert.equal(await found('q', 'unfilterable'), 0)
+  assert.equal(questions(shards.qdrant, /^GET \/collections\/plain /), 1)
+  assert.equal(questions(shards.qdrant, /^GET \/collections\/good /), 1)
+  assert.equal(times("no payload index"), 1)
+  const question = shards.qdrant.requests.find(r => r.path === '/collections/plain')
+  assert.equal(question.get('api-key'), SECRET)
+  assert.equal(question.get('authorization'), undefined)
+})
+
+test('Qdrant: a write under a filter asks for the version that it needs', async () => {
+  assert.equal(questions(shards.qdrant, /^GET \/ /), 0)
+  const answer = await acme.request('PUT', '/collections/good/points', { body: JSON.stringify({ points: [{ id: 1, vector: [1], payload: {} }] }), headers: { 'content-type': 'application/json' } })
+  assert.equal(answer.status, 200, answer.text)
+  await said(/ERROR.*shard q: the server is Qdrant 1\.15\.1, which ignores `update_filter`/i)
+  await until('the count', async () => await found('q', 'old_server') === 1)
+})
+
+test('Weaviate: texts that are compared by their words are an error, whatever the operator assures', async () => {
+  for (const name of Object.keys(WEAVIATE)) {
+    const answer = await post('/v1/graphql', { query: `{ Get { ${name}(limit: 1) { title } } }` })
+    assert.equal(answer.status, 200, answer.text)
+  }
+  await said(/shard w: the property 'tenant' of Words has the tokenization 'word'/)
+  await until('both', () => questions(shards.weaviate, /^GET \/v1\/schema\/Fields /) === 1)
+  await until('the count', async () => await found('w', 'by_words') === 1)
+})
+
+test('Milvus: how the field is made, and for deletions who makes the keys', async () => {
+  for (const collectionName of Object.keys(MILVUS)) assert.equal((await post('/v2/vectordb/entities/query', { collectionName, filter: 'n > 1' })).status, 200)
+  await said(/shard m: the field 'tenant' is neither the partition key of plain nor indexed/)
+  assert.equal(await found('m', 'chosen_ids') ?? 0, 0)
+  for (const collectionName of Object.keys(MILVUS)) assert.equal((await post('/v2/vectordb/entities/delete', { collectionName, filter: 'n > 1' })).status, 200)
+  await said(/shard m: plain lets clients choose primary keys \(autoID is off\)/)
+  await until('the counts', async () => await found('m', 'chosen_ids') === 1 && await found('m', 'unindexed') === 1)
+})
+
+test('Chroma: a real server is asked by the name of the collection, and has nothing to complain of', async () => {
+  const base = `${chroma.url}/api/v2/tenants/default_tenant/databases/default_database/collections`
+  const { id } = await fetch(base, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"name":"papers"}' }).then(r => r.json())
+  const answer = await post(`/api/v2/tenants/default_tenant/databases/default_database/collections/${id}/get`, {})
+  assert.equal(answer.status, 200, answer.text)
+  await until('the answer', async () => await found('c', 'unseen') === 0)
+  assert.equal(await found('c', 'unfilterable'), 0)
+})
+
+test('a collection that is not there, and a shard that does not answer, cost nothing but the question', async () => {
+  const before = times('(WARN|ERROR)')
+  assert.equal((await search('nowhere')).status, 200)
+  await until('the question', () => questions(shards.qdrant, /^GET \/collections\/nowhere /) === 1)
+  await until('the note', async () => await found('q', 'unseen') === 1)
+  const normal = shards.qdrant.answer
+  let asked = 0
+  shards.qdrant.answer = r => r.method === 'GET' ? void asked++ : normal(r) // a question that is never answered
+  assert.equal((await search('silent')).status, 200)
+  await until('the question', () => asked === 1)
+  for (let i = 0; i < 5; i++) assert.equal((await search('silent')).status, 200)
+  shards.qdrant.cut()
+  await until('the failure', async () => (await w.metrics())['sallyport_filter_questions_total{result="failed"}'] >= 1)
+  shards.qdrant.answer = normal
+  assert.equal(times('(WARN|ERROR)'), before)
+})
+
+test('after a reload it is asked anew, and not where filter_checks is off', async () => {
+  const before = questions(shards.qdrant, /^GET \/collections\/plain /)
+  assert.ok(await w.reload())
+  assert.equal((await search('plain')).status, 200)
+  await until('the question', () => questions(shards.qdrant, /^GET \/collections\/plain /) === before + 1)
+  w.config.shards.find(s => s.name === 'q').filter_checks = false
+  w.save()
+  assert.ok(await w.reload())
+  const asked = questions(shards.milvus, /describe/)
+  assert.equal((await search('plain')).status, 200)
+  assert.equal((await post('/v2/vectordb/entities/query', { collectionName: 'good', filter: 'n > 1' })).status, 200)
+  // The later one was asked about: so was the earlier one looked at.
+  await until('the question to another shard', () => questions(shards.milvus, /describe/) > asked)
+  assert.equal(questions(shards.qdrant, /^GET \/collections\/plain /), before + 1)
+  assert.equal(await found('q', 'unindexed'), undefined)
+})
+
+test('the secret of a shard is in no log', () => assert.equal(w.process.log.includes(SECRET), false))
