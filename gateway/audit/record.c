@@ -73,17 +73,42 @@ static void names(struct json_writer *w, struct span key, const struct span *at,
     json_w_end(w);
 }
 
+static void observed(struct json_writer *w, const struct gw_audit_record *r)
+{
+    if (r->observed_n == 0)
+        return;
+    json_w_key(w, SPAN("observed"));
+    json_w_array(w);
+    for (size_t i = 0; i < r->observed_n; i++) {
+        const struct gw_audit_observed *o = &r->observed[i];
+        json_w_object(w);
+        text(w, SPAN("gate"), o->gate);
+        text(w, SPAN("code"), err_info(o->err)->code);
+        text(w, SPAN("rule"), err_info(o->err)->name);
+        text(w, SPAN("reason"), err_info(o->err)->reason);
+        text(w, SPAN("why"), o->why);
+        if (o->hidden)
+            count(w, SPAN("hidden"), o->hidden);
+        text(w, SPAN("issuer"), o->issuer);
+        text(w, SPAN("subject"), o->subject);
+        text(w, SPAN("jti"), o->jti);
+        json_w_end(w);
+    }
+    json_w_end(w);
+}
+
 static void decision(struct json_writer *w, const struct gw_audit_record *r)
 {
     const struct err_info *info = r->err ? err_info(r->err) : NULL;
 
-    text(w, SPAN("decision"), r->allowed ? SPAN("allow") : SPAN("deny"));
+    text(w, SPAN("decision"), !r->allowed ? SPAN("deny") : r->observed_n > 0 ? SPAN("observed") : SPAN("allow"));
     if (info) {
         text(w, SPAN("error"), info->name);
         text(w, SPAN("code"), info->code);
         text(w, SPAN("reason"), info->reason);
     }
     text(w, SPAN("detail"), span_str(r->detail));
+    observed(w, r);
     if (r->policies_n)
         names(w, SPAN("policies"), r->policies, r->policies_n);
     if (r->shadow_differs) {

@@ -19,6 +19,15 @@ struct gw_audit_access {
     struct span action, database, tenant, collection;
 };
 
+// What a gate that only observes would have refused.
+struct gw_audit_observed {
+    struct span gate;                 // "token", "policy"
+    int err;                          // gives `code` and `rule`
+    struct span why;                  // SPAN_NONE: no more is known
+    uint64_t hidden;                  // entries of a list that would not have been shown
+    struct span issuer, subject, jti; // of a genuine token that was not believed; SPAN_NONE: none
+};
+
 struct gw_audit_latency {
     struct span stage; // "token", "policy", "shard" ...
     int64_t us;
@@ -41,8 +50,10 @@ struct gw_audit_record {
     size_t accesses_n;
     // decided how
     bool allowed;
-    int err;                     // 0, or the enum err it ended with: gives `code` and `reason`
-    const char *detail;          // static text that says more than the reason; may be NULL
+    int err;                                  // 0, or the enum err it ended with: gives `code` and `reason`
+    const char *detail;                       // static text that says more than the reason; may be NULL
+    const struct gw_audit_observed *observed; // what would have been refused; an allowed request then is "observed"
+    size_t observed_n;
     const struct span *policies; // determining
     size_t policies_n;
     bool shadow_differs, shadow_allows; // with the shadow policies in force it would have been decided otherwise: so

@@ -421,6 +421,7 @@ void gw_config_check(struct gw_config *c, struct diags *diags)
     // The arena is marked when this was out of memory, and the caller looks.
     (void)routes(&k);
     operations(&k);
+    gw_config_check_modes(c, diags);
     gw_config_check_limits(c, diags);
     gw_config_check_policy(c, "policy", &c->policy, diags);
     gw_config_check_parts(c, diags);

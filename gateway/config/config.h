@@ -54,6 +54,15 @@ struct gw_config_timeouts {
     int64_t handshake, header, body, idle, drain;
 };
 
+// Which gates only observe, and until when (modes.h).
+struct gw_config_mode {
+    struct gw_config_place at;
+    struct gw_config_text workloads; // of a rule; SPAN_NONE: all that no rule names
+    bool token, policy;              // it only observes
+    struct gw_config_text until;     // as written …
+    int64_t until_ms;                // … and the first moment at which all is enforced again
+};
+
 struct gw_config_listener {
     bool present;                       // else this process is no gateway, and has no policy, shards and routes
     struct gw_config_texts addresses;   // host:port
@@ -61,6 +70,7 @@ struct gw_config_listener {
     struct gw_config_tls tls;
     struct gw_config_limits limits;
     struct gw_config_timeouts timeouts;
+    struct gw_config_mode modes;
     struct gw_config_place at;
 };
 
@@ -491,6 +501,8 @@ struct gw_config {
     struct arena arena; // holds everything below
     struct span file;   // as it was named
     struct gw_config_listener listener;
+    const struct gw_config_mode *modes;
+    size_t modes_n;
     const struct gw_config_trust_domain *trust_domains;
     size_t trust_domains_n;
     const struct gw_config_identity *identities;

@@ -108,6 +108,19 @@ const char *gw_fault_workload_id(struct span s)
                : "a workload's SPIFFE ID is expected, such as spiffe://example.org/search";
 }
 
+const char *gw_fault_workloads(struct span s)
+{
+    bool several = span_ends(s, SPAN("/"));
+    struct pki_spiffe id;
+
+    if (several)
+        s = span_sub(s, 0, s.n - 1);
+    return (several ? pki_spiffe_parse(s, &id, NULL) : pki_spiffe_parse_workload(s, &id, NULL)) == 0
+               ? NULL
+               : "a workload's SPIFFE ID is expected, or with a '/' at its end the beginning of several, such as "
+                 "spiffe://example.org/ns/team-a/";
+}
+
 const char *gw_fault_glob(struct span s)
 {
     size_t stars = 0;

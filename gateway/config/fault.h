@@ -11,6 +11,7 @@ const char *gw_fault_address_port(struct span s); // an IP address and a port
 const char *gw_fault_authority(struct span s);    // host[:port] as clients name us
 const char *gw_fault_trust_domain(struct span s);
 const char *gw_fault_workload_id(struct span s); // a SPIFFE ID with a path
+const char *gw_fault_workloads(struct span s);   // the same, or with a '/' at its end the beginning of several
 const char *gw_fault_glob(struct span s);
 const char *gw_fault_field_name(struct span s); // HTTP, lower-case
 const char *gw_fault_path(struct span s);       // of a request: a path, and a query or none

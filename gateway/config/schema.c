@@ -192,6 +192,11 @@ static const struct gw_field listener_fields[] = {
       AT(gw_config_listener, timeouts),
       .schema = &timeouts_schema,
       .doc = "bounds of how long it may take" },
+    { .key = NAME("modes"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_listener, modes),
+      .schema = &gw_config_modes_schema,
+      .doc = "whether gates enforce, of the workloads that no rule of the top level's modes is about" },
 };
 static const struct gw_schema listener_schema = PLACED(listener_fields, gw_config_listener);
 
@@ -278,6 +283,12 @@ static const struct gw_field fields[] = {
       .unless = NAME("authority"),
       .schema = &listener_schema,
       .doc = "where and as whom the gateway serves" },
+    { .key = NAME("modes"),
+      .type = GW_FIELD_LIST,
+      AT(gw_config, modes),
+      .extra = offsetof(struct gw_config, modes_n),
+      .schema = &gw_config_mode_schema,
+      .doc = "whether gates enforce, by workload; the first rule that matches decides" },
     { .key = NAME("trust_domains"),
       .type = GW_FIELD_LIST,
       AT(gw_config, trust_domains),

@@ -101,6 +101,8 @@ void gw_config_check_parts(struct gw_config *c, struct diags *diags);
 void gw_config_check_authority(struct gw_config *c, struct diags *diags);
 // Of the operator's API tables, which it compiles, and of the shards' APIs, which it looks up (schema_api.c).
 void gw_config_check_apis(struct gw_config *c, struct diags *diags);
+// Of modes, whose dates it reads (schema_modes.c).
+void gw_config_check_modes(struct gw_config *c, struct diags *diags);
 // Of limits, whose rates it takes apart (schema_limits.c).
 void gw_config_check_limits(struct gw_config *c, struct diags *diags);
 

@@ -34,6 +34,8 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
     }
 
 extern const struct gw_schema gw_config_tls_schema;
+extern const struct gw_schema gw_config_mode_schema;  // of a rule: with the workloads
+extern const struct gw_schema gw_config_modes_schema; // of a listener: all others
 extern const struct gw_schema gw_config_policy_schema;
 extern const struct gw_schema gw_config_revocations_schema;
 extern const struct gw_schema gw_config_authority_schema; // What an issuer, or a registry of API keys, may assert.

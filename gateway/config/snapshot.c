@@ -3,6 +3,7 @@
 
 #include "gateway/base/file.h"
 #include "gateway/base/secret.h"
+#include "gateway/config/modes.h"
 #include "gateway/config/policy_load.h"
 #include "gateway/config/snapshot_files.h"
 #include "gateway/tls/context.h"
@@ -429,6 +430,7 @@ static struct gw_snapshot *load(const char *path, uint64_t generation, bool star
             version ? arena_printf(&s->arena, "bundle %llu, generation %llu", version, (unsigned long long)generation)
                     : arena_printf(&s->arena, "generation %llu", (unsigned long long)generation);
         gw_snapshot_authority_load(s, now_s, diags);
+        gw_modes_warn(config, now_s * 1000, diags);
     }
     if (diags->errors == 0 && (s->arena.failed || !s->issuers || (config->policy.present && !s->policies)))
         diag_error(diags, span_str(path), 0, 0, "out of memory");

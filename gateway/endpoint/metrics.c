@@ -25,6 +25,13 @@ void gw_count_refused(struct gw_metrics *m, int err)
         gw_count_(&m->refused[index], 1);
 }
 
+void gw_count_observed(struct gw_metrics *m, enum gw_gate gate, int err)
+{
+    int index = -1 - err;
+    if (index >= 0 && index < ERR_INDEX_COUNT)
+        gw_count_(&m->observed[gate][index], 1);
+}
+
 void gw_count_duration(struct gw_metrics *m, int64_t us)
 {
     size_t i = 0;
@@ -216,6 +223,30 @@ static void write_bundles(struct buf *out, const struct gw_bundle_state bundles[
                        bundles[i].last_good ? "last_good" : "file", bundles[i].version);
 }
 
+static void write_observed(struct buf *out, struct gw_metrics *const *loops, size_t n,
+                           const struct gw_metrics_gate *gates)
+{
+    head(out, "modes_observing", "gauge", "Rules of the configuration that have a gate observe, and not enforce, now.");
+    for (size_t g = 0; g < GW_GATE_COUNT; g++)
+        buf_printf(out, "sallyport_modes_observing{gate=\"%.*s\"} %" PRIu64 "\n",
+                   SPAN_FMT(gw_gate_name((enum gw_gate)g)), gates[g].observers);
+    head(out, "modes_until_timestamp_seconds", "gauge", "When the first of them ends; 0: there is none.");
+    for (size_t g = 0; g < GW_GATE_COUNT; g++)
+        buf_printf(out, "sallyport_modes_until_timestamp_seconds{gate=\"%.*s\"} %" PRId64 "\n",
+                   SPAN_FMT(gw_gate_name((enum gw_gate)g)), gates[g].until_ms / 1000);
+    head(out, "observed_total", "counter", "Requests that a gate would have refused if it enforced, by reason.");
+    for (size_t g = 0; g < GW_GATE_COUNT; g++)
+        for (int e = 0; e < ERR_INDEX_COUNT; e++) {
+            uint64_t sum = 0;
+            for (size_t i = 0; i < n; i++)
+                sum += get(&loops[i]->observed[g][e]);
+            if (sum > 0)
+                buf_printf(out, "sallyport_observed_total{gate=\"%.*s\",code=\"%.*s\",reason=\"%.*s\"} %" PRIu64 "\n",
+                           SPAN_FMT(gw_gate_name((enum gw_gate)g)), SPAN_FMT(err_info(-1 - e)->code),
+                           SPAN_FMT(err_info(-1 - e)->name), sum);
+        }
+}
+
 void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n, const struct gw_metrics_state *state)
 {
     const char *last = "";
@@ -238,6 +269,7 @@ void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n
             buf_printf(out, "sallyport_refusals_total{reason=\"%.*s\"} %" PRIu64 "\n", SPAN_FMT(err_info(-1 - e)->name),
                        sum);
     }
+    write_observed(out, loops, n, state->gates);
     gw_policy_rows_write(out, state->policies, loops, n);
     gw_limit_rows_write(out, state->limits, loops, n);
     gauge(out, "limit_buckets_used", "gauge", "Budgets of rate limits that are in use, or were a while ago.",

@@ -7,6 +7,7 @@
 #include "gateway/api/survey.h"
 #include "gateway/base/buf.h"
 #include "gateway/base/err.h"
+#include "gateway/config/modes.h"
 
 // X(NAME, metric, label or "", type, help): rows of one metric stand together.
 #define GW_METRIC_TABLE(X)                                                                                             \
@@ -17,6 +18,7 @@
     X(HANDSHAKE_REFUSED, "handshakes_total", "result=\"refused\"", "counter", "")                                      \
     X(REQUEST_ALLOWED, "requests_total", "decision=\"allow\"", "counter", "Requests by decision.")                     \
     X(REQUEST_DENIED, "requests_total", "decision=\"deny\"", "counter", "")                                            \
+    X(REQUEST_OBSERVED, "requests_total", "decision=\"observed\"", "counter", "")                                      \
     X(TOKEN_HIT, "token_cache_total", "result=\"hit\"", "counter", "Look-ups of the verified-token cache.")            \
     X(TOKEN_MISS, "token_cache_total", "result=\"miss\"", "counter", "")                                               \
     X(INTROSPECTION_CACHED, "introspections_total", "result=\"cached\"", "counter",                                    \
@@ -81,7 +83,8 @@ enum gw_visit_endpoint {
 
 struct gw_metrics {
     _Alignas(64) _Atomic uint64_t value[GW_METRIC_COUNT];
-    _Atomic uint64_t refused[ERR_INDEX_COUNT]; // requests and handshakes by reason
+    _Atomic uint64_t refused[ERR_INDEX_COUNT];                 // requests and handshakes by reason
+    _Atomic uint64_t observed[GW_GATE_COUNT][ERR_INDEX_COUNT]; // what gates that only observe would have refused
     _Atomic uint64_t duration[GW_DURATION_BUCKETS + 1];
     _Atomic uint64_t duration_sum_us;
     _Atomic uint64_t visits[GW_VISIT_ENDPOINTS][GW_VISIT_CLASSES];
@@ -104,6 +107,7 @@ static inline void gw_count_down(struct gw_metrics *m, enum gw_metric which)
 }
 // `err` is negative (gateway/base/err.h).
 void gw_count_refused(struct gw_metrics *m, int err);
+void gw_count_observed(struct gw_metrics *m, enum gw_gate gate, int err);
 void gw_count_duration(struct gw_metrics *m, int64_t us);
 static inline void gw_count_policy(struct gw_metrics *m, uint16_t row)
 {
@@ -166,6 +170,12 @@ struct gw_bundle_state {
     bool last_good; // the one of the configuration did not load
 };
 
+// A gate that can be told to observe.
+struct gw_metrics_gate {
+    uint64_t observers; // rules of the configuration that have it observe now
+    int64_t until_ms;   // the first of them ends; 0: none
+};
+
 struct gw_policy_rows;
 struct gw_limit_rows;
 
@@ -184,6 +194,7 @@ struct gw_metrics_state {
     const struct gw_limit_rows *limits;    // likewise
     uint64_t limit_buckets, limit_buckets_used;
     struct gw_bundle_state bundles[2];
+    struct gw_metrics_gate gates[GW_GATE_COUNT];
     const struct gw_metrics_issuer *issuers;
     size_t n_issuers;
     const struct gw_metrics_shard *shards;

@@ -38,7 +38,7 @@ int gw_answer_write(const struct gw_answer *a, struct buf *out)
         gw_head_field(&h, SPAN("www-authenticate"), a->challenges[i]);
     optional_field(&h, SPAN("dpop-nonce"), a->dpop_nonce);
     for (size_t i = 0; i < a->n_fields; i++)
-        gw_head_field(&h, a->fields[i].name, a->fields[i].value);
+        optional_field(&h, a->fields[i].name, a->fields[i].value);
     if (a->retry_after_s)
         gw_head_uint(&h, SPAN("retry-after"), a->retry_after_s);
     if (a->no_store)

@@ -19,7 +19,7 @@ struct gw_answer {
     struct span dpop_nonce;        // SPAN_NONE: none
     const struct span *challenges; // one WWW-Authenticate field each
     size_t n_challenges;
-    const struct gw_answer_field *fields; // others
+    const struct gw_answer_field *fields; // others; those without a value are not written
     size_t n_fields;
     uint64_t retry_after_s; // 0: none
     int64_t wall_ms;        // for the Date field; 0: none

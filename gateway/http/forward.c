@@ -106,7 +106,8 @@ int gw_forward_response(const struct gw_to_client *f, struct buf *out, struct gw
     if (!span_is_none(f->dpop_nonce))
         gw_head_field(&h, SPAN("dpop-nonce"), f->dpop_nonce);
     for (size_t i = 0; i < f->n_fields; i++)
-        gw_head_field(&h, f->fields[i].name, f->fields[i].value);
+        if (!span_is_none(f->fields[i].value))
+            gw_head_field(&h, f->fields[i].name, f->fields[i].value);
     if (!alive)
         gw_head_field(&h, SPAN("connection"), SPAN("close"));
     int rc = gw_head_end(&h);

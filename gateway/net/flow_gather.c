@@ -88,8 +88,8 @@ static void on_gathered(struct gw_gather *g)
     struct gw_answer a = {
         .content_type = SPAN("application/json"),
         .request_id = span_str(x->id),
-        .fields = x->limit_fields,
-        .n_fields = x->n_limit_fields,
+        .fields = x->fields,
+        .n_fields = GW_ANSWER_FIELDS,
         .wall_ms = core_of(f)->now.wall_ms,
         .head = x->request.method == GW_METHOD_HEAD,
         .close = !x->request.keep_alive || x->close || core_of(f)->draining,

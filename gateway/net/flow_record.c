@@ -4,6 +4,7 @@
 #include "gateway/http/answer.h"
 #include "gateway/stages/account.h"
 #include "gateway/stages/challenge.h"
+#include "gateway/stages/observe.h"
 
 void gw_flow_link(struct gw_flow **head, struct gw_flow *f)
 {
@@ -53,7 +54,13 @@ int gw_flow_record(struct gw_flow *f)
     f->recorded = true;
     f->x.now = core->now;
     f->x.done_ns = clock_mono_ns();
-    gw_count(core->metrics, f->x.verdict == GW_ALLOW ? GW_METRIC_REQUEST_ALLOWED : GW_METRIC_REQUEST_DENIED, 1);
+    gw_count(core->metrics,
+             f->x.verdict != GW_ALLOW ? GW_METRIC_REQUEST_DENIED
+             : gw_observed(&f->x)     ? GW_METRIC_REQUEST_OBSERVED
+                                      : GW_METRIC_REQUEST_ALLOWED,
+             1);
+    for (size_t g = 0; g < GW_GATE_COUNT; g++)
+        gw_count_observed(core->metrics, (enum gw_gate)g, f->x.observed[g].error); // no error counts nowhere
     if (f->x.error != 0)
         gw_count_refused(core->metrics, f->x.error);
     gw_count_duration(core->metrics, (f->x.done_ns - f->x.started_ns) / 1000);
@@ -128,8 +135,8 @@ void gw_flow_refuse(struct gw_flow *f, int err)
         .request_id = span_str(x->id),
         .challenges = challenges,
         .n_challenges = whole_head ? gw_challenge(x, challenges) : 0,
-        .fields = x->limit_fields,
-        .n_fields = x->n_limit_fields,
+        .fields = x->fields,
+        .n_fields = GW_ANSWER_FIELDS,
         .retry_after_s = x->retry_after_s,
         .never = x->never,
         .wall_ms = core_of(f)->now.wall_ms,

@@ -112,8 +112,8 @@ static void on_answer(struct gw_call *call, const struct gw_response *r)
         .minor = x->request.minor,
         .keep_alive = x->request.keep_alive && !x->close && !core_of(f)->draining,
         .request_id = span_str(x->id),
-        .fields = x->limit_fields,
-        .n_fields = x->n_limit_fields,
+        .fields = x->fields,
+        .n_fields = GW_ANSWER_FIELDS,
     };
     if (x->nonce_due) {
         pki_nonce_make(x->services->nonces, x->now.wall_ms, nonce);

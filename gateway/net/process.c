@@ -88,6 +88,9 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .n_surveys = gw_surveyor_count(p->surveyor, p->survey_rows, GW_PLACEMENT_SHARDS_MAX),
     };
     gw_surveyor_totals(p->surveyor, &state->process.surveyor);
+    for (size_t g = 0; g < GW_GATE_COUNT; g++)
+        state->process.gates[g].observers = gw_gate_observers(p->snapshot->config, (enum gw_gate)g,
+                                                              clock_read().wall_ms, &state->process.gates[g].until_ms);
     gw_follower_describe(p->follower, &state->process.feed);
 }
 

@@ -3,6 +3,7 @@
 
 #include "gateway/base/base64url.h"
 #include "gateway/base/json.h"
+#include "gateway/stages/observe.h"
 #include "gateway/stages/pipeline.h"
 #include "policy/request_json.h"
 #include "policy/value_json.h"
@@ -36,6 +37,27 @@ static void add_token(struct gw_exchange *x, struct gw_audit_record *r)
     r->jti = x->token->jti;
     if (x->proven)
         r->proof_thumbprint = thumbprint(&x->arena, x->proof.jkt);
+}
+
+static void add_observed(const struct gw_exchange *x, struct gw_audit_record *r,
+                         struct gw_audit_observed observed[static GW_GATE_COUNT])
+{
+    for (size_t i = 0; i < GW_GATE_COUNT; i++) {
+        const struct gw_observed *o = &x->observed[i];
+        const struct pki_token *t = o->token;
+        if (o->error == 0)
+            continue;
+        observed[r->observed_n++] = (struct gw_audit_observed){
+            .gate = gw_gate_name((enum gw_gate)i),
+            .err = o->error,
+            .why = o->why,
+            .hidden = o->hidden,
+            .issuer = t ? t->issuer->iss : SPAN_NONE,
+            .subject = t ? t->subject : SPAN_NONE,
+            .jti = t ? t->jti : SPAN_NONE,
+        };
+    }
+    r->observed = observed;
 }
 
 static void add_meaning(struct gw_exchange *x, struct gw_audit_record *r)
@@ -73,7 +95,7 @@ static bool with_inputs(const struct gw_exchange *x)
     enum gw_config_audit_inputs inputs = config ? config->audit.inputs : GW_CONFIG_INPUTS_ALWAYS;
     if (inputs == GW_CONFIG_INPUTS_NEVER)
         return in_full(x);
-    return inputs != GW_CONFIG_INPUTS_DENIED || x->verdict != GW_ALLOW || in_full(x);
+    return inputs != GW_CONFIG_INPUTS_DENIED || x->verdict != GW_ALLOW || gw_observed(x) || in_full(x);
 }
 
 static void add_obligations(const struct gw_exchange *x, struct gw_audit_record *r, struct buf *out)
@@ -192,6 +214,7 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
     };
     r.has_shard_code = gw_api_answer_code(span_of(x->answer_head, x->answer_head_n), &r.shard_code);
     struct gw_audit_latency latencies[GW_STAGE_COUNT + 2];
+    struct gw_audit_observed observed[GW_GATE_COUNT];
     struct buf requests, errors, obligations;
     buf_init(&requests, ACCOUNT_MAX);
     buf_init(&errors, ACCOUNT_MAX);
@@ -203,6 +226,7 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
         r.policy_set = x->snapshot->policy_set;
     add_identity(x, &r);
     add_token(x, &r);
+    add_observed(x, &r, observed);
     add_meaning(x, &r);
     add_decisions(x, &r, &requests, &errors);
     add_obligations(x, &r, &obligations);

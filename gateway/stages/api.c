@@ -49,7 +49,7 @@ static int may_look_up(struct gw_exchange *x)
 {
     for (size_t i = 0; i < x->meaning.n_authorisations; i++) {
         const struct gw_api_authorisation *a = &x->meaning.authorisations[i];
-        int rc = a->collection_is_uuid ? pki_token_check_scope(x->token, GW_ACTION_BIT(a->action), NULL) : 0;
+        int rc = a->collection_is_uuid ? gw_scope_check(x, a->action) : 0;
         if (rc != 0)
             return gw_refuse(x, rc, gw_action_name(a->action));
     }

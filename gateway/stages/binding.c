@@ -6,6 +6,8 @@
 #include "gateway/stages/standing.h"
 #include "pki/htu.h"
 
+#include <assert.h>
+
 static int check_proof(struct gw_exchange *x, const struct pki_dpop_params *params)
 {
     const struct gw_services *s = x->services;
@@ -90,6 +92,10 @@ int gw_binding_check(struct gw_exchange *x)
 int gw_stage_binding(struct gw_exchange *x)
 {
     struct span workload = x->peer->identity.spiffe_id;
+    if (!x->token) {
+        assert(x->observed[GW_GATE_TOKEN].error != 0);
+        return GW_PASS;
+    }
     int rc = gw_binding_check(x);
     if (rc != 0)
         return rc;

@@ -38,7 +38,7 @@ struct filters {
 static const struct gw_decision *decision_of(const struct gw_exchange *x, const struct gw_api_authorisation *a)
 {
     for (size_t i = 0; i < x->n_decisions; i++)
-        if (x->decisions[i].authorisation == a && x->decisions[i].decided && x->decisions[i].answer.allow)
+        if (x->decisions[i].authorisation == a && x->decisions[i].decided)
             return &x->decisions[i];
     return NULL;
 }
@@ -96,7 +96,11 @@ static int gather(struct gw_exchange *x, struct filters *f)
         return ERR_NOMEM;
     for (size_t i = 0; i < x->meaning.n_authorisations && rc == 0; i++) {
         const struct gw_decision *d = decision_of(x, &x->meaning.authorisations[i]);
-        rc = d ? gather_one(x, i, d, f) : gw_refuse(x, ERR_INTERNAL, SPAN("an authorisation that was not decided"));
+        // One that was refused is here only where that is no more than observed, and obliges to nothing.
+        if (d && !d->answer.allow && x->observed[GW_GATE_POLICY].error != 0)
+            continue;
+        rc = d && d->answer.allow ? gather_one(x, i, d, f)
+                                  : gw_refuse(x, ERR_INTERNAL, SPAN("an authorisation that was not decided"));
     }
     return rc;
 }

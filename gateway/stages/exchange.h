@@ -11,6 +11,7 @@
 #include "gateway/api/answer_code.h"
 #include "gateway/api/resolve.h"
 #include "gateway/base/clock.h"
+#include "gateway/config/modes.h"
 #include "gateway/config/snapshot.h"
 #include "gateway/endpoint/metrics.h"
 #include "gateway/http/answer.h"
@@ -84,6 +85,17 @@ struct gw_decision {
     bool decided;
 };
 
+// What a gate that only observes would have refused (observe.h).
+struct gw_observed {
+    int error;               // 0: nothing
+    struct span why;         // more about it, as gw_exchange.detail
+    size_t hidden;           // policy: entries of a list that would not have been shown
+    struct pki_token *token; // token: the genuine token that was not believed, for the record only. Counted; NULL: none
+};
+
+// Fields of an answer, whatever it is; those without a name are not there. In the arena.
+enum { GW_ANSWER_LIMIT_POLICY, GW_ANSWER_LIMIT, GW_ANSWER_OBSERVED, GW_ANSWER_FIELDS };
+
 struct gw_exchange {
     // Given by the connection, before the first stage.
     struct arena arena;
@@ -100,8 +112,9 @@ struct gw_exchange {
     struct gw_target to;
     // token
     enum pki_scheme scheme;
-    struct pki_token *token; // counted
-    bool token_cached;       // from a table, and not to be put into one
+    struct pki_token
+        *token;        // counted. NULL behind the token gate: it only observed, and nothing of a token is believed
+    bool token_cached; // from a table, and not to be put into one
     struct gw_key_wait key_wait;
     struct gw_introspection_wait asked;
     struct span opaque; // that is asked about; as long as it is waited for. In the arena
@@ -125,14 +138,15 @@ struct gw_exchange {
         shadow_allows; // with its shadow policies in force the request would have been decided otherwise: so
     const struct gw_token_facts *token_facts; // once they were made, if the token does not keep them (token_facts.h)
     // limits
-    struct gw_answer_field limit_fields[2]; // of the answer, whatever it is; in the arena
-    size_t n_limit_fields;
     bool never; // the refusal is for good: no Retry-After
     // route
     struct gw_shard_set shards; // where it goes: one, or those to ask
 
     // the outcome
     enum gw_verdict verdict;
+    struct gw_observed observed[GW_GATE_COUNT];
+    bool unscoped; // the scopes of the token bound nothing
+    struct gw_answer_field fields[GW_ANSWER_FIELDS];
     int error;                   // enum err of the refusal, or of what failed later
     struct span detail;          // more for audit; may be SPAN_NONE. Never a token, proof, key or body
     uint64_t retry_after_s;      // with a 429 or 503; 0: not known

@@ -31,7 +31,7 @@ static void add_principal(struct gw_exchange *x, const struct span *roles, struc
     if (!span_is_none(id->dns))
         pol_request_attr(r, p, SPAN("dns"), pol_string(id->dns));
     pol_request_parent(r, p, SPAN("TrustDomain"), id->trust_domain);
-    for (size_t i = 0; i < x->token->roles.n; i++)
+    for (size_t i = 0; x->token && i < x->token->roles.n; i++)
         pol_request_parent(r, p, SPAN("Role"), roles[i]);
 }
 
@@ -133,7 +133,7 @@ void gw_facts(struct gw_exchange *x, const struct gw_api_authorisation *a, struc
 void gw_facts_partial(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r)
 {
     struct pol_partials *partials = x->services->partials;
-    struct gw_token_facts *token = gw_token_facts_kept(x->token);
+    struct gw_token_facts *token = x->token ? gw_token_facts_kept(x->token) : NULL;
     if (!partials || !token || pol_partials_set(partials) != x->snapshot->policies) {
         gw_facts(x, a, r);
         return;

@@ -38,7 +38,7 @@ static bool matches(const struct gw_config_texts *globs, struct span name)
 static bool matches_role(struct gw_exchange *x, const struct gw_config_texts *globs)
 {
     const struct pki_token *t = x->token;
-    for (size_t i = 0; globs->n > 0 && i < t->roles.n; i++) {
+    for (size_t i = 0; t && globs->n > 0 && i < t->roles.n; i++) {
         struct span role = arena_join(&x->arena, t->issuer->name, '/', t->roles.at[i]);
         // Without memory to tell, the limit counts.
         if (span_is_none(role) || matches(globs, role))
@@ -49,7 +49,7 @@ static bool matches_role(struct gw_exchange *x, const struct gw_config_texts *gl
 
 static struct span tenant_of(const struct gw_exchange *x, const struct gw_api_authorisation *a)
 {
-    return span_is_none(x->token->tenant) ? a->tenant : x->token->tenant;
+    return !x->token || span_is_none(x->token->tenant) ? a->tenant : x->token->tenant;
 }
 
 static bool matches_authorisation(const struct gw_exchange *x, const struct gw_config_limit_match *m,
@@ -94,7 +94,11 @@ static void parts_of(const struct gw_exchange *x, const struct gw_config_limit *
                      const struct gw_api_authorisation *a, struct span parts[static PARTS])
 {
     const struct pki_token *t = x->token;
-    switch (rule->per) {
+    enum gw_config_limit_per per = rule->per;
+    // Without a token the workload is all that there is to count for.
+    if (!t && (per == GW_LIMIT_PER_SUBJECT || per == GW_LIMIT_PER_CLIENT))
+        per = GW_LIMIT_PER_WORKLOAD;
+    switch (per) {
     case GW_LIMIT_PER_SUBJECT:
         parts[2] = SPAN("subject");
         parts[3] = t->issuer->iss;
@@ -170,8 +174,12 @@ static void add_obligation(struct charges *c, const struct gw_decision *d, const
     const struct pki_token *t = x->token;
     struct gw_quota_rate rate = gw_quota_rate(o->count, o->period_ms, o->count);
     const struct span parts[PARTS] = {
-        SPAN("policy"), pol_set_policy(d->request.set, o->policy)->id,       workload_of(x), t->issuer->iss,
-        t->subject,     span_is_none(t->subject) ? t->client_id : SPAN_NONE,
+        SPAN("policy"),
+        pol_set_policy(d->request.set, o->policy)->id,
+        workload_of(x),
+        t ? t->issuer->iss : SPAN_NONE,
+        t ? t->subject : SPAN_NONE,
+        t && span_is_none(t->subject) ? t->client_id : SPAN_NONE,
     };
     add(c, gw_quota_bucket(x->services->quota, parts, PARTS, &rate), &rate, 1,
         (struct limit){ .name = SPAN_NONE, .policy = o->policy, .row = GW_LIMIT_ROW_POLICIES });
@@ -231,18 +239,19 @@ static uint64_t sf(uint64_t n)
 static void tell(struct gw_exchange *x, const struct gw_quota_charge *c, const struct limit *limit)
 {
     struct span name = span_is_none(limit->name) ? SPAN("@limit") : limit->name;
-    struct gw_answer_field *f = x->limit_fields;
-    f[0] = (struct gw_answer_field){
+    struct gw_answer_field *policy = &x->fields[GW_ANSWER_LIMIT_POLICY], *left = &x->fields[GW_ANSWER_LIMIT];
+    *policy = (struct gw_answer_field){
         SPAN("ratelimit-policy"),
         arena_printf(&x->arena, "\"%.*s\";q=%llu;w=%llu", SPAN_FMT(name), (unsigned long long)sf(c->rate.burst),
                      (unsigned long long)sf(seconds(c->rate.full_ns))),
     };
-    f[1] = (struct gw_answer_field){
+    *left = (struct gw_answer_field){
         SPAN("ratelimit"),
         arena_printf(&x->arena, "\"%.*s\";r=%llu;t=%llu", SPAN_FMT(name), (unsigned long long)sf(c->remaining),
                      (unsigned long long)sf(seconds(c->reset_ns))),
     };
-    x->n_limit_fields = span_is_none(f[0].value) || span_is_none(f[1].value) ? 0 : 2;
+    if (span_is_none(policy->value) || span_is_none(left->value))
+        *policy = *left = (struct gw_answer_field){ SPAN_NONE, SPAN_NONE };
 }
 
 static struct span refusal(struct gw_exchange *x, const struct gw_quota_charge *c, const struct limit *limit)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/stages/pipeline.h"
 
+#include "gateway/stages/observe.h"
+
 static const struct {
     const char *name;
     int (*run)(struct gw_exchange *x);
@@ -32,7 +34,9 @@ struct span gw_stage_name(unsigned stage)
 static int look_again(struct gw_exchange *x)
 {
     int rc = gw_stage_identity(x);
-    return rc != 0 || x->stage <= GW_STAGE_binding ? rc : gw_binding_check(x);
+    if (rc == 0 && x->stage > GW_STAGE_binding && x->token)
+        rc = gw_binding_check(x);
+    return rc < 0 ? gw_observe(x, rc) : rc;
 }
 
 int gw_pipeline_run(struct gw_exchange *x)
@@ -43,12 +47,16 @@ int gw_pipeline_run(struct gw_exchange *x)
         if (x->error != 0)
             return x->error;
     }
-    for (; x->stage < GW_STAGE_COUNT; x->stage++) {
+    while (x->stage < GW_STAGE_COUNT) {
         int rc = stages[x->stage].run(x);
+        if (rc < 0)
+            rc = gw_observe(x, rc);
         int64_t after = clock_mono_ns();
         x->stage_ns[x->stage] += after - before;
         before = after;
         if (rc == GW_PASS)
+            x->stage++;
+        if (rc == GW_PASS || rc == GW_AGAIN)
             continue;
         if (rc < 0)
             x->error = rc;
@@ -64,6 +72,8 @@ void gw_exchange_fini(struct gw_exchange *x)
     gw_decisions_release(x);
     pki_token_unref(x->token);
     x->token = NULL;
+    pki_token_unref(x->observed[GW_GATE_TOKEN].token);
+    x->observed[GW_GATE_TOKEN].token = NULL;
     if (x->proven)
         pki_proof_fini(&x->proof);
     x->proven = false;

@@ -24,6 +24,12 @@ struct span gw_stage_name(unsigned stage);
 // For the entries of a list answer: whether the same subject may `list` this collection (SPAN_NONE: this database). Uses the exchange's arena.
 bool gw_policy_shows(struct gw_exchange *x, struct span database, struct span tenant, struct span collection);
 
+// Of a request that goes on although policies refused it (observe.h): what was not decided yet is, and what holds is confined. GW_PASS, GW_BODY, or
+// a refusal that is no policy's.
+int gw_policy_rest(struct gw_exchange *x);
+// Whether the token's scopes cover the action: 0 or ERR_SCOPE.
+int gw_scope_check(const struct gw_exchange *x, enum gw_action action);
+
 // The cheap half of the binding stage: expiry, revocation, binding to the certificate, workload link, at x->now.
 int gw_binding_check(struct gw_exchange *x);
 

@@ -3,6 +3,7 @@
 // must permit it (36, 38). All or nothing. Then the request is made to be what they oblige to (37).
 #include "gateway/stages/confine.h"
 #include "gateway/stages/facts.h"
+#include "gateway/stages/observe.h"
 #include "gateway/stages/pipeline.h"
 
 void gw_decisions_release(struct gw_exchange *x)
@@ -27,9 +28,14 @@ static void count(struct gw_exchange *x, const struct pol_answer *a)
         gw_count_policy(m, rows[a->shadow.policies[i]]);
 }
 
+int gw_scope_check(const struct gw_exchange *x, enum gw_action action)
+{
+    return !x->token || x->unscoped ? 0 : pki_token_check_scope(x->token, GW_ACTION_BIT(action), NULL);
+}
+
 static int decide(struct gw_exchange *x, const struct gw_api_authorisation *a, struct gw_decision *d)
 {
-    int rc = pki_token_check_scope(x->token, GW_ACTION_BIT(a->action), NULL);
+    int rc = gw_scope_check(x, a->action);
     if (rc != 0)
         return gw_refuse(x, rc, gw_action_name(a->action));
     d->authorisation = a;
@@ -67,8 +73,8 @@ static bool would_allow(struct gw_exchange *x, const struct gw_api_authorisation
         if (x->decisions[i].authorisation == a)
             return pol_answer_would_allow(&x->decisions[i].answer);
     struct pol_answer answer;
-    bool failed = x->arena.failed, would = pki_token_check_scope(x->token, GW_ACTION_BIT(a->action), NULL) == 0 &&
-                                           (answer = decide_aside(x, a), pol_answer_would_allow(&answer));
+    bool failed = x->arena.failed,
+         would = gw_scope_check(x, a->action) == 0 && (answer = decide_aside(x, a), pol_answer_would_allow(&answer));
     x->arena.failed = failed;
     return would;
 }
@@ -93,7 +99,8 @@ static void compare_shadow(struct gw_exchange *x, bool allowed, const struct gw_
         would = would_allow(x, &x->meaning.alternative.authorisation);
     x->shadow_differs = would != allowed;
     x->shadow_allows = would;
-    if (x->shadow_differs)
+    // A request that is only observed comes here again when its body is there.
+    if (x->shadow_differs && x->observed[GW_GATE_POLICY].error == 0)
         gw_count(x->services->metrics, would ? GW_METRIC_SHADOW_ALLOW : GW_METRIC_SHADOW_DENY, 1);
 }
 
@@ -146,10 +153,37 @@ int gw_stage_policy(struct gw_exchange *x)
     return rc;
 }
 
+static bool is_decided(const struct gw_exchange *x, const struct gw_api_authorisation *a)
+{
+    for (size_t i = 0; i < x->n_decisions; i++)
+        if (x->decisions[i].authorisation == a)
+            return true;
+    return false;
+}
+
+int gw_policy_rest(struct gw_exchange *x)
+{
+    struct gw_api_meaning *m = &x->meaning;
+    // The lesser request does not take the place of the whole one.
+    if (x->n_decisions > 0 && x->decisions[x->n_decisions - 1].authorisation == &m->alternative.authorisation)
+        pol_partial_release(&x->decisions[--x->n_decisions].request);
+    for (size_t i = 0; i < m->n_authorisations; i++) {
+        struct gw_decision *d = &x->decisions[x->n_decisions];
+        if (is_decided(x, &m->authorisations[i]))
+            continue;
+        *d = (struct gw_decision){ .decided = false };
+        int rc = decide(x, &m->authorisations[i], d);
+        x->n_decisions += d->decided;
+        if (rc < 0 && gw_refusal_gate(rc) != GW_GATE_POLICY)
+            return rc;
+    }
+    return gw_confine(x);
+}
+
 bool gw_policy_shows(struct gw_exchange *x, struct span database, struct span tenant, struct span collection)
 {
     struct gw_api_authorisation a = {
         .action = GW_ACTION_LIST, .database = database, .tenant = tenant, .collection = collection
     };
-    return decide_aside(x, &a).allow;
+    return decide_aside(x, &a).allow || gw_observe_hidden(x);
 }

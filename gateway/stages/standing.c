@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/stages/standing.h"
 
+#include "gateway/stages/observe.h"
+
 // What the record says: the kind, and the operator's own words. The value is in the record anyway, in the field it is from.
 static struct span words(struct gw_exchange *x, const struct pki_revoked_entry *by)
 {
@@ -51,6 +53,16 @@ static bool token_over(const struct pki_token *t, int64_t now_ms, int64_t grace_
            (max_age_s > 0 && now_ms > (t->iat + max_age_s + skew_s) * 1000 + grace_ms);
 }
 
+static int standing_under_way(struct gw_exchange *x, struct clock_now now, int64_t grace_ms)
+{
+    int rc = gw_standing_token(x);
+    if (rc == 0 && pki_token_check_key(x->token, x->services->present->keys, now.wall_ms / 1000) == ERR_TOKEN_REVOKED)
+        rc = gw_refuse(x, ERR_TOKEN_REVOKED, SPAN("the issuer's key is gone"));
+    if (rc == 0 && token_over(x->token, now.wall_ms, grace_ms))
+        rc = gw_refuse(x, ERR_TOKEN_EXPIRED, SPAN("while the answer was under way"));
+    return rc;
+}
+
 int gw_standing(struct gw_exchange *x, struct clock_now now, int64_t grace_ms)
 {
     int64_t now_s = now.wall_ms / 1000;
@@ -58,16 +70,11 @@ int gw_standing(struct gw_exchange *x, struct clock_now now, int64_t grace_ms)
     int rc = gw_standing_certificate(x);
     if (rc == 0)
         rc = recheck_certificate(x, now_s);
-    if (rc == 0)
-        rc = gw_standing_token(x);
-    if (rc == 0 && pki_token_check_key(x->token, x->services->present->keys, now_s) == ERR_TOKEN_REVOKED)
-        rc = gw_refuse(x, ERR_TOKEN_REVOKED, SPAN("the issuer's key is gone"));
     if (rc != 0)
         return rc;
     // path_not_after is the last second in which it is valid.
     if (now.wall_ms >= (x->peer->identity.path_not_after + 1) * 1000 + grace_ms)
         return gw_refuse(x, ERR_CERT_EXPIRED, SPAN("while the answer was under way"));
-    if (token_over(x->token, now.wall_ms, grace_ms))
-        return gw_refuse(x, ERR_TOKEN_EXPIRED, SPAN("while the answer was under way"));
-    return 0;
+    rc = x->token ? standing_under_way(x, now, grace_ms) : 0;
+    return rc < 0 ? gw_observe(x, rc) : rc;
 }

@@ -104,6 +104,18 @@ static struct pol_value token_value(const struct pki_token *t, struct pol_reques
     return pol_record_value(rec);
 }
 
+// Of no token: what is asked of every token has an answer, and the answer is nothing.
+static struct pol_value nothing(struct pol_request *r)
+{
+    struct pol_record *rec = pol_record_new(r);
+    add_text(r, rec, "bound_to", SPAN("nothing"));
+    pol_record_put(r, rec, SPAN("roles"), pol_request_strings(r, NULL, 0));
+    pol_record_put(r, rec, SPAN("groups"), pol_request_strings(r, NULL, 0));
+    pol_record_put(r, rec, SPAN("scopes"), pol_request_strings(r, NULL, 0));
+    pol_record_put(r, rec, SPAN("claims"), pol_record_value(pol_record_new(r)));
+    return pol_record_value(rec);
+}
+
 static const struct span *role_names(const struct pki_token *t, struct pol_request *r)
 {
     struct span *names = arena_array(r->arena, t->roles.n + 1, sizeof *names), issuer = t->issuer->name;
@@ -165,11 +177,12 @@ static const struct gw_token_facts *make(struct gw_exchange *x, struct pol_reque
     struct gw_token_facts *f = arena_alloc(r->arena, sizeof *f);
     if (!f)
         return NULL;
-    *f = (struct gw_token_facts){ .value = token_value(x->token, r), .roles = role_names(x->token, r) };
+    *f = x->token ? (struct gw_token_facts){ .value = token_value(x->token, r), .roles = role_names(x->token, r) }
+                  : (struct gw_token_facts){ .value = nothing(r) };
     if (r->err != 0 || r->arena->failed || f->value.kind == POL_NONE)
         return NULL;
     // What was used once may never be used again. An API key is no token of the cache.
-    const struct gw_token_facts *kept = x->token_cached && !x->token->issuer->api_keys ? keep(x, f) : NULL;
+    const struct gw_token_facts *kept = x->token && x->token_cached && !x->token->issuer->api_keys ? keep(x, f) : NULL;
     return kept ? kept : f;
 }
 
@@ -180,7 +193,7 @@ struct gw_token_facts *gw_token_facts_kept(const struct pki_token *t)
 
 const struct gw_token_facts *gw_token_facts_of(struct gw_exchange *x, struct pol_request *r)
 {
-    const struct gw_token_facts *kept = gw_token_facts_kept(x->token);
+    const struct gw_token_facts *kept = x->token ? gw_token_facts_kept(x->token) : NULL;
     if (kept)
         return kept;
     if (!x->token_facts)

@@ -116,9 +116,9 @@ static struct outcome ask(struct fixture *f, const struct request *r)
     arena_init(&x.arena, 1 << 20);
     struct outcome o = { .rc = gw_stage_limits(&x), .retry_after_s = x.retry_after_s, .never = x.never };
     keep(o.detail, sizeof o.detail, x.detail);
-    if (x.n_limit_fields == 2) {
-        keep(o.policy, sizeof o.policy, x.limit_fields[0].value);
-        keep(o.state, sizeof o.state, x.limit_fields[1].value);
+    if (!span_is_none(x.fields[GW_ANSWER_LIMIT].name)) {
+        keep(o.policy, sizeof o.policy, x.fields[GW_ANSWER_LIMIT_POLICY].value);
+        keep(o.state, sizeof o.state, x.fields[GW_ANSWER_LIMIT].value);
     }
     arena_fini(&x.arena);
     return o;
