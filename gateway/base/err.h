@@ -154,7 +154,17 @@
     X(OAUTH_TARGET, 400, "", "oauth_target", "no audience, or one that no tokens are issued for")                      \
     X(OAUTH_UNBOUND, 400, "", "oauth_unbound", "neither a proof nor a certificate to bind the token to")               \
     X(OAUTH_UNPROVEN, 400, "", "oauth_unproven", "a bound token without proof of its binding")                         \
-    X(OAUTH_ASSERTION_REPLAYED, 401, "", "oauth_client", "the client assertion was used before")
+    X(OAUTH_ASSERTION_REPLAYED, 401, "", "oauth_client", "the client assertion was used before")                       \
+    /* the connect role, between an application and a gateway */                                                       \
+    X(CONNECT_HOST, 421, "", "host_not_loopback", "the Host of the request is not this machine's loopback")            \
+    X(CONNECT_ORIGIN, 403, "", "origin_refused", "the request comes from a web page")                                  \
+    X(CONNECT_CERTIFICATE, 503, "", "no_certificate", "there is no certificate for the workload yet")                  \
+    X(CONNECT_TOKEN, 503, "", "no_token", "there is no token at present")                                              \
+    X(CONNECT_GATEWAY, 502, "", "gateway_unreachable", "no gateway could be connected to")                             \
+    X(CONNECT_GATEWAY_TLS, 502, "", "gateway_untrusted", "TLS with the gateway failed")                                \
+    X(CONNECT_GATEWAY_BUSY, 503, "", "gateway_busy", "all connections to the gateways are in use")                     \
+    X(CONNECT_GATEWAY_TIMEOUT, 504, "", "gateway_timeout", "the gateway did not answer in time")                       \
+    X(CONNECT_GATEWAY_CUT, 502, "", "gateway_cut", "the gateway's answer was not valid, or ended early")
 
 enum err_index_ {
 #define X(name, status, oauth, code, reason) ERR_INDEX_##name,

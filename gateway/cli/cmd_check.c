@@ -131,7 +131,13 @@ static void answer_text(struct gw_cli *cli, const char *path, const struct gw_sn
                 path, fetched, plural(fetched));
     if (s)
         bundles_text(cli, s);
-    if (s)
+    if (s && s->connect.config)
+        fprintf(cli->out, "%s: %sok%s: connect to %zu gateway%s, tokens from %s, %zu file%s read, %zu warning%s\n",
+                path, gw_cli_style(cli, GW_STYLE_GOOD), gw_cli_style(cli, GW_STYLE_PLAIN),
+                s->connect.config->gateways_n, plural(s->connect.config->gateways_n),
+                s->connect.token.n_endpoints > 0 ? "an endpoint" : "a file", s->n_files, plural(s->n_files),
+                diags->warnings, plural(diags->warnings));
+    else if (s)
         fprintf(cli->out, "%s: %sok%s: %zu trust domain%s, %zu issuer%s, %zu shard%s, %zu file%s read, %zu warning%s\n",
                 path, gw_cli_style(cli, GW_STYLE_GOOD), gw_cli_style(cli, GW_STYLE_PLAIN), s->config->trust_domains_n,
                 plural(s->config->trust_domains_n), s->config->issuers_n, plural(s->config->issuers_n), s->n_shards,

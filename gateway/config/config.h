@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The configuration of `sallyport run`, as plain data: one YAML file read strictly (unknown or repeated keys, wrong types and
+// The configuration of `sallyport run` and `sallyport connect`, as plain data: one YAML file read strictly (unknown or repeated keys, wrong types and
 // values out of range are errors with a place and an advice; every error is collected, nothing is guessed), then checked as a whole. The result is
 // immutable and lives in one arena. Files it names are not opened here: whoever loads certificates, keys, policies
 // complains under the place that came with the path (gw_config_error).
@@ -424,6 +424,7 @@ struct gw_config_rates {
 };
 
 struct gw_config_audit {
+    bool present;               // `connect` has none: gateways record
     struct gw_config_text file; // path
     bool sync_request;          // an answer waits until its record is on the disk
     bool drop_when_full;        // else the request is refused
@@ -487,6 +488,45 @@ struct gw_config_authority {
     struct gw_config_texts revokers;  // globs of SPIFFE IDs that may enter revocations
 };
 
+// A gateway that `connect` may use.
+struct gw_config_gateway {
+    struct gw_config_remote server; // url, tls.ca, tls.spiffe_id; its timeouts are connect's
+    struct gw_config_text address;  // host:port to go to; SPAN_NONE: what the URL says
+    struct span host;               // … the same taken apart …
+    uint16_t port;                  // … and 0 without it
+};
+
+// Where `connect` gets its tokens (RFC 6749 §4.4).
+struct gw_config_token_endpoint {
+    struct gw_config_remote server; // with the workload's certificate; its timeouts are connect's
+    bool present;
+    struct gw_config_text scope;     // as asked for
+    struct gw_config_texts audience; // likewise; none: the service has only one
+    struct gw_config_text client_id; // SPAN_NONE: the certificate says who asks
+};
+
+struct gw_config_connect_token {
+    struct gw_config_text file; // path of a token that somebody else renews; one of the two
+    struct gw_config_token_endpoint endpoint;
+};
+
+// The connect role: the loopback side for unmodified clients, as one workload.
+struct gw_config_connect {
+    struct gw_config_place at;
+    bool present;
+    struct gw_config_texts listen; // address:port of this machine, or unix:PATH; none: by the place
+    struct gw_config_text certificate, key, key_passphrase_file; // paths, of the workload
+    struct gw_config_text ca;                                    // path: who vouches for servers that name no other
+    const struct gw_config_gateway *gateways;                    // in order of preference
+    size_t gateways_n;
+    enum gw_config_binding binding; // dpop, certificate or both
+    struct gw_config_connect_token token;
+    bool host_network; // allowed
+    uint64_t connections, buffer;
+    struct gw_config_remote_timeouts timeouts;
+    int64_t wait, drain;
+};
+
 struct gw_config_operations {
     bool enabled;
     struct gw_config_text listen; // host:port
@@ -521,6 +561,7 @@ struct gw_config {
     struct gw_config_rates limits;
     struct gw_config_revocations revocations;
     struct gw_config_authority authority;
+    struct gw_config_connect connect;
     struct gw_config_audit audit;
     struct gw_config_operations operations;
     struct gw_config_log log;

@@ -5,6 +5,7 @@
 #include "policy/value_json.h"
 
 #include <arpa/inet.h>
+#include <sys/un.h>
 
 static bool is_alnum(char c)
 {
@@ -64,6 +65,36 @@ const char *gw_fault_host_port(struct span s)
     return split(s, &host, &port) && port_holds(port, &v)
                ? NULL
                : "host:port is expected, such as 127.0.0.1:8443 or [::1]:8443";
+}
+
+const char *gw_fault_local(struct span s)
+{
+    struct span host, port;
+    uint64_t v;
+
+    if (span_starts(s, SPAN("unix:")))
+        return s.n > 6 && s.p[5] == '/' && s.n - 5 < sizeof((struct sockaddr_un *)0)->sun_path
+                   ? NULL
+                   : "unix: and an absolute path of at most 107 bytes are expected";
+    return split(s, &host, &port) && port_holds(port, &v) && gw_is_loopback_address(host)
+               ? NULL
+               : "an address of this machine's own is expected, such as 127.0.0.1:6333 or [::1]:6333, or unix:/PATH; "
+                 "it "
+                 "is plain HTTP, so no other machine may reach it";
+}
+
+const char *gw_fault_dialled(struct span s)
+{
+    static const char *expected = "host:port is expected, such as 10.0.0.7:8443, or $NODE_IP:8443 with an environment "
+                                  "variable in place of the host";
+    if (!span_starts(s, SPAN("$")))
+        return gw_fault_host_port(s) ? expected : NULL;
+    size_t colon = span_find(s, ':');
+    uint64_t v;
+    for (size_t i = 1; i < colon; i++)
+        if (!((s.p[i] >= 'A' && s.p[i] <= 'Z') || s.p[i] == '_' || (i > 1 && s.p[i] >= '0' && s.p[i] <= '9')))
+            return expected;
+    return colon > 1 && colon < s.n && port_holds(span_sub(s, colon + 1, s.n), &v) ? NULL : expected;
 }
 
 const char *gw_fault_address_port(struct span s)

@@ -8,7 +8,10 @@
 const char *gw_fault_name(struct span s);         // of an issuer or shard: it appears in policy, metrics and logs
 const char *gw_fault_host_port(struct span s);    // an address to listen on
 const char *gw_fault_address_port(struct span s); // an IP address and a port
-const char *gw_fault_authority(struct span s);    // host[:port] as clients name us
+const char *gw_fault_local(
+    struct span s); // to listen on for this machine alone: a loopback address and port, or unix:PATH
+const char *gw_fault_dialled(struct span s); // host:port, of which the host may be an environment variable: $NAME:port
+const char *gw_fault_authority(struct span s); // host[:port] as clients name us
 const char *gw_fault_trust_domain(struct span s);
 const char *gw_fault_workload_id(struct span s); // a SPIFFE ID with a path
 const char *gw_fault_workloads(struct span s);   // the same, or with a '/' at its end the beginning of several

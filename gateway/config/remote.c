@@ -78,8 +78,6 @@ void gw_config_remote_check(const struct gw_config *c, const struct gw_config_re
 void gw_remote_load_tls(struct gw_snapshot *s, const struct gw_config_remote_tls *tls, struct gw_remote *out,
                         int64_t now_s, struct diags *diags)
 {
-    out->spiffe_id = tls->spiffe_id.v;
-    out->server_name = tls->server_name.v;
     out->cert_file = tls->certificate.v;
     out->key_file = tls->key.v;
     out->cert_pem = gw_snapshot_read(s, &tls->certificate, GW_PEM_MAX, diags);
@@ -95,6 +93,14 @@ void gw_remote_load_tls(struct gw_snapshot *s, const struct gw_config_remote_tls
     };
     if (!is_set(tls->certificate) || (!span_is_none(out->cert_pem) && !span_is_none(out->key_pem)))
         gw_tls_context_unref(gw_tls_context_client(&config, now_s, diags));
+    gw_remote_load_trust(s, tls, out, diags);
+}
+
+void gw_remote_load_trust(struct gw_snapshot *s, const struct gw_config_remote_tls *tls, struct gw_remote *out,
+                          struct diags *diags)
+{
+    out->spiffe_id = tls->spiffe_id.v;
+    out->server_name = tls->server_name.v;
     struct span ca = gw_snapshot_read(s, &tls->ca, GW_PEM_MAX, diags);
     if (span_is_none(ca))
         return;

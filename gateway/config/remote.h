@@ -43,6 +43,9 @@ struct gw_snapshot;
 // snapshot, and `out` to gw_remote_fini.
 void gw_remote_load_tls(struct gw_snapshot *s, const struct gw_config_remote_tls *tls, struct gw_remote *out,
                         int64_t now_s, struct diags *diags);
+// Of them only who may vouch for the server and who it is; its certificate's part is the caller's.
+void gw_remote_load_trust(struct gw_snapshot *s, const struct gw_config_remote_tls *tls, struct gw_remote *out,
+                          struct diags *diags);
 // All of it, for a URL.
 void gw_remote_load(struct gw_snapshot *s, const struct gw_config_remote *r, struct gw_remote *out, int64_t now_s,
                     struct diags *diags);

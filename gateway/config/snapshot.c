@@ -377,6 +377,7 @@ static void snapshot_free(struct gw_snapshot *s)
     pol_set_free(s->policies);
     gw_policy_bundle_free(s->policy_bundle);
     gw_snapshot_authority_fini(&s->authority);
+    gw_snapshot_connect_fini(&s->connect);
     for (size_t i = 0; i < s->n_apis; i++)
         gw_api_free(s->apis[i].api);
     for (size_t i = 0; i < s->n_shards; i++) {
@@ -410,7 +411,8 @@ static struct gw_snapshot *load(const char *path, uint64_t generation, bool star
     s->config = config;
     s->policy_budget = (uint32_t)config->policy.budget;
     arena_init(&s->arena, 0);
-    s->files = arena_array(&s->arena, GW_SNAPSHOT_FILES_MAX, sizeof *s->files);
+    s->max_files = config->connect.present ? GW_SNAPSHOT_CONNECT_FILES_MAX : GW_SNAPSHOT_FILES_MAX;
+    s->files = arena_array(&s->arena, s->max_files, sizeof *s->files);
     if (s->files) {
         gw_snapshot_note(s, path);
         if (config->listener.present)
@@ -431,6 +433,7 @@ static struct gw_snapshot *load(const char *path, uint64_t generation, bool star
                     : arena_printf(&s->arena, "generation %llu", (unsigned long long)generation);
         gw_snapshot_authority_load(s, now_s, diags);
         gw_modes_warn(config, now_s * 1000, diags);
+        gw_snapshot_connect_load(s, now_s, diags);
     }
     if (diags->errors == 0 && (s->arena.failed || !s->issuers || (config->policy.present && !s->policies)))
         diag_error(diags, span_str(path), 0, 0, "out of memory");

@@ -16,6 +16,7 @@
 #include "gateway/config/key_bell.h"
 #include "gateway/config/remote.h"
 #include "gateway/config/snapshot_authority.h"
+#include "gateway/config/snapshot_connect.h"
 #include "gateway/config/snapshot_feed.h"
 #include "gateway/http/h1.h"
 #include "gateway/http/target.h"
@@ -84,10 +85,11 @@ struct gw_snapshot {
     bool accepts_bearer, accepts_dpop;         // which schemes some issuer's tokens may use
 
     struct gw_snapshot_authority authority;
+    struct gw_snapshot_connect connect;
 
     // Every file that was read, NUL-terminated, for the watcher.
     const char **files;
-    size_t n_files;
+    size_t n_files, max_files;
 };
 
 // Reads `path` and all it names. NULL with the reasons in `diags` (warnings may be there on success too). One reference.

@@ -9,7 +9,7 @@ void gw_snapshot_note(void *snapshot, const char *path)
 {
     struct gw_snapshot *s = snapshot;
     struct span copy = arena_dup(&s->arena, span_str(path));
-    if (s->n_files < GW_SNAPSHOT_FILES_MAX && !span_is_none(copy))
+    if (s->n_files < s->max_files && !span_is_none(copy))
         s->files[s->n_files++] = copy.p;
 }
 

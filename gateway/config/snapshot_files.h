@@ -8,6 +8,7 @@
 #define GW_PEM_MAX (4u << 20)
 #define GW_SECRET_MAX (64u << 10)
 #define GW_SNAPSHOT_FILES_MAX 65536
+#define GW_SNAPSHOT_CONNECT_FILES_MAX 64 // of the connect role, which reads no policies, and minds its memory
 
 // A file was read that the watcher is to look at. `snapshot` is a struct gw_snapshot.
 void gw_snapshot_note(void *snapshot, const char *path);

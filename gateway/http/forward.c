@@ -63,6 +63,8 @@ int gw_forward_request(const struct gw_to_shard *f, struct buf *out, struct gw_b
         gw_head_field(&h, SPAN("x-request-id"), f->request_id);
     if (!span_is_none(f->credential_name))
         gw_head_field(&h, f->credential_name, f->credential);
+    for (size_t i = 0; i < f->n_fields; i++)
+        gw_head_field(&h, f->fields[i].name, f->fields[i].value);
     int rc = gw_head_end(&h);
     if (rc == 0)
         *body = gw_body(framing, length);

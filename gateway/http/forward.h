@@ -18,7 +18,9 @@ struct gw_to_shard {
     struct span host;                        // of the shard's endpoint
     struct span request_id;                  // sent as x-request-id; SPAN_NONE: none
     struct span credential_name, credential; // the shard's own ("authorization", "Bearer …"); SPAN_NONE: none
-    const struct span *allow;                // further header names, lower case
+    const struct gw_answer_field *fields;    // of our own, besides
+    size_t n_fields;
+    const struct span *allow; // further header names, lower case
     size_t n_allow;
     enum gw_framing framing; // of the body as it will be sent: NONE, LENGTH or CHUNKED
     uint64_t content_length;

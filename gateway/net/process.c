@@ -150,6 +150,11 @@ int gw_process_run(const struct gw_process_options *options)
         return 1;
     }
     bool ok = gw_process_load(p);
+    if (ok && p->snapshot->config->connect.present) {
+        log_error(&p->log, "%s: this is a file of the connect role; use `sallyport connect --config %s`", p->path,
+                  p->path);
+        ok = false;
+    }
     if (ok) {
         // What changes from here on, while the gateway starts, is read again.
         p->look = gw_process_look(p);

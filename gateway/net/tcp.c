@@ -359,6 +359,13 @@ struct gw_dialler gw_tcp_dialler(struct gw_tcp_loop *l)
     return (struct gw_dialler){ dial, l };
 }
 
+int gw_tcp_descriptor(const struct gw_socket *s)
+{
+    const struct tcp *t = s->impl;
+    uv_os_fd_t fd;
+    return t && uv_fileno((const uv_handle_t *)t->handle, &fd) == 0 ? fd : -1;
+}
+
 void gw_tcp_peer(const struct gw_socket *s, char out[static GW_SOCKET_PEER])
 {
     const struct tcp *t = s->impl;

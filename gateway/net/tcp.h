@@ -26,12 +26,14 @@ void gw_tcp_loop_fini(struct gw_tcp_loop *l);
 // (or a uv error) and a static text in *what.
 int gw_tcp_bind(struct span address, bool reuse_port, int *fd, const char **what);
 
-// Accepts what waits on `listener`. The callbacks of `s` must be set. 0 or a uv error (then `s` is untouched).
+// Accepts what waits on `listener`, a Unix socket too. The callbacks of `s` must be set. 0 or a uv error (then `s` is untouched).
 int gw_tcp_accept(struct gw_tcp_loop *l, uv_stream_t *listener, struct gw_socket *s);
 
 // Resolves and connects over this loop's TCP; `ctx` is the struct gw_tcp_loop.
 struct gw_dialler gw_tcp_dialler(struct gw_tcp_loop *l);
 
+// The descriptor of an open connection; -1: it has none.
+int gw_tcp_descriptor(const struct gw_socket *s);
 // "address:port" of the peer, for audit; NUL-terminated.
 void gw_tcp_peer(const struct gw_socket *s, char out[static GW_SOCKET_PEER]);
 

@@ -146,7 +146,7 @@ static void begin_call(struct gw_upstream *u)
         gw_pool_outcome(u->pool, u->at, false);
     u->state = GW_UP_BUSY;
     u->heard = u->early = false;
-    c->answered = c->paused = false;
+    c->answered = c->paused = c->unread = false;
     c->sends++;
     gw_h1_begin_response(&u->h1, c->arena, &c->response, c->head_request);
     await(u);
@@ -276,6 +276,7 @@ static void finish_input(struct gw_upstream *u)
         case GW_H1_END: end_call(u, true); return;
         case GW_H1_NEED_MORE:
         default:
+            u->call->unread = u->secure && u->tls.state == GW_TLS_PEER_CLOSED && !u->heard;
             fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_ANSWER,
                  "the shard closed the connection before its answer was whole");
             return;
@@ -311,10 +312,14 @@ static void receive_tls(struct gw_upstream *u, struct span in)
         gw_upstream_close(u);
     if (u->state == GW_UP_CLOSING)
         return;
-    if (u->tls.state == GW_TLS_FAILED)
+    if (u->tls.state == GW_TLS_FAILED) {
+        // In TLS 1.3 a server judges our certificate when we have sent the first request already.
+        if (u->state == GW_UP_BUSY)
+            u->call->unread = u->tls.alert > 0 && !u->heard;
         fail(u, ERR_SHARD_TLS, u->tls.detail);
-    else if (u->tls.state == GW_TLS_PEER_CLOSED || u->tls.state == GW_TLS_CLOSED)
+    } else if (u->tls.state == GW_TLS_PEER_CLOSED || u->tls.state == GW_TLS_CLOSED) {
         finish_input(u);
+    }
 }
 
 static struct gw_upstream *of(struct gw_socket *s)
@@ -459,7 +464,7 @@ void gw_call_start(struct gw_call *c)
 {
     assert(!c->started);
     c->started = true;
-    c->sent = c->paused = c->answered = c->in_queue = false;
+    c->sent = c->paused = c->answered = c->in_queue = c->unread = false;
     c->attempts = c->sends = 0;
     c->tried = 0;
     c->wait_until_ms = c->answer_by_ms = c->sent_ns = 0;

@@ -34,6 +34,9 @@ struct gw_call {
     struct gw_call *next;
     uint64_t tried; // slots of the endpoints that it does not go to again
     bool started, admitted, in_queue, sent, paused, answered;
+    bool
+        unread; // failed: the server closed in an orderly way (close_notify), or ended TLS with an alert, without a byte of an answer: our gateways
+                // do that with connections on which they read no request
     unsigned attempts, sends; // at a connection; of them those that on_ready was called of
     int64_t began_ms;
     int64_t answer_by_ms;        // all tries together; 0: none was whole yet

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/config/snapshot_connect.h"
+
+#include "gateway/base/secret.h"
+#include "gateway/config/snapshot.h"
+#include "gateway/config/snapshot_files.h"
+#include "gateway/tls/context.h"
+
+// Connections to one gateway. An unused one goes before the gateway, whose listener keeps them for 75 seconds, would close it.
+#define CONNECTIONS 64
+#define IDLE 16
+#define KEEP_MS 50000
+#define RETRY_PERCENT 20
+#define RETRIES_PER_SECOND 3
+
+// The pair that all of them are shown; read once.
+static struct gw_remote own(struct gw_snapshot *s, struct diags *diags)
+{
+    const struct gw_config_connect *c = &s->config->connect;
+    return (struct gw_remote){
+        .cert_file = c->certificate.v,
+        .key_file = c->key.v,
+        .cert_pem = gw_snapshot_read(s, &c->certificate, GW_PEM_MAX, diags),
+        .key_pem = gw_snapshot_read(s, &c->key, GW_SECRET_MAX, diags),
+        .passphrase = gw_snapshot_read_secret(s, &c->key_passphrase_file, diags),
+        .tls = true,
+        .connect_ms = c->timeouts.connect,
+        .first_byte_ms = c->timeouts.first_byte,
+        .idle_ms = c->timeouts.idle,
+        .keep_ms = KEEP_MS,
+        .max_connections = CONNECTIONS,
+        .max_idle = IDLE,
+    };
+}
+
+static void look_at_pair(struct gw_snapshot *s, const struct gw_remote *pair, int64_t now_s, struct diags *diags)
+{
+    if (span_is_none(pair->cert_pem) || span_is_none(pair->key_pem))
+        return;
+    struct gw_tls_config config = {
+        .cert_pem = pair->cert_pem,
+        .cert_file = pair->cert_file,
+        .key_pem = pair->key_pem,
+        .key_file = pair->key_file,
+        .passphrase = pair->passphrase,
+    };
+    struct gw_tls_context *context = gw_tls_context_client(&config, now_s, diags);
+    s->connect.certificate_not_after_s = context ? gw_tls_context_not_after(context) : 0;
+    gw_tls_context_unref(context);
+}
+
+static void load(struct gw_snapshot *s, const struct gw_config_remote *r, struct span host, uint16_t port,
+                 const struct gw_remote *pair, struct gw_remote *out, struct diags *diags)
+{
+    struct gw_endpoint *e = arena_alloc(&s->arena, sizeof *e);
+    *out = *pair;
+    if (!e) {
+        gw_config_error(s->config, r->url.at, diags, "out of memory");
+        return;
+    }
+    *e = (struct gw_endpoint){ arena_dup(&s->arena, host).p, port, r->endpoint.authority, r->endpoint.host };
+    out->endpoints = e;
+    out->n_endpoints = 1;
+    gw_remote_load_trust(s, &r->tls, out, diags);
+}
+
+void gw_snapshot_connect_load(struct gw_snapshot *s, int64_t now_s, struct diags *diags)
+{
+    const struct gw_config_connect *c = &s->config->connect;
+    struct gw_snapshot_connect *o = &s->connect;
+    if (!c->present)
+        return;
+    o->config = c;
+    o->gateways = arena_array(&s->arena, c->gateways_n + 1, sizeof *o->gateways);
+    struct gw_remote pair = own(s, diags);
+    look_at_pair(s, &pair, now_s, diags);
+    if (c->token.endpoint.present) {
+        const struct gw_config_remote *r = &c->token.endpoint.server;
+        load(s, r, r->endpoint.host, r->endpoint.port, &pair, &o->token, diags);
+    }
+    pair.care =
+        (struct gw_remote_care){ .on = true, .retry_percent = RETRY_PERCENT, .retries_per_second = RETRIES_PER_SECOND };
+    pair.care.checked_as = SPAN_NONE;
+    for (size_t i = 0; o->gateways && i < c->gateways_n; i++) {
+        const struct gw_config_gateway *g = &c->gateways[i];
+        bool elsewhere = g->port != 0;
+        load(s, &g->server, elsewhere ? g->host : g->server.endpoint.host,
+             elsewhere ? g->port : g->server.endpoint.port, &pair, &o->gateways[i], diags);
+    }
+}
+
+void gw_snapshot_connect_fini(struct gw_snapshot_connect *c)
+{
+    for (size_t i = 0; c->gateways && i < c->config->gateways_n; i++)
+        gw_remote_fini(&c->gateways[i]);
+    gw_remote_fini(&c->token);
+}
+
+size_t gw_connect_files(const struct gw_config_connect *c, const char **out, size_t n)
+{
+    const struct gw_config_text *own_files[] = { &c->certificate, &c->key, &c->key_passphrase_file,
+                                                 &c->token.endpoint.server.tls.ca };
+    size_t k = 0;
+    for (size_t i = 0; i < sizeof own_files / sizeof *own_files && k < n; i++)
+        if (!span_is_none(own_files[i]->v))
+            out[k++] = own_files[i]->v.p;
+    for (size_t i = 0; i < c->gateways_n && k < n; i++)
+        if (!span_is_none(c->gateways[i].server.tls.ca.v))
+            out[k++] = c->gateways[i].server.tls.ca.v.p;
+    return k;
+}
