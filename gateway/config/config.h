@@ -532,6 +532,16 @@ struct gw_config_operations {
     struct gw_config_text listen; // host:port
 };
 
+enum gw_config_lock { GW_CONFIG_LOCK_AUTO, GW_CONFIG_LOCK_REQUIRED, GW_CONFIG_LOCK_OFF };
+
+// What the process is to the system it runs on.
+struct gw_config_process {
+    struct gw_config_text user;  // name or number to become; SPAN_NONE: stays what it is
+    struct gw_config_text group; // SPAN_NONE: the user's own
+    bool unconfined;             // no system call filter
+    enum gw_config_lock lock_memory;
+};
+
 struct gw_config_log {
     enum log_level level;
     bool json;
@@ -565,6 +575,7 @@ struct gw_config {
     struct gw_config_audit audit;
     struct gw_config_operations operations;
     struct gw_config_log log;
+    struct gw_config_process process;
     unsigned loops; // 0: one a usable core
 };
 

@@ -14,6 +14,12 @@ static const struct gw_choice inputs[] = {
     { NAME("denied"), GW_CONFIG_INPUTS_DENIED },
     { NAME("never"), GW_CONFIG_INPUTS_NEVER },
 };
+static const struct gw_choice seccomp[] = { { NAME("enforce"), 0 }, { NAME("off"), 1 } };
+static const struct gw_choice locks[] = {
+    { NAME("auto"), GW_CONFIG_LOCK_AUTO },
+    { NAME("required"), GW_CONFIG_LOCK_REQUIRED },
+    { NAME("off"), GW_CONFIG_LOCK_OFF },
+};
 static const struct gw_choice levels[] = {
     { NAME("error"), LOG_ERROR },
     { NAME("warn"), LOG_WARN },
@@ -274,6 +280,36 @@ static const struct gw_field log_fields[] = {
 };
 static const struct gw_schema log_schema = PART(log_fields, gw_config_log);
 
+static const struct gw_field process_fields[] = {
+    { .key = NAME("user"),
+      .type = GW_FIELD_TEXT,
+      AT(gw_config_process, user),
+      .doc =
+          "user, by name or number, that a process started as root becomes before it reads anything else; it keeps no "
+          "capability but the one for ports below 1024, and that one until they are bound" },
+    { .key = NAME("group"),
+      .type = GW_FIELD_TEXT,
+      AT(gw_config_process, group),
+      .doc = "group; the user's own without it" },
+    { .key = NAME("seccomp"),
+      .type = GW_FIELD_SWITCH,
+      AT(gw_config_process, unconfined),
+      CHOICES(seccomp),
+      .fallback = "enforce",
+      .doc = "enforce: a serving process has only the system calls that it needs, and dies of one that starts a "
+             "program or "
+             "looks into another process; off: for a PKCS#11 module that needs others, or under a debugger" },
+    { .key = NAME("lock_memory"),
+      .type = GW_FIELD_CHOICE,
+      AT(gw_config_process, lock_memory),
+      CHOICES(locks),
+      .fallback = "auto",
+      .doc = "whether memory is kept out of swap, where keys and tokens would be on a disk: auto (where the system "
+             "allows it; "
+             "else a warning if it swaps), required, or off" },
+};
+static const struct gw_schema process_schema = PART(process_fields, gw_config_process);
+
 static const struct gw_field fields[] = {
     { .key = NAME("listener"),
       .type = GW_FIELD_MAP,
@@ -394,6 +430,11 @@ static const struct gw_field fields[] = {
       AT(gw_config, log),
       .schema = &log_schema,
       .doc = "the gateway's own messages" },
+    { .key = NAME("process"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config, process),
+      .schema = &process_schema,
+      .doc = "what the process may do on its machine" },
     { .key = NAME("loops"),
       .type = GW_FIELD_NUMBER,
       AT(gw_config, loops),

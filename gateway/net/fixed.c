@@ -33,6 +33,9 @@ void gw_fixed_warn(struct log *log, const struct gw_config *old, const struct gw
         bool same;
     } fixed[] = {
         { "loops", old->loops == new->loops },
+        { "process", same(&old->process.user, &new->process.user) && same(&old->process.group, &new->process.group) &&
+                         old->process.unconfined == new->process.unconfined &&
+                         old->process.lock_memory == new->process.lock_memory },
         { "audit.file", span_eq(old->audit.file.v, new->audit.file.v) },
         { "audit.sync", old->audit.sync_request == new->audit.sync_request },
         { "audit.on_full", old->audit.drop_when_full == new->audit.drop_when_full },

@@ -4,10 +4,14 @@
 #include "gateway/config/policy_bundle.h"
 #include "gateway/net/cores.h"
 #include "gateway/net/lookup.h"
+#include "gateway/net/privileges.h"
 #include "gateway/net/process_inside.h"
+#include "gateway/net/sandbox.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 void gw_process_print(struct gw_process *p, const struct diags *diags)
 {
@@ -129,10 +133,54 @@ static bool start_control(struct gw_process *p)
     const struct gw_config_operations *o = &p->snapshot->config->operations;
     if (!o->enabled)
         return true;
-    int fd;
     p->operations.describe = describe;
     p->operations.ctx = p;
-    return gw_process_bind(p, &o->listen, false, &fd) && gw_operations_listen(&p->operations, &p->uv, fd) == 0;
+    return gw_operations_listen(&p->operations, &p->uv, p->operations_fd) == 0;
+}
+
+// Who the process is comes before all that it reads: what this user may not read shows now, and not at a reload.
+static bool give_up_privileges(struct gw_process *p)
+{
+    struct gw_config *c = NULL;
+    struct diags read, given;
+    diags_init(&read);
+    diags_init(&given);
+    int rc = gw_config_load(p->path, &c, &read);
+    if (rc != 0)
+        gw_process_print(p, &read); // its warnings come again when it is loaded whole
+    if (rc == 0)
+        rc = gw_privileges_drop(c, &given);
+    if (rc == 0)
+        rc = gw_privileges_lock(c, &p->log, &given);
+    gw_process_print(p, &given);
+    gw_config_free(c);
+    diags_fini(&read);
+    diags_fini(&given);
+    return rc == 0;
+}
+
+// The listeners are bound and no thread was started: from here on there is nothing that needs a capability.
+static bool seal(struct gw_process *p)
+{
+    int rc = gw_privileges_seal(p->snapshot->config);
+    if (rc != 0)
+        log_error(&p->log, "capabilities could not be given up: %s", strerror(-rc));
+    return rc == 0;
+}
+
+static bool enter_sandbox(struct gw_process *p)
+{
+    if (p->snapshot->config->process.unconfined)
+        return true;
+    int rc = gw_sandbox_enter();
+    if (rc == -ENOSYS && !gw_sandbox_possible()) {
+        log_info(&p->log, "no system call filter in a build with sanitizers");
+        return true;
+    }
+    if (rc != 0)
+        log_error(&p->log, "the system call filter could not be set: %s; process.seccomp: off goes without",
+                  strerror(-rc));
+    return rc == 0;
 }
 
 int gw_process_run(const struct gw_process_options *options)
@@ -145,7 +193,8 @@ int gw_process_run(const struct gw_process_options *options)
     atomic_store(&p->log.level, LOG_INFO);
     gw_process_harden();
     setenv("UV_THREADPOOL_SIZE", GW_LOOKUP_THREADS, 0); // an operator's own counts
-    if (gw_tls_process_init() != 0) {
+    p->operations_fd = -1;
+    if (!give_up_privileges(p) || gw_tls_process_init() != 0) {
         free(p);
         return 1;
     }
@@ -161,7 +210,7 @@ int gw_process_run(const struct gw_process_options *options)
         gw_process_set_log(p);
         if (p->snapshot->config->listener.present)
             p->n_loops = p->snapshot->config->loops > 0 ? p->snapshot->config->loops : gw_usable_cores();
-        ok = start_control(p) && gw_process_start(p);
+        ok = gw_process_listen(p) && seal(p) && start_control(p) && gw_process_start(p) && enter_sandbox(p);
     }
     if (!ok) {
         gw_process_finish(p);

@@ -102,6 +102,7 @@ void gw_process_finish(struct gw_process *p)
     gw_tls_peers_free(p->shared.peers);
     gw_health_board_free(p->shared.health);
     gw_sightings_free(p->shared.sightings);
+    free(p->fds);
     free(p->loops);
     free(p->authority);
     free(p->metrics);

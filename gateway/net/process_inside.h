@@ -50,6 +50,8 @@ struct gw_process {
     struct gw_metrics **metrics; // of the loops and of the authority
     size_t n_metrics;
     size_t n_loops, n_made; // configured; set up so far
+    int *fds;               // listening: of each loop those of the gateway, then the authority's
+    int operations_fd;
     uv_loop_t uv;
     struct gw_control control;
     uv_signal_t signals[4];
@@ -90,9 +92,9 @@ void gw_process_write_back(struct gw_process *p, bool now);
 // ---- process_start.c
 
 void gw_process_harden(void);
-// A listening socket. False: the log says why not.
-bool gw_process_bind(struct gw_process *p, const struct gw_config_text *address, bool reuse_port, int *fd);
-// Listeners, what the loops share, the loops and the authority. False: the log says why, and gw_process_finish takes down what there is.
+// Every listening socket. False: the log says why not.
+bool gw_process_listen(struct gw_process *p);
+// What the loops share, the loops and the authority. False: the log says why, and gw_process_finish takes down what there is.
 bool gw_process_start(struct gw_process *p);
 
 // ---- process_end.c

@@ -28,7 +28,7 @@ void gw_process_harden(void)
 }
 
 // Whether somebody else listens there already: SO_REUSEPORT alone would let two gateways share the port without a word.
-bool gw_process_bind(struct gw_process *p, const struct gw_config_text *address, bool reuse_port, int *fd)
+static bool bind_to(struct gw_process *p, const struct gw_config_text *address, bool reuse_port, int *fd)
 {
     const char *what = "";
     struct diags diags;
@@ -43,23 +43,26 @@ bool gw_process_bind(struct gw_process *p, const struct gw_config_text *address,
     return rc == 0;
 }
 
-static bool bind_listeners(struct gw_process *p, int *fds)
+bool gw_process_listen(struct gw_process *p)
 {
-    const struct gw_config_texts *addresses = &p->snapshot->config->listener.addresses;
+    const struct gw_config *c = p->snapshot->config;
+    const struct gw_config_texts *addresses = &c->listener.addresses, *own = &c->authority.addresses;
+    p->fds = calloc(p->n_loops * addresses->n + own->n + 1, sizeof *p->fds);
+    if (!p->fds)
+        return false;
     for (size_t a = 0; a < addresses->n; a++) {
         int probe;
-        if (!gw_process_bind(p, &addresses->v[a], false, &probe))
+        if (!bind_to(p, &addresses->v[a], false, &probe))
             return false;
         close(probe);
         for (size_t i = 0; i < p->n_loops; i++)
-            if (!gw_process_bind(p, &addresses->v[a], true, &fds[i * addresses->n + a]))
+            if (!bind_to(p, &addresses->v[a], true, &p->fds[i * addresses->n + a]))
                 return false;
     }
-    const struct gw_config_texts *own = &p->snapshot->config->authority.addresses;
     for (size_t a = 0; a < own->n; a++)
-        if (!gw_process_bind(p, &own->v[a], false, &fds[p->n_loops * addresses->n + a]))
+        if (!bind_to(p, &own->v[a], false, &p->fds[p->n_loops * addresses->n + a]))
             return false;
-    return true;
+    return !c->operations.enabled || bind_to(p, &c->operations.listen, false, &p->operations_fd);
 }
 
 static bool make_shared(struct gw_process *p)
@@ -147,17 +150,15 @@ static bool start_authority(struct gw_process *p, const int *fds)
 bool gw_process_start(struct gw_process *p)
 {
     size_t n_addresses = p->snapshot->config->listener.addresses.n;
-    size_t n_own = p->snapshot->config->authority.addresses.n;
-    int *fds = calloc(p->n_loops * n_addresses + n_own + 1, sizeof *fds);
     p->loops = calloc(p->n_loops + 1, sizeof *p->loops);
     p->metrics = calloc(p->n_loops + 1, sizeof *p->metrics);
-    bool ok = fds && p->loops && p->metrics && bind_listeners(p, fds);
+    bool ok = p->loops && p->metrics;
     if (ok)
         await_full_second(p);
     ok = ok && make_shared(p);
     for (size_t i = 0; ok && i < p->n_loops; i++) {
         p->metrics[p->n_metrics++] = &p->loops[i].metrics;
-        ok = gw_loop_init(&p->loops[i], &p->shared, (unsigned)i, p->n_loops, &fds[i * n_addresses], n_addresses,
+        ok = gw_loop_init(&p->loops[i], &p->shared, (unsigned)i, p->n_loops, &p->fds[i * n_addresses], n_addresses,
                           gw_snapshot_ref(p->snapshot), gw_revocations_ref(p->revocations)) == 0;
         p->n_made += ok;
         p->loops[i].on_drained = gw_process_on_drained;
@@ -169,7 +170,6 @@ bool gw_process_start(struct gw_process *p)
         gw_process_publish_directory(p);
     for (size_t i = 0; ok && i < p->n_loops; i++)
         ok = gw_loop_start(&p->loops[i]) == 0;
-    ok = ok && start_authority(p, fds + p->n_loops * n_addresses);
-    free(fds);
+    ok = ok && start_authority(p, p->fds + p->n_loops * n_addresses);
     return ok;
 }
