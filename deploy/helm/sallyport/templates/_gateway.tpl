@@ -1,0 +1,87 @@
+{{/* SPDX-License-Identifier: GPL-3.0-or-later */}}
+{{/* The gateway's configuration: what the chart knows, and over it gateway.config, in the program's own keys (docs/config.md). */}}
+
+{{- define "sallyport.gateway.certificate" -}}
+{{- if eq .Values.gateway.certificate.source "csi" -}}
+/etc/sallyport/tls/{{ .Values.gateway.certificate.csi.certificateFile }}
+{{- else -}}
+/etc/sallyport/tls/{{ .Values.gateway.certificate.secret.certificateKey }}
+{{- end -}}
+{{- end -}}
+{{- define "sallyport.gateway.key" -}}
+{{- if eq .Values.gateway.certificate.source "csi" -}}
+/etc/sallyport/tls/{{ .Values.gateway.certificate.csi.keyFile }}
+{{- else -}}
+/etc/sallyport/tls/{{ .Values.gateway.certificate.secret.keyKey }}
+{{- end -}}
+{{- end -}}
+
+{{- define "sallyport.gateway.config" -}}
+{{- $gateway := .Values.gateway -}}
+{{- $host := include "sallyport.gateway.host" . -}}
+{{- $authorities := concat (list (printf "%s:%v" $host $gateway.port) (printf "%s.%s:%v" $host .Values.clusterDomain $gateway.port)) $gateway.authorities -}}
+{{- $tls := dict "certificate" (include "sallyport.gateway.certificate" .) "key" (include "sallyport.gateway.key" .) -}}
+{{- $bundle := "/etc/sallyport/trust/bundle.pem" -}}
+{{- $toAuthority := merge (dict "ca" $bundle "spiffe_id" (include "sallyport.authority.id" .)) $tls -}}
+{{- $config := dict
+      "listener" (dict
+        "addresses" (list (printf "%s:%v" $gateway.bindAddress $gateway.port))
+        "authorities" $authorities
+        "tls" $tls
+        "timeouts" (dict "drain" (printf "%ds" (int $gateway.drainSeconds))))
+      "trust_domains" (list (dict "name" .Values.trustDomain "bundle" $bundle))
+      "dpop" (dict "nonce" "required")
+      "audit" (dict "file" "/var/log/sallyport/audit.jsonl")
+      "operations" (dict "listen" (printf "%s:%v" $gateway.bindAddress $gateway.operationsPort))
+      "log" (dict "format" "json")
+-}}
+{{- $issuers := list -}}
+{{- if .Values.authority.enabled -}}
+{{- $issuers = list (dict
+      "name" "authority"
+      "issuer" (include "sallyport.authority.issuer" .)
+      "jwks_url" (printf "%s/oauth2/jwks" (include "sallyport.authority.issuer" .))
+      "fetch" (dict "tls" $toAuthority)
+      "audiences" .Values.authority.audiences
+      "algorithms" (list "ES256" "EdDSA")
+      "binding" "either"
+      "scopes" $gateway.authorityIssuer.scopes
+      "asserts" (merge (dict "trust_domains" (list .Values.trustDomain)) $gateway.authorityIssuer.asserts)) -}}
+{{- $_ := set $config "revocations" (dict "feed" (dict
+      "url" (printf "%s/revocations" (include "sallyport.authority.issuer" .))
+      "issuer" "authority"
+      "tls" $toAuthority)) -}}
+{{- end -}}
+{{- $issuers = concat $issuers (default (list) $gateway.config.issuers) -}}
+{{- $policy := dict -}}
+{{- if $gateway.policyBundle.enabled -}}
+{{- $_ := set $policy "bundle" (dict
+      "file" (printf "/etc/sallyport/bundle/%s" $gateway.policyBundle.file)
+      "keys" (printf "/etc/sallyport/bundle-keys/%s" $gateway.policyBundle.keys.key)
+      "last_good" "/var/lib/sallyport/policies") -}}
+{{- else -}}
+{{- if or $gateway.policies $gateway.policyConfigMaps -}}
+{{- $_ := set $policy "files" (list "/etc/sallyport/policies") -}}
+{{- end -}}
+{{- if $gateway.entities -}}
+{{- $_ := set $policy "entities" "/etc/sallyport/config/entities.yaml" -}}
+{{- end -}}
+{{- $owners := list -}}
+{{- range $gateway.policyOwners -}}
+{{- $owners = append $owners (dict "name" .name "scope" .scope "files" (list (printf "/etc/sallyport/owners/%s" .name))) -}}
+{{- end -}}
+{{- if $owners -}}
+{{- $_ := set $policy "owners" $owners -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $config "policy" $policy -}}
+{{- toYaml (mergeOverwrite $config (omit $gateway.config "issuers") (dict "issuers" $issuers)) -}}
+{{- end -}}
+
+{{/* What a running gateway does not take up: when it changes, pods are replaced; everything else is read again by itself. */}}
+{{- define "sallyport.gateway.fixed" -}}
+{{- $config := include "sallyport.gateway.config" . | fromYaml -}}
+{{- dict "listener" (pick $config.listener "addresses") "operations" $config.operations "audit" $config.audit "loops" (default 0 $config.loops)
+      "dpop" (pick $config.dpop "replay" "nonce_lifetime") "limits" (pick (default (dict) $config.limits) "buckets")
+      "store" (default "" (default (dict) $config.revocations).store) | toJson | sha256sum -}}
+{{- end -}}
