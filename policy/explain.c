@@ -5,6 +5,7 @@
 #include "policy/facts.h"
 #include "policy/parse.h"
 #include "policy/print.h"
+#include "policy/scope.h"
 
 enum { VALUE_MAX = 160, EXPR_MAX = 400, ANCESTORS_SHOWN = 12 };
 
@@ -316,26 +317,6 @@ static void conditions(struct explain *e, const struct pol_ast_policy *p, bool h
 
 // -------------------------------------------------------------------------------------------------------------- scopes
 
-static bool fits(struct explain *e, const struct pol_scope *s, uint32_t entity)
-{
-    bool type = s->op != SCOPE_IS && s->op != SCOPE_IS_IN ? true : pol_facts_type(e->set, e->r, entity) == s->type;
-
-    switch ((enum pol_scope_op)s->op) {
-    case SCOPE_EQ: return entity == s->entity;
-    case SCOPE_IN:
-    case SCOPE_IS_IN: return type && pol_facts_in(e->r, entity, s->entity);
-    default: return type;
-    }
-}
-
-static bool action_fits(struct explain *e, const struct pol_policy *p, uint32_t action)
-{
-    for (uint32_t i = 0; i < p->n_actions; i++)
-        if (p->action_op == SCOPE_EQ ? action == p->actions[i] : pol_facts_in(e->r, action, p->actions[i]))
-            return true;
-    return p->action_op == SCOPE_ANY;
-}
-
 static void uid_saw(struct explain *e, const char *variable, uint32_t entity, bool ancestors)
 {
     struct buf b;
@@ -392,11 +373,11 @@ static void scope(struct explain *e, const struct pol_policy *p)
 {
     const struct pol_request *r = e->r;
 
-    if (!fits(e, &p->principal, r->principal->number))
+    if (!pol_scope_fits(e->r, &p->principal, r->principal->number))
         scope_because(e, "principal", &p->principal, r->principal->number);
-    if (!action_fits(e, p, r->action->number))
+    if (!pol_scope_action_fits(e->r, p, r->action->number))
         action_because(e, p, r->action->number);
-    if (!fits(e, &p->resource, r->resource->number))
+    if (!pol_scope_fits(e->r, &p->resource, r->resource->number))
         scope_because(e, "resource", &p->resource, r->resource->number);
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // sallyport check: reads a configuration and everything it names exactly as `run` does, and says what is wrong with it.
-#include "gateway/base/json.h"
 #include "gateway/cli/argument.h"
-#include "gateway/cli/cli.h"
+#include "gateway/cli/cmd_check_live.h"
 #include "gateway/config/policy_bundle.h"
 #include "gateway/config/routing.h"
 #include "gateway/config/revoked_source.h"
+
+#define WITHIN_MS 5000 // a question to a server
 
 static void place(struct json_writer *w, struct span name, unsigned v)
 {
@@ -82,7 +83,9 @@ static void bundles_text(struct gw_cli *cli, const struct gw_snapshot *s)
     }
 }
 
-static int answer_json(struct gw_cli *cli, const struct gw_snapshot *s, bool good, const struct diags *diags)
+// `live`: what servers said, as JSON; SPAN_NONE: none was asked.
+static int answer_json(struct gw_cli *cli, const struct gw_snapshot *s, bool good, const struct diags *diags,
+                       struct span live)
 {
     struct buf b;
 
@@ -107,6 +110,10 @@ static int answer_json(struct gw_cli *cli, const struct gw_snapshot *s, bool goo
     json_w_end(&w);
     if (s)
         bundles_json(&w, s);
+    if (!span_is_none(live)) {
+        json_w_key(&w, SPAN("live"));
+        json_w_raw(&w, live);
+    }
     json_w_end(&w);
     bool ok = !b.failed;
     if (ok)
@@ -120,13 +127,15 @@ static const char *plural(size_t n)
     return n == 1 ? "" : "s";
 }
 
-static void answer_text(struct gw_cli *cli, const char *path, const struct gw_snapshot *s, const struct diags *diags)
+// `s` NULL: there are errors. `asked`: the configuration itself is good.
+static void answer_text(struct gw_cli *cli, const char *path, const struct gw_snapshot *s, bool asked,
+                        const struct diags *diags)
 {
     size_t fetched = 0;
     gw_cli_diags(cli, cli->out, diags);
     for (size_t i = 0; s && i < s->config->issuers_n; i++)
         fetched += s->key_servers[i].n_endpoints > 0;
-    if (fetched > 0)
+    if (fetched > 0 && !gw_cli_has(cli, "live"))
         fprintf(cli->out, "%s: the keys of %zu issuer%s are fetched when the gateway runs, and were not looked at\n",
                 path, fetched, plural(fetched));
     if (s)
@@ -143,9 +152,9 @@ static void answer_text(struct gw_cli *cli, const char *path, const struct gw_sn
                 plural(s->config->trust_domains_n), s->config->issuers_n, plural(s->config->issuers_n), s->n_shards,
                 plural(s->n_shards), s->n_files, plural(s->n_files), diags->warnings, plural(diags->warnings));
     else
-        fprintf(cli->out, "%s: %snot usable%s: %zu error%s, %zu warning%s\n", path, gw_cli_style(cli, GW_STYLE_BAD),
-                gw_cli_style(cli, GW_STYLE_PLAIN), diags->errors, plural(diags->errors), diags->warnings,
-                plural(diags->warnings));
+        fprintf(cli->out, "%s: %s%s%s: %zu error%s, %zu warning%s\n", path, gw_cli_style(cli, GW_STYLE_BAD),
+                asked ? "not everything is as it should be" : "not usable", gw_cli_style(cli, GW_STYLE_PLAIN),
+                diags->errors, plural(diags->errors), diags->warnings, plural(diags->warnings));
 }
 
 // What a gateway that runs with the other configuration would refuse of this one.
@@ -158,15 +167,46 @@ static void against(struct gw_cli *cli, const struct gw_config *config, struct d
     gw_config_free(now);
 }
 
+// Asks the servers; what they say goes to `diags`, and with --json to `out`.
+static void ask_servers(struct gw_cli *cli, struct gw_snapshot *s, const struct gw_revocations *r, int64_t within_ms,
+                        struct diags *diags, struct buf *out)
+{
+    struct json_writer w = json_writer(out);
+    const struct gw_tls_trust bundles = {
+        .trust = s->trust, .revocation = r->certificates, .options = s->verify, .trust_generation = 1
+    };
+    const struct gw_check_live live = { .cli = cli,
+                                        .snapshot = s,
+                                        .bundles = &bundles,
+                                        .within_ms = within_ms,
+                                        .diags = diags,
+                                        .w = cli->json ? &w : NULL };
+    json_w_object(&w);
+    gw_check_shards(&live);
+    gw_check_servers(&live);
+    json_w_end(&w);
+}
+
 static int run(struct gw_cli *cli)
 {
     const char *path = gw_cli_get(cli, "config");
     struct diags diags;
     int64_t now_ms;
 
-    if (!gw_cli_time(cli, "at", &now_ms))
+    int64_t within_ms = WITHIN_MS;
+    struct buf answers;
+    bool live = gw_cli_has(cli, "live");
+
+    if (!gw_cli_time(cli, "at", &now_ms) || !gw_cli_duration(cli, "within", &within_ms))
         return GW_EXIT_USAGE;
+    if (live && gw_cli_has(cli, "at"))
+        return gw_cli_usage(cli, "--live is about now: it does not go with --at");
+    if (!live && (gw_cli_has(cli, "within") || gw_cli_has(cli, "tenant")))
+        return gw_cli_usage(cli, "--within and --tenant go with --live");
+    if (within_ms < 1 || (live && gw_tls_process_init() != 0))
+        return gw_cli_usage(cli, "--within: a duration of at least a millisecond is wanted");
     diags_init(&diags);
+    buf_init(&answers, 0);
     struct gw_snapshot *s = gw_snapshot_load(path, 1, now_ms / 1000, &diags);
     // CRLs belong to the other generation; a gateway starts only with both.
     struct gw_revocations *r = s ? gw_revocations_load(s->config, NULL, 1, now_ms / 1000, &diags) : NULL;
@@ -175,16 +215,21 @@ static int run(struct gw_cli *cli)
         gw_revoked_source_look(revoked, s->config, now_ms / 1000, &diags);
     if (s)
         against(cli, s->config, &diags);
-    bool good = revoked && diags.errors == 0;
+    bool good = revoked && diags.errors == 0, readable = good;
+    if (live && readable) {
+        ask_servers(cli, s, r, within_ms, &diags, &answers);
+        good = diags.errors == 0;
+    }
     gw_revoked_source_free(revoked);
     gw_revocations_unref(r);
-    int rc = good ? GW_EXIT_OK : GW_EXIT_NO;
+    int rc = good ? GW_EXIT_OK : live && !readable ? GW_EXIT_USAGE : GW_EXIT_NO;
     if (cli->json) {
-        int e = answer_json(cli, s, good, &diags);
+        int e = answer_json(cli, s, good, &diags, live && readable ? buf_span(&answers) : SPAN_NONE);
         rc = e ? e : rc;
     } else {
-        answer_text(cli, path, good ? s : NULL, &diags);
+        answer_text(cli, path, good ? s : NULL, live && readable, &diags);
     }
+    buf_fini(&answers);
     gw_snapshot_unref(s);
     diags_fini(&diags);
     return rc;
@@ -195,6 +240,13 @@ static const struct gw_cli_option options[] = {
     { .name = "against",
       .value = "OLD",
       .help = "the configuration in force: also refuse a hash set that changed without moved_from" },
+    { .name = "live",
+      .help = "also ask the shards, and the servers of issuers, whether they are as it takes them to be" },
+    { .name = "within", .value = "DURATION", .help = "with --live: of each question to a server (5s)" },
+    { .name = "tenant",
+      .value = "NAME",
+      .help = "with --live: a tenant of Chroma, which cannot list them, beside default_tenant and those of routes",
+      .repeat = true },
     { .name = "at", .value = "TIME", .help = "as seen at this moment: what will have expired in +30d?" },
     GW_CLI_OPTION_JSON,
     { .name = NULL },
@@ -203,10 +255,12 @@ static const struct gw_cli_option options[] = {
 const struct gw_cli_command gw_cmd_check = {
     .name = "check",
     .summary = "validate a configuration with its policies, certificates and keys",
-    .about =
-        "Everything the configuration names is read as `run` reads it; nothing is opened to the network, nothing is\n"
-        "changed. Each fault is one line, `file:line:column: error: what; what to do`.\n"
-        "Exit status: 0 it can be served, 1 it cannot.",
+    .about = "Everything the configuration names is read as `run` reads it; nothing is changed, and without --live "
+             "nothing is\n"
+             "opened to the network. Each fault is one line, `file:line:column: error: what; what to do`.\n"
+             "Exit status: 0 it can be served, 1 it cannot; with --live 1 a server is not as it should be, 2 there is "
+             "nothing\n"
+             "to ask servers by, because the configuration cannot be served.",
     .options = options,
     .run = run,
 };

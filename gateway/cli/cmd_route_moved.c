@@ -10,6 +10,7 @@
 
 #define LIST_MAX ((size_t)64 << 20)
 #define TENANTS_MAX 1024
+#define WITHIN_MS 60000
 
 struct moved {
     struct gw_cli *cli;
@@ -93,6 +94,12 @@ static void on_collection(void *ctx, const struct gw_listed *c)
         report(m, c, from, to);
 }
 
+static void on_complaint(void *ctx, const char *what)
+{
+    const struct moved *m = ctx;
+    gw_cli_usage(m->cli, "shard %.*s: %s", SPAN_FMT(shard_name(m->old, m->asked)), what);
+}
+
 // ------------------------------------------------------------------------------------------------- where names come from
 
 // Each API of the configuration has rules of its own: a name in a list may be a collection of any of them.
@@ -129,7 +136,7 @@ static bool from_file(struct moved *m, const char *path)
     return true;
 }
 
-static bool from_shards(struct moved *m, const struct gw_snapshot *s, const struct gw_revocations *r)
+static bool from_shards(struct moved *m, struct gw_snapshot *s, const struct gw_revocations *r)
 {
     struct span tenants[TENANTS_MAX];
     size_t n = 0;
@@ -144,13 +151,16 @@ static bool from_shards(struct moved *m, const struct gw_snapshot *s, const stru
     bool all = true;
     for (unsigned i = 0; i < s->n_shards; i++) {
         const struct gw_shard_listing listing = {
-            .cli = m->cli,
+            .arena = &m->cli->arena,
+            .snapshot = s,
             .shard = &s->shards[i],
             .api = gw_api_def_name(gw_config_api_at(m->old, s->shards[i].config->api)),
             .bundles = &bundles,
             .tenants = tenants,
             .n_tenants = n,
+            .within_ms = WITHIN_MS,
             .on_collection = on_collection,
+            .on_complaint = on_complaint,
             .ctx = m,
         };
         m->asked = i;
@@ -208,7 +218,7 @@ static bool placements(struct moved *m)
     return true;
 }
 
-static int compare(struct moved *m, const struct gw_snapshot *s, const struct gw_revocations *r)
+static int compare(struct moved *m, struct gw_snapshot *s, const struct gw_revocations *r)
 {
     const char *list = gw_cli_get(m->cli, "collections");
     struct buf out;

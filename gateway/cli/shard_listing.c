@@ -2,137 +2,79 @@
 #include "gateway/cli/shard_listing.h"
 
 #include "gateway/base/json.h"
-#include "gateway/config/discover.h"
-#include "gateway/http/writer.h"
-#include "gateway/net/errand.h"
+#include "gateway/net/ask.h"
 #include "gateway/net/locate.h"
-#include "gateway/tls/engine.h"
 
-#include <time.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 #define ANSWER_MAX (64u << 20)
 #define PAGE 1000
-#define CONNECT_MS 10000
-#define IDLE_MS 60000
+#define COMPLAINT_MAX 400
 
 struct asker {
     const struct gw_shard_listing *l;
     struct gw_endpoints *endpoints;
-    struct gw_tls_context *tls;
-    struct gw_tls_trust own;
-    unsigned status;
-    struct buf answer;
     struct json_doc *doc; // the last answer
 };
 
-static bool complain(const struct asker *a, const char *what)
+__attribute__((format(printf, 2, 3))) static bool complain(const struct asker *a, const char *fmt, ...)
 {
-    gw_cli_usage(a->l->cli, "shard %.*s: %s", SPAN_FMT(a->l->shard->name), what);
+    char text[COMPLAINT_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    a->l->on_complaint(a->l->ctx, text);
     return false;
 }
 
 // --------------------------------------------------------------------------------------------------------- asking
 
-static void on_head(void *ctx, const struct gw_response *r)
-{
-    struct asker *a = ctx;
-    a->status = r->status;
-}
-
-static void on_body(void *ctx, struct span piece)
-{
-    struct asker *a = ctx;
-    buf_append(&a->answer, piece);
-}
-
-static int write_request(const struct asker *a, const struct gw_endpoint *e, enum gw_method method, struct span target,
-                         struct span body, struct buf *out)
-{
-    const struct gw_shard *shard = a->l->shard;
-    struct span query = target, path = span_cut(&query, '?');
-    struct gw_head h = gw_head_request(out, method, path, query);
-    gw_head_field(&h, SPAN("host"), e->authority);
-    gw_head_field(&h, SPAN("accept"), SPAN("application/json"));
-    gw_head_field(&h, SPAN("connection"), SPAN("close"));
-    if (!span_is_none(shard->credential_name))
-        gw_head_field(&h, shard->credential_name, shard->credential);
-    if (!span_is_none(body)) {
-        gw_head_field(&h, SPAN("content-type"), SPAN("application/json"));
-        gw_head_framing(&h, GW_FRAMING_LENGTH, body.n);
-    }
-    int rc = gw_head_end(&h);
-    return rc == 0 && !span_is_none(body) && !buf_append(out, body) ? ERR_NOMEM : rc;
-}
-
-static int ask_one(struct asker *a, const struct gw_endpoint *e, enum gw_method method, struct span target,
-                   struct span body, const char **what)
-{
-    const struct gw_remote *remote = &a->l->shard->remote;
-    struct gw_tls_target known = { .spiffe_id = remote->spiffe_id };
-    struct buf request;
-    buf_init(&request, 0);
-    if (span_is_none(remote->spiffe_id))
-        known.dns = span_is_none(remote->server_name) ? e->name : remote->server_name;
-    int rc = write_request(a, e, method, target, body, &request);
-    const struct gw_errand errand = {
-        .host = e->host,
-        .port = e->port,
-        .tls = a->tls,
-        .trust = remote->trust ? &a->own : a->l->bundles,
-        .target = &known,
-        .request = buf_span(&request),
-        .connect_ms = CONNECT_MS,
-        .idle_ms = IDLE_MS,
-        .on_head = on_head,
-        .on_body = on_body,
-        .ctx = a,
-    };
-    buf_fini(&a->answer);
-    buf_init(&a->answer, ANSWER_MAX);
-    *what = NULL;
-    if (rc == 0)
-        rc = gw_errand_run(&errand, what);
-    buf_wipe(&request); // the credential was in it
-    return rc;
-}
-
 // The answer as JSON; NULL after the complaint. `absent`: 404 is an empty answer, not an error (JSON null).
 static json ask(struct asker *a, enum gw_method method, struct span target, struct span body, bool absent, bool *ok)
 {
-    const char *what = NULL;
-    int rc = ERR_SHARD_CONNECT;
+    const struct gw_shard *shard = a->l->shard;
+    const struct gw_ask_question q = {
+        .remote = &shard->remote,
+        .endpoints = a->endpoints,
+        .credential = { shard->credential_name, shard->credential },
+        .method = method,
+        .target = target,
+        .body = body,
+        .answer_max = ANSWER_MAX,
+        .within_ms = a->l->within_ms,
+        .repeatable = true,
+    };
+    struct gw_ask_reply reply;
+    struct buf answer;
     *ok = false;
+    json_free(a->doc);
+    a->doc = NULL;
     if (span_is_none(target)) {
         complain(a, "out of memory");
         return NULL;
     }
-    for (size_t i = 0; i < a->endpoints->n && (rc == ERR_SHARD_CONNECT || rc == ERR_SHARD_TLS); i++)
-        rc = ask_one(a, &a->endpoints->v[i], method, target, body, &what);
-    json_free(a->doc);
-    a->doc = NULL;
-    if (rc != 0) {
-        gw_cli_usage(a->l->cli, "shard %.*s: %.*s%s%s", SPAN_FMT(a->l->shard->name), SPAN_FMT(err_info(rc)->reason),
-                     what ? ": " : "", what ? what : "");
-        return NULL;
-    }
-    if (absent && a->status == 404) {
-        *ok = true;
-        return NULL;
-    }
+    buf_init(&answer, ANSWER_MAX);
+    gw_ask_now(a->l->snapshot, a->l->bundles, &q, &reply, &answer);
     const struct json_limits limits = { .bytes = ANSWER_MAX };
-    a->doc = a->answer.failed || a->status != 200 ? NULL : json_parse(buf_span(&a->answer), &limits, NULL);
-    if (!a->doc) {
-        gw_cli_usage(a->l->cli, "shard %.*s: GET or POST %.*s: answered %u, which is no list that can be used",
-                     SPAN_FMT(a->l->shard->name), SPAN_FMT(target), a->status);
-        return NULL;
-    }
-    *ok = true;
-    return json_root(a->doc);
+    *ok = reply.error == 0 && absent && reply.status == 404;
+    if (reply.error == 0 && reply.status == 200)
+        a->doc = json_parse(buf_span(&answer), &limits, NULL);
+    buf_fini(&answer);
+    if (reply.error != 0)
+        complain(a, "%.*s%s%s", SPAN_FMT(err_info(reply.error)->reason), reply.what ? ": " : "",
+                 reply.what ? reply.what : "");
+    else if (!a->doc && !*ok)
+        complain(a, "%.*s %.*s: answered %u, which is no list that can be used", SPAN_FMT(gw_method_name(method)),
+                 SPAN_FMT(target), reply.status);
+    *ok = *ok || a->doc;
+    return a->doc ? json_root(a->doc) : NULL;
 }
 
 static struct span keep(const struct asker *a, struct span s)
 {
-    return span_is_none(s) ? SPAN_NONE : arena_dup(&a->l->cli->arena, s);
+    return span_is_none(s) ? SPAN_NONE : arena_dup(a->l->arena, s);
 }
 
 static void tell(const struct asker *a, struct span database, struct span tenant, struct span collection)
@@ -180,7 +122,7 @@ static bool names_in(struct asker *a, json list, const char *member, struct span
 
 static struct span *room_for(struct asker *a, json list)
 {
-    return arena_array(&a->l->cli->arena, json_count(list) + 1, sizeof(struct span));
+    return arena_array(a->l->arena, json_count(list) + 1, sizeof(struct span));
 }
 
 // ------------------------------------------------------------------------------------------------- database by database
@@ -205,11 +147,10 @@ static bool list_chroma_database(struct asker *a, struct span tenant, struct spa
     for (size_t offset = 0;; offset += PAGE) {
         bool ok;
         size_t n = 0;
-        json list =
-            ask(a, GW_METHOD_GET,
-                arena_printf(&a->l->cli->arena, "/api/v2/tenants/%.*s/databases/%.*s/collections?limit=%d&offset=%zu",
-                             SPAN_FMT(t), SPAN_FMT(d), PAGE, offset),
-                SPAN_NONE, true, &ok);
+        json list = ask(a, GW_METHOD_GET,
+                        arena_printf(a->l->arena, "/api/v2/tenants/%.*s/databases/%.*s/collections?limit=%d&offset=%zu",
+                                     SPAN_FMT(t), SPAN_FMT(d), PAGE, offset),
+                        SPAN_NONE, true, &ok);
         if (!ok || !list)
             return ok;
         struct span *names = room_for(a, list);
@@ -228,9 +169,8 @@ static bool list_chroma(struct asker *a)
         struct span tenant = a->l->tenants[i], t = segment(a, tenant);
         bool ok;
         size_t n = 0;
-        json list =
-            ask(a, GW_METHOD_GET, arena_printf(&a->l->cli->arena, "/api/v2/tenants/%.*s/databases", SPAN_FMT(t)),
-                SPAN_NONE, true, &ok);
+        json list = ask(a, GW_METHOD_GET, arena_printf(a->l->arena, "/api/v2/tenants/%.*s/databases", SPAN_FMT(t)),
+                        SPAN_NONE, true, &ok);
         if (!ok)
             return false;
         if (!list) // a tenant need not be on every shard
@@ -280,7 +220,7 @@ static bool list_weaviate(struct asker *a)
     size_t n = 0, m = 0;
     json list = json_get(ask(a, GW_METHOD_GET, SPAN("/v1/schema"), SPAN_NONE, false, &ok), SPAN("classes"));
     struct span *classes = ok ? room_for(a, list) : NULL;
-    bool *tenants = ok ? arena_array(&a->l->cli->arena, json_count(list) + 1, sizeof *tenants) : NULL;
+    bool *tenants = ok ? arena_array(a->l->arena, json_count(list) + 1, sizeof *tenants) : NULL;
     if (!classes || !tenants || !names_in(a, list, "class", classes, json_count(list), &n))
         return false;
     for (size_t i = 0; i < n; i++)
@@ -290,8 +230,8 @@ static bool list_weaviate(struct asker *a)
         if (!tenants[i])
             continue;
         struct span class = segment(a, classes[i]);
-        list = ask(a, GW_METHOD_GET, arena_printf(&a->l->cli->arena, "/v1/schema/%.*s/tenants", SPAN_FMT(class)),
-                   SPAN_NONE, false, &ok);
+        list = ask(a, GW_METHOD_GET, arena_printf(a->l->arena, "/v1/schema/%.*s/tenants", SPAN_FMT(class)), SPAN_NONE,
+                   false, &ok);
         struct span *names = ok ? room_for(a, list) : NULL;
         if (!names || !names_in(a, list, "name", names, json_count(list), &m))
             return false;
@@ -303,36 +243,20 @@ static bool list_weaviate(struct asker *a)
 
 // ------------------------------------------------------------------------------------------------------------ all
 
-static bool open_shard(struct asker *a)
+struct gw_endpoints *gw_shard_endpoints(const struct gw_shard *shard, char what[static GW_ENDPOINT_FILE_WHAT])
 {
-    const struct gw_remote *r = &a->l->shard->remote;
-    const struct gw_config_discover *d = &a->l->shard->config->discover;
-    char what[GW_ENDPOINT_FILE_WHAT] = "out of memory";
-    a->endpoints = d->present ? gw_locate_now(d, what) : gw_endpoints_new(r->endpoints, r->n_endpoints);
-    if (!a->endpoints)
-        return complain(a, what);
-    if (!r->tls)
-        return true;
-    struct gw_tls_config config = {
-        .cert_pem = r->cert_pem,
-        .cert_file = r->cert_file,
-        .key_pem = r->key_pem,
-        .key_file = r->key_file,
-        .passphrase = r->passphrase,
-    };
-    struct diags diags;
-    diags_init(&diags);
-    a->tls = gw_tls_context_client(&config, time(NULL), &diags);
-    a->own = (struct gw_tls_trust){ .trust = r->trust, .options = { .purpose = PKI_PURPOSE_SERVER } };
-    diags_fini(&diags);
-    return a->tls || complain(a, "its TLS options cannot be used");
+    const struct gw_remote *r = &shard->remote;
+    snprintf(what, GW_ENDPOINT_FILE_WHAT, "out of memory");
+    return shard->config->discover.present ? gw_locate_now(&shard->config->discover, what)
+                                           : gw_endpoints_new(r->endpoints, r->n_endpoints);
 }
 
 bool gw_shard_list(const struct gw_shard_listing *l)
 {
     struct asker a = { .l = l };
-    buf_init(&a.answer, ANSWER_MAX);
-    bool ok = open_shard(&a);
+    char what[GW_ENDPOINT_FILE_WHAT];
+    a.endpoints = l->endpoints ? gw_endpoints_ref(l->endpoints) : gw_shard_endpoints(l->shard, what);
+    bool ok = a.endpoints || complain(&a, "%s", what);
     if (ok && span_eq(l->api, SPAN("qdrant")))
         ok = list_qdrant(&a);
     else if (ok && span_eq(l->api, SPAN("chroma")))
@@ -342,10 +266,8 @@ bool gw_shard_list(const struct gw_shard_listing *l)
     else if (ok && span_eq(l->api, SPAN("weaviate")))
         ok = list_weaviate(&a);
     else if (ok)
-        ok = complain(&a, "its API is a table of your own, which does not say how to list; give --collections");
+        ok = complain(&a, "its API is a table of your own, which does not say how to list");
     json_free(a.doc);
-    buf_fini(&a.answer);
-    gw_tls_context_unref(a.tls);
     gw_endpoints_unref(a.endpoints);
     return ok;
 }

@@ -33,7 +33,7 @@ struct gw_surveyor {
     struct map seen; // key → struct known
     struct known *first, **last;
     struct known *asking; // in the list, or given up meanwhile: NULL
-    struct gw_shard_ask *ask;
+    struct gw_ask *ask;
     struct gw_deadline step;
     int64_t paused_ms[GW_PLACEMENT_SHARDS_MAX]; // until then
     int64_t minute_ms;
@@ -153,7 +153,7 @@ static void say(struct gw_surveyor *s, const struct known *k, const struct gw_su
               SPAN_FMT(f->text));
 }
 
-static bool conclude(struct gw_surveyor *s, struct known *k, const struct gw_shard_answer *a)
+static bool conclude(struct gw_surveyor *s, struct known *k, const struct gw_ask_reply *a)
 {
     struct gw_survey_finding f[GW_SURVEY_FINDINGS_MAX];
     struct arena arena;
@@ -173,7 +173,7 @@ static bool conclude(struct gw_surveyor *s, struct known *k, const struct gw_sha
     return rc == 0;
 }
 
-static void on_answer(void *ctx, const struct gw_shard_answer *a)
+static void on_answer(void *ctx, const struct gw_ask_reply *a)
 {
     struct gw_surveyor *s = ctx;
     struct known *k = s->asking;
@@ -188,10 +188,10 @@ static void on_answer(void *ctx, const struct gw_shard_answer *a)
     *(good ? &s->totals.answered : &s->totals.failed) += 1;
     if (k)
         k->due_ms = good ? ENDED_MS : now_ms + PAUSE_MS;
-    struct gw_shard_ask *ask = s->ask;
+    struct gw_ask *ask = s->ask;
     s->asking = NULL;
     s->ask = NULL;
-    gw_shard_ask_free(ask);
+    gw_ask_free(ask);
 }
 
 // ----------------------------------------------------------------------------------------------------------- asking
@@ -212,9 +212,10 @@ static bool ask(struct gw_surveyor *s, struct known *k)
     struct arena arena;
     arena_init(&arena, 64 << 10);
     if (endpoints && gw_survey_ask(&k->sighting->subject, &arena, &q) == 0) {
-        const struct gw_shard_question question = {
-            .shard = shard,
+        const struct gw_ask_question question = {
+            .remote = &shard->remote,
             .endpoints = endpoints,
+            .credential = { shard->credential_name, shard->credential },
             .method = q.method,
             .target = q.target,
             .body = q.body,
@@ -222,7 +223,7 @@ static bool ask(struct gw_surveyor *s, struct known *k)
             .within_ms = WITHIN_MS,
             .repeatable = true,
         };
-        s->ask = gw_shard_ask_new(&s->ground, s->snapshot, &question, on_answer, s);
+        s->ask = gw_ask_new(&s->ground, s->snapshot, &question, on_answer, s);
         s->asking = s->ask ? k : NULL;
     }
     arena_fini(&arena);
@@ -276,7 +277,7 @@ struct gw_surveyor *gw_surveyor_new(const struct gw_origin_ground *ground, struc
 
 static void forget_all(struct gw_surveyor *s)
 {
-    gw_shard_ask_free(s->ask);
+    gw_ask_free(s->ask);
     s->ask = NULL;
     while (s->first)
         forget(s, &s->first);

@@ -11,7 +11,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/net/directory.h"
-#include "gateway/net/shard_ask.h"
+#include "gateway/net/ask.h"
 #include "gateway/stages/sightings.h"
 
 struct gw_surveyor;

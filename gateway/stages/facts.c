@@ -35,17 +35,16 @@ static void add_principal(struct gw_exchange *x, const struct span *roles, struc
         pol_request_parent(r, p, SPAN("Role"), roles[i]);
 }
 
-static void add_resource(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r)
+void gw_facts_resource(struct span api, const struct gw_api_authorisation *a, struct pol_request *r)
 {
-    struct span api = x->meaning.api;
     struct span database = span_is_none(a->tenant) || span_is_none(a->database)
                                ? a->database
-                               : arena_join(&x->arena, a->tenant, '/', a->database);
+                               : arena_join(r->arena, a->tenant, '/', a->database);
     struct pol_entity *e;
     if (!span_is_none(a->collection))
         e = pol_request_resource(r, SPAN("Collection"),
                                  span_is_none(database) ? a->collection
-                                                        : arena_join(&x->arena, database, '/', a->collection));
+                                                        : arena_join(r->arena, database, '/', a->collection));
     else if (!span_is_none(database))
         e = pol_request_resource(r, SPAN("Database"), database);
     else if (!span_is_none(a->tenant))
@@ -119,7 +118,7 @@ static bool add_entities(struct gw_exchange *x, const struct gw_api_authorisatio
     }
     add_principal(x, token->roles, r);
     pol_request_action(r, SPAN("Action"), gw_action_name(a->action));
-    add_resource(x, a, r);
+    gw_facts_resource(x->meaning.api, a, r);
     return true;
 }
 

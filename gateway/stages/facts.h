@@ -24,4 +24,7 @@ void gw_facts(struct gw_exchange *x, const struct gw_api_authorisation *a, struc
 // Owes a pol_partial_release; those of x->decisions get it from gw_decisions_release (policy.c).
 void gw_facts_partial(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r);
 
+// The resource alone: what an authorisation is about, of the API of this name. In the request's arena.
+void gw_facts_resource(struct span api, const struct gw_api_authorisation *a, struct pol_request *r);
+
 #endif

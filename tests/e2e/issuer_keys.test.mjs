@@ -5,7 +5,7 @@ import https from 'node:https'
 import { after, before, test } from 'node:test'
 import { OpenSslAuthority } from './lib/ca.mjs'
 import { plain } from './lib/client.mjs'
-import { run, dumpLogs } from './lib/program.mjs'
+import { run, runBeside, dumpLogs } from './lib/program.mjs'
 import { sallyport, until } from './lib/files.mjs'
 import { SCOPES, World } from './lib/gateway.mjs'
 import { boundToKey, Issuer, newProofKey } from './lib/token.mjs'
@@ -131,6 +131,17 @@ for (const [name, why] of [['liar', /`issuer` is not the issuer/], ['moved', /re
 test('what is no use is asked where it was, and no further', () => {
   assert.equal(idp.hits['/liar-keys'], undefined)
   assert.equal(idp.hits['/moved-here'], undefined)
+})
+
+test('check --live asks for the keys as the gateway does, and names whose cannot be had', async () => {
+  const told = await runBeside(sallyport, ['check', '--live', '--config', w.file, '--json'])
+  const answer = JSON.parse(told.out)
+  assert.equal(told.status, 1, told.err)
+  const good = ['plainly', 'busy', 'found', 'openid']
+  for (const s of answer.live.servers.filter(s => [...good, 'liar', 'moved', 'stranger'].includes(s.name))) assert.equal(s.ok, good.includes(s.name), s.name)
+  const errors = answer.diagnostics.filter(d => d.severity === 'error').map(d => d.text)
+  for (const [name, why] of [['liar', /`issuer` is not the issuer/], ['moved', /redirect/], ['stranger', /https:\/\/localhost:\d+\/stranger: /]])
+    assert.ok(errors.some(e => e.startsWith(`keys of issuer ${name}: `) && why.test(e)), `${name}: ${JSON.stringify(errors, null, 1)}`)
 })
 
 test('/readyz names the issuer whose keys are missing, and why', async () => {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Whether shards are made for the filters that hold there: the gateway asks them in the background, and warns. Chroma is real; the others are
-// recorders that answer as the servers do.
+// Whether shards are made for the filters that hold there: the gateway asks them in the background, and warns; `check --live` asks for an
+// operator. Chroma is real; the others are recorders that answer as the servers do.
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { after, before, test } from 'node:test'
 import { startChroma } from './lib/chroma.mjs'
-import { until } from './lib/files.mjs'
+import { port, sallyport, until } from './lib/files.mjs'
 import { World } from './lib/gateway.mjs'
-import { dumpLogs } from './lib/program.mjs'
+import { dumpLogs, runBeside } from './lib/program.mjs'
 import { json, Upstream } from './lib/upstream.mjs'
 
 const POLICY = `
@@ -119,7 +119,7 @@ test('Qdrant: a write under a filter asks for the version that it needs', async 
   assert.equal(questions(shards.qdrant, /^GET \/ /), 0)
   const answer = await acme.request('PUT', '/collections/good/points', { body: JSON.stringify({ points: [{ id: 1, vector: [1], payload: {} }] }), headers: { 'content-type': 'application/json' } })
   assert.equal(answer.status, 200, answer.text)
-  await said(/ERROR.*shard q: the server is Qdrant 1\.15\.1, which ignores `update_filter`/i)
+  await said(/ error shard q: the server is Qdrant 1\.15\.1, which ignores `update_filter`/)
   await until('the count', async () => await found('q', 'old_server') === 1)
 })
 
@@ -152,7 +152,7 @@ test('Chroma: a real server is asked by the name of the collection, and has noth
 })
 
 test('a collection that is not there, and a shard that does not answer, cost nothing but the question', async () => {
-  const before = times('(WARN|ERROR)')
+  const before = times(' (warn|error) ')
   assert.equal((await search('nowhere')).status, 200)
   await until('the question', () => questions(shards.qdrant, /^GET \/collections\/nowhere /) === 1)
   await until('the note', async () => await found('q', 'unseen') === 1)
@@ -165,7 +165,7 @@ test('a collection that is not there, and a shard that does not answer, cost not
   shards.qdrant.cut()
   await until('the failure', async () => (await w.metrics())['sallyport_filter_questions_total{result="failed"}'] >= 1)
   shards.qdrant.answer = normal
-  assert.equal(times('(WARN|ERROR)'), before)
+  assert.equal(times(' (warn|error) '), before)
 })
 
 test('after a reload it is asked anew, and not where filter_checks is off', async () => {
@@ -186,3 +186,111 @@ test('after a reload it is asked anew, and not where filter_checks is off', asyn
 })
 
 test('the secret of a shard is in no log', () => assert.equal(w.process.log.includes(SECRET), false))
+
+// ------------------------------------------------------------------------------------------------------ check --live
+
+const live = (...args) => runBeside(sallyport, ['check', '--live', '--config', w.file, ...args])
+const liveJson = async (...args) => {
+  const told = await live('--json', ...args)
+  return { ...told, ...JSON.parse(told.out) }
+}
+const texts = (answer, severity) => answer.diagnostics.filter(d => d.severity === severity).map(d => d.text)
+const has = (list, pattern) => assert.ok(list.some(t => pattern.test(t)), `${pattern} in ${JSON.stringify(list, null, 1)}`)
+
+test('check --live tells what is wrong with servers and collections, where, and what to do', async () => {
+  const answer = await liveJson()
+  const errors = texts(answer, 'error')
+  const warnings = texts(answer, 'warning')
+  assert.equal(answer.status, 1, answer.err)
+  assert.equal(answer.ok, false)
+  has(errors, /^shard w: the property 'tenant' of Words has the tokenization 'word'.*"tokenization": "field"/)
+  has(errors, /^shard m: plain lets clients choose primary keys/)
+  has(errors, /^shard q: the server is Qdrant 1\.15\.1, which ignores `update_filter`/)
+  has(warnings, /^shard q: the field 'tenant' has no payload index.*PUT \/collections\/plain\/index/)
+  has(warnings, /^shard m: the field 'tenant' is neither the partition key of plain nor indexed/)
+  assert.deepEqual([errors.length, warnings.length], [3, 2], JSON.stringify(answer.diagnostics, null, 1))
+  // The place is the filter's where a policy asks for the field, else the shard's.
+  const field = answer.diagnostics.find(d => /tokenization/.test(d.text))
+  assert.deepEqual([field.file, field.line], [w.at('policy.cedar'), POLICY.split('\n').findIndex(l => l.startsWith('@filter')) + 1])
+  const keys = answer.diagnostics.find(d => /primary keys/.test(d.text))
+  assert.equal(keys.file, w.file)
+  assert.match(fs.readFileSync(w.file, 'utf8').split('\n').slice(keys.line - 1, keys.line + 4).join('\n'), /name: "m"/)
+  const by = Object.fromEntries(answer.live.shards.map(s => [s.name, s]))
+  assert.deepEqual(by.q.endpoints.map(e => [e.ready, e.version]), [[true, '1.15.1']])
+  assert.deepEqual([by.q.collections, by.w.collections, by.m.collections, by.c.collections], [3, 2, 2, 1])
+  assert.match(by.c.endpoints[0].version, /^\d+\.\d+/)
+  assert.equal(by.m.endpoints[0].version, null)
+  assert.equal((answer.out + answer.err).includes(SECRET), false)
+})
+
+test('check --live asks a collection of another tenant of Chroma when it is told of the tenant', async () => {
+  const at = `${chroma.url}/api/v2/tenants`
+  const make = (url, name) => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name }) })
+  await make(at, 'zen')
+  await make(`${at}/zen/databases`, 'main')
+  await make(`${at}/zen/databases/main/collections`, 'notes')
+  const count = async (...args) => (await liveJson(...args)).live.shards.find(s => s.name === 'c').collections
+  assert.equal(await count(), 1)
+  assert.equal(await count('--tenant', 'zen'), 2)
+})
+
+test('check --live is content when all is repaired', async () => {
+  const old = { plain: QDRANT.plain, number: QDRANT.number, Words: WEAVIATE.Words, milvus: MILVUS.plain }
+  shards.qdrant.answer = qdrant('1.16.3')
+  QDRANT.plain = QDRANT.number = indexed('keyword')
+  WEAVIATE.Words = 'field'
+  MILVUS.plain = MILVUS.good
+  const told = await live()
+  assert.equal(told.status, 0, told.out + told.err)
+  assert.match(told.out, /^shard q: endpoint 127\.0\.0\.1:\d+: ready, qdrant 1\.16\.3$/m)
+  assert.match(told.out, /^shard q: 3 collections of this configuration's$/m)
+  assert.match(told.out, /: ok: .*0 warnings$/m)
+  // Warnings alone are no failure.
+  QDRANT.plain = {}
+  const warned = await liveJson()
+  assert.deepEqual([warned.status, warned.ok, warned.errors, warned.warnings], [0, true, 0, 1])
+  Object.assign(QDRANT, { plain: old.plain, number: old.number })
+  WEAVIATE.Words = old.Words
+  MILVUS.plain = old.milvus
+})
+
+test('check --live asks every endpoint, and a dead or silent one is an error and no hang', async t => {
+  const silent = await Upstream.start()
+  t.after(() => silent.stop())
+  silent.answer = () => undefined
+  const dead = `http://127.0.0.1:${await port()}`
+  const q = w.config.shards.find(s => s.name === 'q')
+  const file = w.at('endpoints.yaml')
+  w.save.call({ file }, { ...w.config, shards: [{ ...q, endpoints: [dead, silent.url, shards.qdrant.url] }], routes: [{ shard: 'q' }] })
+  const began = Date.now()
+  const told = await runBeside(sallyport, ['check', '--live', '--config', file, '--within', '500ms', '--json'])
+  assert.ok(Date.now() - began < 15000)
+  assert.equal(told.status, 1, told.err)
+  const answer = JSON.parse(told.out)
+  assert.deepEqual(answer.live.shards[0].endpoints.map(e => e.ready), [false, false, true])
+  has(texts(answer, 'error'), new RegExp(`^shard q: the endpoint ${dead.slice(7)} \\(127\\.0\\.0\\.1\\) is not ready: .*connect`, 'i'))
+  has(texts(answer, 'error'), new RegExp(`^shard q: the endpoint ${silent.url.slice(7)} .* is not ready: .*time`))
+  // The third told all of it.
+  assert.equal(answer.live.shards[0].collections, 3)
+  w.save.call({ file }, { ...w.config, shards: [{ ...q, endpoints: [dead] }], routes: [{ shard: 'q' }] })
+  const none = await runBeside(sallyport, ['check', '--live', '--config', file, '--json'])
+  assert.equal(none.status, 1)
+  assert.equal(JSON.parse(none.out).live.shards[0].collections, null)
+})
+
+test('check --live with a credential that is not accepted says so, and 2 is for what cannot be served', async () => {
+  const normal = shards.qdrant.answer
+  shards.qdrant.answer = r => r.path === '/readyz' ? normal(r) : json({ status: { error: 'Must provide an API key' } }, { status: '401 Unauthorized' })
+  const told = await liveJson()
+  assert.equal(told.status, 1)
+  has(texts(told, 'error'), /^shard q: its collections cannot be listed: GET \/collections: answered 401.*look at `credential`/)
+  shards.qdrant.answer = normal
+  const file = w.at('broken.yaml')
+  w.save.call({ file }, { ...w.config, policy: { files: [w.at('nowhere.cedar')] } })
+  const asked = shards.qdrant.requests.length
+  assert.equal((await runBeside(sallyport, ['check', '--live', '--config', file])).status, 2)
+  assert.equal((await runBeside(sallyport, ['check', '--live', '--config', w.at('nowhere.yaml')])).status, 2)
+  assert.equal((await runBeside(sallyport, ['check', '--config', w.file, '--within', '1s'])).status, 2)
+  assert.equal((await runBeside(sallyport, ['check', '--config', w.file])).status, 0)
+  assert.equal(shards.qdrant.requests.length, asked)
+})

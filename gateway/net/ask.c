@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/net/shard_ask.h"
+#include "gateway/net/ask.h"
 
 #include <signal.h>
 #include <stdlib.h>
 
-struct gw_shard_ask {
+struct gw_ask {
     struct gw_snapshot *snapshot;   // counted: certificates, trust and the credential are there
     struct gw_endpoints *endpoints; // likewise
-    struct gw_remote remote;        // the shard's, but for where and how long
+    struct gw_remote remote;        // as configured, but for where
     struct gw_h1_limits limits;
     struct gw_origin origin;
     struct gw_fetch fetch;
     struct gw_fetch_field credential;
     struct gw_deadline soon; // so that nothing is told before the question was given back
     struct arena arena;
-    gw_shard_answered on_done;
+    gw_ask_answered on_done;
     void *ctx;
 };
 
 static void on_empty(struct gw_origin *o)
 {
-    struct gw_shard_ask *a = o->owner;
+    struct gw_ask *a = o->owner;
     gw_origin_fini(&a->origin);
     gw_endpoints_unref(a->endpoints);
     gw_snapshot_unref(a->snapshot);
@@ -30,8 +30,8 @@ static void on_empty(struct gw_origin *o)
 
 static void on_done(struct gw_fetch *f)
 {
-    struct gw_shard_ask *a = f->owner;
-    const struct gw_shard_answer answer = {
+    struct gw_ask *a = f->owner;
+    const struct gw_ask_reply answer = {
         .error = f->error, .what = f->what, .status = f->status, .body = buf_span(&f->answer)
     };
     a->on_done(a->ctx, &answer);
@@ -39,15 +39,14 @@ static void on_done(struct gw_fetch *f)
 
 static void on_soon(struct gw_deadline *d)
 {
-    struct gw_shard_ask *a = (struct gw_shard_ask *)((char *)d - offsetof(struct gw_shard_ask, soon));
+    struct gw_ask *a = (struct gw_ask *)((char *)d - offsetof(struct gw_ask, soon));
     gw_fetch_start(&a->fetch);
 }
 
-static void fill(struct gw_shard_ask *a, const struct gw_shard_question *q)
+static void fill(struct gw_ask *a, const struct gw_ask_question *q)
 {
-    const struct gw_shard *shard = q->shard;
-    a->credential = (struct gw_fetch_field){ shard->credential_name, shard->credential };
-    a->remote = shard->remote;
+    a->credential = q->credential;
+    a->remote = *q->remote;
     a->remote.endpoints = a->endpoints->v;
     a->remote.n_endpoints = a->endpoints->n;
     a->remote.care = (struct gw_remote_care){ 0 };
@@ -60,7 +59,7 @@ static void fill(struct gw_shard_ask *a, const struct gw_shard_question *q)
         .target = arena_dup(&a->arena, q->target),
         .body = span_is_none(q->body) ? SPAN_NONE : arena_dup(&a->arena, q->body),
         .fields = &a->credential,
-        .n_fields = span_is_none(shard->credential_name) ? 0 : 1,
+        .n_fields = span_is_none(q->credential.name) ? 0 : 1,
         .answer_max = q->answer_max,
         .within_ms = q->within_ms,
         .repeatable = q->repeatable,
@@ -69,10 +68,10 @@ static void fill(struct gw_shard_ask *a, const struct gw_shard_question *q)
     };
 }
 
-struct gw_shard_ask *gw_shard_ask_new(const struct gw_origin_ground *ground, struct gw_snapshot *s,
-                                      const struct gw_shard_question *q, gw_shard_answered answered, void *ctx)
+struct gw_ask *gw_ask_new(const struct gw_origin_ground *ground, struct gw_snapshot *s, const struct gw_ask_question *q,
+                          gw_ask_answered answered, void *ctx)
 {
-    struct gw_shard_ask *a = calloc(1, sizeof *a);
+    struct gw_ask *a = calloc(1, sizeof *a);
     if (!a)
         return NULL;
     arena_init(&a->arena, 64 << 10);
@@ -97,7 +96,7 @@ struct gw_shard_ask *gw_shard_ask_new(const struct gw_origin_ground *ground, str
     return a;
 }
 
-void gw_shard_ask_free(struct gw_shard_ask *a)
+void gw_ask_free(struct gw_ask *a)
 {
     if (!a)
         return;
@@ -110,21 +109,21 @@ void gw_shard_ask_free(struct gw_shard_ask *a)
 
 struct wait {
     struct gw_control control;
-    struct gw_shard_ask *ask;
+    struct gw_ask *ask;
     struct gw_deadline end;
-    struct gw_shard_answer *answer;
+    struct gw_ask_reply *answer;
     struct buf *body;
 };
 
 static void on_end(struct gw_deadline *d)
 {
     struct wait *w = (struct wait *)((char *)d - offsetof(struct wait, end));
-    gw_shard_ask_free(w->ask);
+    gw_ask_free(w->ask);
     uv_close((uv_handle_t *)&w->control.tick, NULL);
 }
 
 // Its connections go in a moment of their own, for this is called by one of them.
-static void on_answer(void *ctx, const struct gw_shard_answer *a)
+static void on_answer(void *ctx, const struct gw_ask_reply *a)
 {
     struct wait *w = ctx;
     *w->answer = *a;
@@ -134,12 +133,12 @@ static void on_answer(void *ctx, const struct gw_shard_answer *a)
     gw_deadline_set(&w->control.wheel, &w->end, w->control.now.mono_ms);
 }
 
-void gw_shard_ask_now(struct gw_snapshot *s, const struct gw_tls_trust *bundles, const struct gw_shard_question *q,
-                      struct gw_shard_answer *answer, struct buf *body)
+void gw_ask_now(struct gw_snapshot *s, const struct gw_tls_trust *bundles, const struct gw_ask_question *q,
+                struct gw_ask_reply *answer, struct buf *body)
 {
     uv_loop_t uv;
     struct wait *w = calloc(1, sizeof *w);
-    *answer = (struct gw_shard_answer){ .error = ERR_NOMEM, .what = "out of memory", .body = SPAN_NONE };
+    *answer = (struct gw_ask_reply){ .error = ERR_NOMEM, .what = "out of memory", .body = SPAN_NONE };
     if (!w || uv_loop_init(&uv) != 0) {
         free(w);
         return;
@@ -151,11 +150,11 @@ void gw_shard_ask_now(struct gw_snapshot *s, const struct gw_tls_trust *bundles,
     if (gw_control_init(&w->control, &uv) == 0) {
         const struct gw_origin_ground ground = gw_control_ground(&w->control);
         w->control.bundles = *bundles;
-        w->ask = gw_shard_ask_new(&ground, s, q, on_answer, w);
+        w->ask = gw_ask_new(&ground, s, q, on_answer, w);
         if (!w->ask) {
-            *answer = (struct gw_shard_answer){ .error = ERR_INTERNAL,
-                                                .what = "its TLS options cannot be used",
-                                                .body = SPAN_NONE };
+            *answer = (struct gw_ask_reply){ .error = ERR_INTERNAL,
+                                             .what = "its TLS options cannot be used",
+                                             .body = SPAN_NONE };
             uv_close((uv_handle_t *)&w->control.tick, NULL);
         }
         uv_run(&uv, UV_RUN_DEFAULT);
