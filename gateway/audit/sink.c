@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int sync_folder_of(const char *path)
+int gw_sink_sync_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
     size_t n = slash ? (size_t)(slash - path) : 0;
@@ -29,17 +31,13 @@ static int sync_folder_of(const char *path)
 static int look(struct gw_sink *s, bool created, const char *path)
 {
     struct stat st;
-    char last;
 
     if (fstat(s->fd, &st) < 0)
         return -errno;
     if (!S_ISREG(st.st_mode))
         return -EINVAL;
     s->size = (uint64_t)st.st_size;
-    if (s->size && pread(s->fd, &last, 1, st.st_size - 1) != 1)
-        return -EIO;
-    s->torn = s->size && last != '\n';
-    return created ? sync_folder_of(path) : 0;
+    return created ? gw_sink_sync_folder(path) : 0;
 }
 
 int gw_sink_open(struct gw_sink *s, const char *path)
@@ -65,63 +63,55 @@ int gw_sink_open(struct gw_sink *s, const char *path)
     return 0;
 }
 
+void gw_sink_stream(struct gw_sink *s, int fd, int wait_ms)
+{
+    *s = (struct gw_sink){ .fd = fd, .stream = true, .wait_ms = wait_ms };
+}
+
 void gw_sink_close(struct gw_sink *s)
 {
-    close(s->fd);
+    if (!s->stream)
+        close(s->fd);
     s->fd = -1;
 }
 
-static int write_some(struct gw_sink *s, const struct iovec *pieces, int n, size_t *written)
+// Nobody reads the other end: a write would hang for as long. A pipe that is writable takes PIPE_BUF at once.
+static bool await_room(const struct gw_sink *s)
 {
-    ssize_t out;
+    struct pollfd on = { .fd = s->fd, .events = POLLOUT };
+    int n;
 
     do
-        out = writev(s->fd, pieces, n);
-    while (out < 0 && errno == EINTR);
-    if (out <= 0)
-        return out < 0 ? -errno : -EIO;
-    s->size += (size_t)out;
-    *written = (size_t)out;
-    return 0;
+        n = poll(&on, 1, s->wait_ms);
+    while (n < 0 && errno == EINTR);
+    return n != 0;
 }
 
-int gw_sink_write(struct gw_sink *s, const struct iovec *pieces, int n, size_t *written)
+int gw_sink_write(struct gw_sink *s, struct span text, size_t *written)
 {
-    struct iovec left[2];
-    size_t some, total = 0;
-    int e = 0, first = 0;
-
-    if (s->torn) {
-        e = write_some(s, &(struct iovec){ (char[]){ '\n' }, 1 }, 1, &some);
-        if (e) {
-            *written = 0;
-            return e;
-        }
-        s->torn = false;
+    *written = 0;
+    while (*written < text.n) {
+        size_t n = text.n - *written;
+        if (s->stream && n > PIPE_BUF)
+            n = PIPE_BUF;
+        if (s->stream && !await_room(s))
+            return -EAGAIN;
+        ssize_t out = write(s->fd, text.p + *written, n);
+        if (out < 0 && errno == EINTR)
+            continue;
+        if (out <= 0)
+            return out < 0 ? -errno : -EIO;
+        s->size += (size_t)out;
+        *written += (size_t)out;
     }
-    for (int i = 0; i < n; i++)
-        left[i] = pieces[i];
-    while (first < n && !e) {
-        e = write_some(s, left + first, n - first, &some);
-        if (e)
-            break;
-        total += some;
-        for (; first < n && some >= left[first].iov_len; first++)
-            some -= left[first].iov_len;
-        if (some) {
-            left[first].iov_base = (char *)left[first].iov_base + some;
-            left[first].iov_len -= some;
-        }
-    }
-    *written = total;
-    return e;
+    return 0;
 }
 
 bool gw_sink_cut(struct gw_sink *s, uint64_t n)
 {
     struct stat st;
 
-    if (fstat(s->fd, &st) < 0 || (uint64_t)st.st_size != s->size || n > s->size)
+    if (s->stream || fstat(s->fd, &st) < 0 || (uint64_t)st.st_size != s->size || n > s->size)
         return false;
     if (ftruncate(s->fd, (off_t)(s->size - n)) < 0)
         return false;
@@ -131,5 +121,13 @@ bool gw_sink_cut(struct gw_sink *s, uint64_t n)
 
 int gw_sink_sync(struct gw_sink *s)
 {
-    return fdatasync(s->fd) < 0 ? -errno : 0;
+    return !s->stream && fdatasync(s->fd) < 0 ? -errno : 0;
+}
+
+bool gw_sink_is(const struct gw_sink *s, const char *path)
+{
+    struct stat ours, theirs;
+
+    return fstat(s->fd, &ours) == 0 && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+           ours.st_ino == theirs.st_ino;
 }

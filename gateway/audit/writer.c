@@ -12,17 +12,16 @@
 #include <unistd.h>
 
 #include "gateway/audit/ring.h"
-#include "gateway/audit/sink.h"
 #include "gateway/base/clock.h"
 
-enum { QUEUE_LEAST = 64 * 1024, BACKOFF_FIRST_MS = 50, BACKOFF_MOST_MS = 2000 };
+enum { QUEUE_LEAST = 64 * 1024, BATCH_MOST = 4 << 20, BACKOFF_FIRST_MS = 50, BACKOFF_MOST_MS = 2000 };
 
 // What a submit has to do for the writer: nothing, or wake it.
 enum sleep { AWAKE, UNTIL_ANY, UNTIL_HALF_FULL };
 
 struct producer {
     struct gw_ring ring; // its tail is the acknowledgement
-    uint64_t written;    // writer's: in the file up to here, not yet synced
+    uint64_t taken;      // writer's: in the journal up to here, not yet on the disk
     gw_audit_on_progress on_progress;
     void *ctx;
     _Atomic(bool) listens; // published after the two above
@@ -31,19 +30,20 @@ struct producer {
 struct gw_audit {
     struct producer *producers;
     unsigned n;
-    unsigned resume; // producer to start the next batch with: its line may be half in the file
-    char *path;
-    struct gw_sink sink;
-    struct log *log;
+    unsigned turn;             // producer to start the next batch with
+    struct gw_journal journal; // the writer's
     bool sync_request, drop;
     int64_t interval_ms;
     int wake; // eventfd
     pthread_t thread;
     _Atomic(int) sleep;
-    _Atomic(bool) failing, stop, reopen;
+    _Atomic(bool) failing, stop, reopen, behind;
+    _Atomic(uint32_t) needed;
     _Atomic(int64_t) stop_by_ms; // valid with stop
     _Atomic(uint64_t) dropped, acked_records, reopened;
     uint64_t lost; // writer's; read after the join
+    pthread_mutex_t end_lock;
+    struct gw_journal_end end;
 };
 
 static void wake(struct gw_audit *a)
@@ -85,106 +85,109 @@ static uint64_t tail_of(const struct producer *p)
     return atomic_load_explicit(&p->ring.tail, memory_order_relaxed);
 }
 
-// Where the line begins that `written` ends in; `written` itself between two lines.
-static uint64_t line_start(const struct producer *p)
+// Hands the first line behind `taken` to the journal. 0: there is none; or its bytes, or -ENOMEM.
+static int64_t take_line(struct gw_audit *a, struct producer *p, struct clock_now now)
 {
-    uint64_t at = p->written, tail = tail_of(p);
+    struct iovec pieces[2] = { { NULL, 0 }, { NULL, 0 } };
+    int n = gw_ring_view(&p->ring, p->taken, gw_ring_head(&p->ring), pieces);
+    struct span first = span_of(pieces[0].iov_base, pieces[0].iov_len), second = SPAN("");
+    size_t end = span_find(first, '\n');
 
-    while (at > tail && gw_ring_at(&p->ring, at - 1) != '\n')
-        at--;
-    return at;
+    if (n == 0)
+        return 0;
+    if (end < first.n) {
+        first.n = end + 1;
+    } else {
+        second = span_of(pieces[1].iov_base, pieces[1].iov_len);
+        second.n = span_find(second, '\n') + 1;
+    }
+    if (!gw_journal_add(&a->journal, first, second, now))
+        return -ENOMEM;
+    return (int64_t)(first.n + second.n);
 }
 
-// A write failed in the middle of this producer's bytes. Cuts a half line back; where that is not possible the next batch goes on with its rest.
-static void mend(struct gw_audit *a, unsigned i)
-{
-    struct producer *p = &a->producers[i];
-    uint64_t start = line_start(p);
-
-    a->resume = i;
-    if (start != p->written && gw_sink_cut(&a->sink, p->written - start))
-        p->written = start;
-}
-
-static int write_all(struct gw_audit *a)
+static int take_all(struct gw_audit *a, struct clock_now now)
 {
     for (unsigned k = 0; k < a->n; k++) {
-        unsigned i = (a->resume + k) % a->n;
-        struct producer *p = &a->producers[i];
-        struct iovec pieces[2];
-        size_t out = 0;
-        int n = gw_ring_view(&p->ring, p->written, gw_ring_head(&p->ring), pieces), e;
-
-        if (n == 0)
-            continue;
-        e = gw_sink_write(&a->sink, pieces, n, &out);
-        p->written += out;
-        if (e) {
-            mend(a, i);
-            return e;
+        struct producer *p = &a->producers[(a->turn + k) % a->n];
+        int64_t n;
+        while ((n = take_line(a, p, now)) > 0) {
+            p->taken += (uint64_t)n;
+            // What is left comes with the next batch, which begins with another producer.
+            if (gw_journal_pending(&a->journal) >= BATCH_MOST)
+                return 0;
         }
+        if (n < 0 && gw_journal_pending(&a->journal) == 0)
+            return (int)n;
     }
     return 0;
-}
-
-// After a failed sync the kernel may have thrown the pages away and call the next one a success, so the bytes are written again. Those that
-// could not be cut away are then in the file twice, under the same request id.
-static void write_again(struct gw_audit *a)
-{
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < a->n; i++)
-        n += a->producers[i].written - tail_of(&a->producers[i]);
-    if (!gw_sink_cut(&a->sink, n))
-        a->sink.torn = line_start(&a->producers[a->resume]) != a->producers[a->resume].written;
-    for (unsigned i = 0; i < a->n; i++)
-        a->producers[i].written = tail_of(&a->producers[i]);
 }
 
 static void acknowledge(struct gw_audit *a)
 {
     for (unsigned i = 0; i < a->n; i++) {
         struct producer *p = &a->producers[i];
-        uint64_t tail = tail_of(p), whole = line_start(p);
+        uint64_t tail = tail_of(p);
 
-        if (whole == tail)
+        if (p->taken == tail)
             continue;
-        atomic_fetch_add_explicit(&a->acked_records, records_in(&p->ring, tail, whole), memory_order_relaxed);
-        gw_ring_release(&p->ring, whole);
+        atomic_fetch_add_explicit(&a->acked_records, records_in(&p->ring, tail, p->taken), memory_order_relaxed);
+        gw_ring_release(&p->ring, p->taken);
         tell(a, i);
     }
 }
 
-static int batch(struct gw_audit *a)
+static void publish_end(struct gw_audit *a)
 {
-    int e = write_all(a), s = gw_sink_sync(&a->sink);
+    struct gw_journal_end end = gw_journal_end(&a->journal);
 
-    if (s) {
-        write_again(a);
-        return e ? e : s;
+    pthread_mutex_lock(&a->end_lock);
+    a->end = end;
+    pthread_mutex_unlock(&a->end_lock);
+}
+
+// `take`: with the records that wait; else what the journal itself has to write.
+static int batch(struct gw_audit *a, bool take)
+{
+    struct clock_now now = clock_read();
+    int e = !take || gw_journal_held(&a->journal) ? 0 : take_all(a, now);
+
+    a->journal.needed = atomic_load(&a->needed);
+    if (!e)
+        e = gw_journal_flush(&a->journal, now);
+    if (!e) {
+        a->turn = (a->turn + 1) % a->n;
+        publish_end(a);
+        acknowledge(a);
+    } else if (!gw_journal_held(&a->journal)) {
+        for (unsigned i = 0; i < a->n; i++)
+            a->producers[i].taken = tail_of(&a->producers[i]);
     }
-    acknowledge(a);
     return e;
 }
 
-// Gives up what is pending. A half line that stays behind gets its newline before the next record.
+// Gives up what is pending.
 static uint64_t discard(struct gw_audit *a)
 {
     uint64_t n = 0;
 
+    gw_journal_discard(&a->journal);
     for (unsigned i = 0; i < a->n; i++) {
         struct producer *p = &a->producers[i];
         uint64_t head = gw_ring_head(&p->ring), tail = tail_of(p);
 
-        if (line_start(p) != p->written)
-            a->sink.torn = true;
         n += records_in(&p->ring, tail, head);
-        p->written = head;
+        p->taken = head;
         gw_ring_release(&p->ring, head);
         if (head != tail)
             tell(a, i);
     }
     return n;
+}
+
+static const char *name_of(const struct gw_audit *a)
+{
+    return a->journal.path ? a->journal.path : "standard output";
 }
 
 static void set_failing(struct gw_audit *a, int e)
@@ -194,28 +197,26 @@ static void set_failing(struct gw_audit *a, int e)
     if (atomic_exchange(&a->failing, failing) == failing)
         return;
     if (failing)
-        log_error(a->log, "audit: %s cannot be written: %s; %s until it can", a->path, strerror(-e),
+        log_error(a->journal.o.log, "audit: %s cannot be written: %s; %s until it can", name_of(a), strerror(-e),
                   a->drop ? "records are dropped and counted" : "requests are refused");
     else
-        log_warn(a->log, "audit: %s can be written again", a->path);
+        log_warn(a->journal.o.log, "audit: %s can be written again", name_of(a));
     for (unsigned i = 0; i < a->n; i++)
         tell(a, i);
 }
 
 static void open_anew(struct gw_audit *a)
 {
-    struct gw_sink fresh;
-    int e = gw_sink_open(&fresh, a->path);
+    // A line that is half in the old file goes whole into the new one.
+    int e = gw_journal_reopen(&a->journal, clock_read());
 
     if (e) {
-        log_error(a->log, "audit: %s cannot be opened anew: %s; the old file stays in use", a->path, strerror(-e));
+        log_error(a->journal.o.log, "audit: %s cannot be opened anew: %s; the old file stays in use", name_of(a),
+                  strerror(-e));
         return;
     }
-    // A line that is half in the old file goes whole into the new one.
     for (unsigned i = 0; i < a->n; i++)
-        a->producers[i].written = tail_of(&a->producers[i]);
-    gw_sink_close(&a->sink);
-    a->sink = fresh;
+        a->producers[i].taken = tail_of(&a->producers[i]);
     atomic_fetch_add(&a->reopened, 1);
 }
 
@@ -256,6 +257,17 @@ static void linger(struct gw_audit *a)
     }
 }
 
+// When the journal has something to do of its own, from now; -1: never.
+static int64_t until_due(const struct gw_audit *a)
+{
+    struct clock_now now = clock_read();
+    int64_t due = gw_journal_due_ms(&a->journal, now);
+
+    if (due == INT64_MAX)
+        return -1;
+    return due <= now.mono_ms ? 0 : due - now.mono_ms < INT32_MAX ? due - now.mono_ms : INT32_MAX;
+}
+
 static void *writer(void *ctx)
 {
     struct gw_audit *a = ctx;
@@ -263,22 +275,23 @@ static void *writer(void *ctx)
 
     for (;;) {
         bool stop = atomic_load(&a->stop), reopen = atomic_exchange(&a->reopen, false), pending = anything(a, false);
+        int64_t due = until_due(a);
         int e = 0;
 
         if (!pending && stop)
             break;
-        if (!pending && !reopen) {
-            rest(a, UNTIL_ANY, -1);
+        if (!pending && !reopen && due != 0) {
+            rest(a, UNTIL_ANY, due);
             continue;
         }
-        if (!a->sync_request && !reopen)
+        if (!a->sync_request && !reopen && due != 0)
             linger(a);
-        if (pending)
-            e = batch(a);
+        if (pending || due == 0)
+            e = batch(a, pending && (due != 0 || a->sync_request || stop));
         if (reopen)
             open_anew(a);
         if (!e) {
-            if (pending)
+            if (pending || due == 0)
                 set_failing(a, 0);
             backoff = BACKOFF_FIRST_MS;
             continue;
@@ -294,6 +307,7 @@ static void *writer(void *ctx)
             rest(a, AWAKE, stop ? BACKOFF_FIRST_MS : backoff);
         backoff = backoff * 2 < BACKOFF_MOST_MS ? backoff * 2 : BACKOFF_MOST_MS;
     }
+    gw_journal_close(&a->journal, clock_read());
     return NULL;
 }
 
@@ -304,11 +318,9 @@ static void destroy(struct gw_audit *a)
     for (unsigned i = 0; i < a->n && a->producers; i++)
         gw_ring_fini(&a->producers[i].ring);
     free(a->producers);
-    if (a->sink.fd >= 0)
-        gw_sink_close(&a->sink);
     if (a->wake >= 0)
         close(a->wake);
-    free(a->path);
+    pthread_mutex_destroy(&a->end_lock);
     free(a);
 }
 
@@ -330,9 +342,8 @@ static int prepare(struct gw_audit *a, const struct gw_audit_options *o)
     size_t queue = o->queue > QUEUE_LEAST ? o->queue : QUEUE_LEAST;
     int e;
 
-    a->path = strdup(o->file);
     a->producers = aligned_alloc(_Alignof(struct producer), o->producers * sizeof *a->producers);
-    if (!a->path || !a->producers)
+    if (!a->producers)
         return -ENOMEM;
     for (; a->n < o->producers; a->n++) {
         struct producer *p = &a->producers[a->n];
@@ -343,8 +354,15 @@ static int prepare(struct gw_audit *a, const struct gw_audit_options *o)
     a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (a->wake < 0)
         return -errno;
-    e = gw_sink_open(&a->sink, o->file);
-    return e ? e : start(a);
+    struct clock_now now = clock_read();
+    e = gw_journal_open(&a->journal, &o->journal, now);
+    if (e)
+        return e;
+    publish_end(a);
+    e = start(a);
+    if (e)
+        gw_journal_close(&a->journal, now);
+    return e;
 }
 
 int gw_audit_open(const struct gw_audit_options *options, struct gw_audit **out)
@@ -355,8 +373,9 @@ int gw_audit_open(const struct gw_audit_options *options, struct gw_audit **out)
     assert(options->producers > 0);
     if (!a)
         return -ENOMEM;
-    a->sink.fd = a->wake = -1;
-    a->log = options->log;
+    a->wake = -1;
+    pthread_mutex_init(&a->end_lock, NULL);
+    atomic_store(&a->needed, UINT32_MAX);
     a->sync_request = options->sync == GW_AUDIT_SYNC_REQUEST;
     a->drop = options->on_full == GW_AUDIT_DROP;
     a->interval_ms = options->interval_ms > 0 ? options->interval_ms : 1;
@@ -437,6 +456,11 @@ bool gw_audit_failing(const struct gw_audit *a)
     return atomic_load(&a->failing);
 }
 
+bool gw_audit_refuses(const struct gw_audit *a)
+{
+    return !a->drop && (atomic_load(&a->failing) || atomic_load(&a->behind));
+}
+
 uint64_t gw_audit_dropped(const struct gw_audit *a)
 {
     return atomic_load_explicit(&a->dropped, memory_order_relaxed);
@@ -456,4 +480,20 @@ void gw_audit_reopen(struct gw_audit *a)
 uint64_t gw_audit_reopened(const struct gw_audit *a)
 {
     return atomic_load(&a->reopened);
+}
+
+struct gw_journal_end gw_audit_end(struct gw_audit *a)
+{
+    struct gw_journal_end end;
+
+    pthread_mutex_lock(&a->end_lock);
+    end = a->end;
+    pthread_mutex_unlock(&a->end_lock);
+    return end;
+}
+
+void gw_audit_need(struct gw_audit *a, uint32_t needed, bool behind)
+{
+    atomic_store(&a->needed, needed);
+    atomic_store(&a->behind, behind);
 }

@@ -12,25 +12,24 @@
 //     until one succeeds again; nothing that was taken is given up while the process lives. With GW_AUDIT_DROP records are dropped and
 //     counted; with GW_AUDIT_SYNC_REQUEST a failed write drops what is pending, so that nobody waits for a dead disk.
 //   - Every line is whole: a line cut short by a full disk is cut back, or completed later. A line torn by an earlier kill
-//     gets its newline when the file is opened.
+//     gets its newline when the file is opened, and the next line tells of it.
+// On its way into the file each record becomes a link of the chain of hashes (chain.h), by the writer's thread: it costs whoever submits nothing.
 // The file belongs to one process at a time.
 #ifndef SALLYPORT_AUDIT_WRITER_H
 #define SALLYPORT_AUDIT_WRITER_H
 
-#include "gateway/base/err.h"
-#include "gateway/base/log.h"
+#include "gateway/audit/journal.h"
 
 enum gw_audit_sync { GW_AUDIT_SYNC_BATCH, GW_AUDIT_SYNC_REQUEST };
 enum gw_audit_on_full { GW_AUDIT_REFUSE, GW_AUDIT_DROP };
 
 struct gw_audit_options {
-    const char *file; // created with mode 0600 if missing; copied
+    struct gw_journal_options journal; // its file is created with mode 0600 if missing, and copied; log may be NULL
     enum gw_audit_sync sync;
     enum gw_audit_on_full on_full;
     size_t queue;        // bytes a producer; rounded up to a power of two, 64 KiB at least
     int64_t interval_ms; // between batches
     unsigned producers;
-    struct log *log; // for what goes wrong with the disk; may be NULL; outlives the writer
 };
 
 struct gw_audit;
@@ -46,12 +45,14 @@ uint64_t gw_audit_close(struct gw_audit *a, int64_t patience_ms);
 typedef void (*gw_audit_on_progress)(void *ctx);
 void gw_audit_listen(struct gw_audit *a, unsigned producer, gw_audit_on_progress on_progress, void *ctx);
 
-// Hands over one line (whole JSON and its '\n'). Only from the producer's own thread. 0 with its `*ticket` (may be NULL; 0 for a dropped record, which counts as
+// Hands over one line (a whole JSON object with members, and its '\n'). Only from the producer's own thread. 0 with its `*ticket` (may be NULL; 0 for a dropped record, which counts as
 // acknowledged), or ERR_AUDIT_FULL: also for a record that is larger than the whole queue, whatever `on_full` says.
 int gw_audit_submit(struct gw_audit *a, unsigned producer, struct span line, uint64_t *ticket);
 // Any thread.
 uint64_t gw_audit_acked(const struct gw_audit *a, unsigned producer);
 bool gw_audit_failing(const struct gw_audit *a); // the last write failed and has not been made good
+// Nothing may be begun that would want a record: the last write failed, or too much of the log is not sent on yet, and records are not dropped.
+bool gw_audit_refuses(const struct gw_audit *a);
 uint64_t gw_audit_dropped(const struct gw_audit *a);
 uint64_t gw_audit_written(const struct gw_audit *a); // records acknowledged, of all producers
 
@@ -59,5 +60,10 @@ uint64_t gw_audit_written(const struct gw_audit *a); // records acknowledged, of
 // fails the old file stays in use and the log says so. `gw_audit_reopened` counts the successes.
 void gw_audit_reopen(struct gw_audit *a);
 uint64_t gw_audit_reopened(const struct gw_audit *a);
+
+// For whoever sends the log on from its files. Any thread. Where it ends on the disk; and that rotated files before `needed` are sent (all may be
+// deleted with UINT32_MAX, which is so at first). `behind`: too much is not; nothing new is begun until that is over, unless records may be dropped.
+struct gw_journal_end gw_audit_end(struct gw_audit *a);
+void gw_audit_need(struct gw_audit *a, uint32_t needed, bool behind);
 
 #endif

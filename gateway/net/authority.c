@@ -22,7 +22,7 @@ static const struct gw_config_timeouts timeouts = { .handshake = 10000, .header 
 // What a record could not be written of is not begun: it might change something.
 static bool can_record(const struct gw_authority_server *s)
 {
-    return s->snapshot->config->audit.drop_when_full || !gw_audit_failing(s->shared->audit);
+    return !gw_audit_refuses(s->shared->audit);
 }
 
 static void note_store(struct gw_authority_server *s, const struct gw_visit *v)

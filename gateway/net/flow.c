@@ -44,7 +44,7 @@ static void forward(struct gw_flow *f)
     struct gw_exchange *x = &f->x;
     assert(x->verdict == GW_ALLOW);
     const struct gw_audit *audit = core_of(f)->shared->audit;
-    if (!f->view->snapshot->config->audit.drop_when_full && gw_audit_failing(audit)) {
+    if (gw_audit_refuses(audit)) {
         gw_flow_fail(f, ERR_AUDIT_FULL, "the audit log cannot be written just now");
         return;
     }

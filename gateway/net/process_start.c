@@ -94,13 +94,12 @@ static bool make_shared(struct gw_process *p)
         return false;
     }
     struct gw_audit_options audit = {
-        .file = c->audit.file.v.p,
+        .journal = { .file = c->audit.file.v.p, .log = &p->log },
         .sync = c->audit.sync_request ? GW_AUDIT_SYNC_REQUEST : GW_AUDIT_SYNC_BATCH,
         .on_full = c->audit.drop_when_full ? GW_AUDIT_DROP : GW_AUDIT_REFUSE,
         .queue = (size_t)c->audit.queue,
         .interval_ms = c->audit.interval,
         .producers = (unsigned)p->n_loops + c->authority.present,
-        .log = &p->log,
     };
     int rc = gw_audit_open(&audit, &p->shared.audit);
     if (rc != 0) {

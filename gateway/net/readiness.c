@@ -49,6 +49,8 @@ struct span gw_not_ready(const struct gw_readiness *r, int64_t now_s, char text[
         return SPAN("the authority's certificate has expired");
     if (!s->config->audit.drop_when_full && gw_audit_failing(r->audit))
         return SPAN("the audit log cannot be written");
+    if (gw_audit_refuses(r->audit))
+        return SPAN("the audit log's collector is too far behind (audit.http.spool)");
     struct span why = gw_revoked_source_fault(r->revoked);
     if (span_is_none(why))
         why = gw_follower_fault(r->follower, text);

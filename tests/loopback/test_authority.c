@@ -73,7 +73,9 @@ static void place_init(struct place *p)
                                     .tickets = gw_tls_ticket_keys_new(3600),
                                     .peers = gw_tls_peers_new(64) };
     snprintf(path, sizeof path, "%s/audit.jsonl", certs.dir);
-    struct gw_audit_options audit = { .file = path, .queue = 1 << 20, .interval_ms = 10, .producers = 1 };
+    struct gw_audit_options audit = {
+        .journal = { .file = path }, .queue = 1 << 20, .interval_ms = 10, .producers = 1
+    };
     assert_int_equal(gw_audit_open(&audit, &p->shared.audit), 0);
     int fd = listening(&p->port);
     assert_int_equal(gw_authority_server_init(&p->server, &p->shared, 0, &fd, 1, gw_snapshot_ref(p->snapshot),

@@ -395,13 +395,12 @@ static void init(struct rig *r, const char *issuers, const char *shards, const c
     };
     const struct gw_config_audit *a = &snapshot->config->audit;
     struct gw_audit_options options = {
-        .file = a->file.v.p,
+        .journal = { .file = a->file.v.p, .log = &r->log },
         .sync = a->sync_request ? GW_AUDIT_SYNC_REQUEST : GW_AUDIT_SYNC_BATCH,
         .on_full = a->drop_when_full ? GW_AUDIT_DROP : GW_AUDIT_REFUSE,
         .queue = (size_t)a->queue,
         .interval_ms = 5,
         .producers = 1,
-        .log = &r->log,
     };
     require(gw_audit_open(&options, &r->shared.audit) == 0, "no audit file");
     require(gw_core_init(&r->core, &r->shared, 0, 1, (struct gw_dialler){ dial, r }, &r->metrics, snapshot,

@@ -130,10 +130,10 @@ export class World {
     return Object.fromEntries(answer.text.split('\n').filter(l => l && !l.startsWith('#')).map(l => [l.slice(0, l.lastIndexOf(' ')), Number(l.slice(l.lastIndexOf(' ') + 1))]))
   }
 
-  // Audit records so far.
+  // Audit records so far, without the lines of the chain itself.
   records() {
     const text = fs.existsSync(this.audit) ? fs.readFileSync(this.audit, 'utf8') : ''
-    return text.split('\n').filter(Boolean).map(line => JSON.parse(line))
+    return text.split('\n').filter(Boolean).map(line => JSON.parse(line)).filter(r => r.kind !== 'chain' && r.kind !== 'checkpoint')
   }
 
   // The record of the request with this id; it may take an interval of the writer.
