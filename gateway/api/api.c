@@ -184,13 +184,14 @@ static int read_path(struct gw_api_build *b, const struct compiled_row *r)
     return 0;
 }
 
-// "application/json", with no parameter but charset=utf-8. No field at all is taken for it: that is how we send it on.
-static bool is_json_type(struct span type)
+// "application/json", with no parameter but charset=utf-8. No field at all is taken for it: that is how we send it on. So it is
+// with `plain` and text/plain, as what does not say what it sends has it (fetch of a string).
+static bool is_json_type(struct span type, bool plain)
 {
     if (span_is_none(type))
         return true;
-    struct span rest = type;
-    if (!span_ieq(span_trim(span_cut(&rest, ';')), SPAN("application/json")))
+    struct span rest = type, essence = span_trim(span_cut(&rest, ';'));
+    if (!span_ieq(essence, SPAN("application/json")) && !(plain && span_ieq(essence, SPAN("text/plain"))))
         return false;
     if (span_is_none(rest))
         return true;
@@ -246,7 +247,7 @@ static int read_body(struct gw_api_build *b)
         return gw_api_refuse(b, ERR_API_BODY, "a body is required", SPAN_NONE);
     if (!span_is_none(q->content_encoding))
         return gw_api_refuse(b, ERR_API_ENCODING, "Content-Encoding on a body that has to be read", SPAN_NONE);
-    if (!is_json_type(q->content_type))
+    if (!is_json_type(q->content_type, b->def->plain))
         return gw_api_refuse(b, ERR_API_ENCODING, "a body that has to be read is not application/json", SPAN_NONE);
     return q->body_ready ? inspect_body(b) : GW_API_NEED_BODY;
 }

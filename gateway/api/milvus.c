@@ -563,4 +563,5 @@ const struct gw_api_def gw_api_milvus = {
     .n_rows = sizeof(rows) / sizeof(rows[0]),
     .query = parameters,
     .codes = true,
+    .plain = true,
 };

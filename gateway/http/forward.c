@@ -39,7 +39,7 @@ static bool expects_body(enum gw_method m)
 
 static bool is_dropped(const struct gw_to_shard *f, enum gw_field id)
 {
-    return (f->body_rewritten && id == GW_FIELD_CONTENT_ENCODING) ||
+    return (f->body_rewritten && (id == GW_FIELD_CONTENT_ENCODING || id == GW_FIELD_CONTENT_TYPE)) ||
            (f->plain_answer && id == GW_FIELD_ACCEPT_ENCODING);
 }
 
@@ -52,6 +52,8 @@ int gw_forward_request(const struct gw_to_shard *f, struct buf *out, struct gw_b
     h.failed |= f->framing == GW_FRAMING_CLOSE || f->host.n == 0;
     gw_head_field(&h, SPAN("host"), f->host);
     gw_head_framing(&h, framing, length);
+    if (f->body_rewritten && length > 0)
+        gw_head_field(&h, SPAN("content-type"), SPAN("application/json"));
     for (size_t i = 0; i < f->request->headers.n; i++) {
         const struct gw_header *field = &f->request->headers.v[i];
         if (may_pass(field, GW_TO_SHARD, f->allow, f->n_allow) && !is_dropped(f, field->id))

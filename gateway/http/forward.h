@@ -24,7 +24,7 @@ struct gw_to_shard {
     size_t n_allow;
     enum gw_framing framing; // of the body as it will be sent: NONE, LENGTH or CHUNKED
     uint64_t content_length;
-    bool body_rewritten; // content-encoding of the original is not sent
+    bool body_rewritten; // it is JSON, and says so; type and encoding of the original are not sent
     bool plain_answer;   // the gateway will read the answer: `accept-encoding: identity` in place of the client's
 };
 

@@ -3,7 +3,8 @@
 // for each request out.
 import http from 'node:http'
 
-const HOP = new Set(['host', 'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'expect'])
+// Of one hop, or the client's own credential, which the agent's takes the place of.
+const HOP = new Set(['host', 'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'expect', 'authorization'])
 
 // `client` is a Client (lib/client.mjs). Resolves to { port, url, stop }.
 export async function startAgent(client) {

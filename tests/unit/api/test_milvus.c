@@ -266,6 +266,30 @@ static void a_limit_of_nothing_is_no_limit(void **state)
     asked_fini(&a);
 }
 
+// The server does not look at the type, and its own client for REST says text/plain. What is not JSON is refused all the same.
+static void json_that_calls_itself_plain_text_is_read_as_json(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type, *body, *expected;
+    } rows[] = {
+        { "text/plain;charset=UTF-8", "{\"collectionName\":\"docs\"}", "drop default/docs" },
+        { "text/plain", "{\"collectionName\":\"docs\"}", "drop default/docs" },
+        { "text/plain", "{\"collectionName\":\"docs\",\"CollectionName\":\"other\"}", "!API_BODY" },
+        { "text/plain", "collectionName=docs", "!API_BODY" },
+        { "text/plain; charset=utf-16", "{\"collectionName\":\"docs\"}", "!API_ENCODING" },
+        { "text/html", "{\"collectionName\":\"docs\"}", "!API_ENCODING" },
+        { "application/x-www-form-urlencoded", "{\"collectionName\":\"docs\"}", "!API_ENCODING" },
+    };
+    struct asked a;
+    asked_init(&a, "milvus");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        a.type = span_str(rows[i].type);
+        assert_string_equal(ask(&a, "POST", "/v2/vectordb/collections/drop", rows[i].body), rows[i].expected);
+    }
+    asked_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +303,7 @@ int main(void)
         cmocka_unit_test(searches_have_their_facts),
         cmocka_unit_test(a_limit_of_nothing_is_no_limit),
         cmocka_unit_test(a_list_of_one_collections_aliases_asks_one_shard),
+        cmocka_unit_test(json_that_calls_itself_plain_text_is_read_as_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

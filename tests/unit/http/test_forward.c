@@ -128,7 +128,8 @@ static void a_rewritten_body_is_framed_anew(void **state)
     struct gw_body body;
     struct gw_to_shard to =
         request_of(f, SPAN("POST / HTTP/1.1\r\n" HOST
-                           "Accept-Encoding: gzip\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"));
+                           "Accept-Encoding: gzip\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\n"
+                           "Transfer-Encoding: chunked\r\n\r\n"));
     to.framing = GW_FRAMING_LENGTH;
     to.content_length = 4;
     to.body_rewritten = true;
@@ -136,8 +137,15 @@ static void a_rewritten_body_is_framed_anew(void **state)
     assert_int_equal(gw_forward_request(&to, &f->out, &body), 0);
     assert_int_equal(gw_body_write(&body, SPAN("{}\r\n"), &f->out), 0);
     assert_int_equal(gw_body_end(&body, &f->out), 0);
-    wrote(f,
-          "POST / HTTP/1.1\r\nhost: shard.test:6333\r\ncontent-length: 4\r\naccept-encoding: identity\r\n\r\n{}\r\n");
+    wrote(f, "POST / HTTP/1.1\r\nhost: shard.test:6333\r\ncontent-length: 4\r\ncontent-type: application/json\r\n"
+             "accept-encoding: identity\r\n\r\n{}\r\n");
+    // A body that became none has no type.
+    buf_clear(&f->out);
+    to.method = GW_METHOD_GET;
+    to.framing = GW_FRAMING_NONE;
+    to.content_length = 0;
+    assert_int_equal(gw_forward_request(&to, &f->out, &body), 0);
+    wrote(f, "GET / HTTP/1.1\r\nhost: shard.test:6333\r\naccept-encoding: identity\r\n\r\n");
 }
 
 static void an_empty_post_says_so(void **state)
