@@ -81,6 +81,14 @@ test('the profile does not let through what a gateway has no business with', () 
     'io_uring_setup', 'userfaultfd', 'perf_event_open', 'open_by_handle_at', 'reboot', 'memfd_create', 'chown', 'mknod']) assert.ok(!names.includes(name), name)
 })
 
+test('the profile has all that the filter of the process itself leaves to it', () => {
+  const source = fs.readFileSync(path.join(repository, 'gateway/net/sandbox.c'), 'utf8')
+  const list = source.match(/allowed\[\] = \{(.*?)\};/s)[1].replaceAll(/\/\/.*/g, '').match(/"\w+"/g).map(n => n.slice(1, -1))
+  assert.ok(list.length > 50)
+  const names = JSON.parse(fs.readFileSync(PROFILE, 'utf8')).syscalls.flatMap(s => s.names)
+  assert.deepEqual(list.filter(n => !names.includes(n)), [])
+})
+
 // --------------------------------------------------------------------------------------------- the chart's pods, started
 
 let shard, authority, gateway, docs, values, worker

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Starts a program as a container runtime starts that of a pod: in a root of its own that cannot be written but for the folders named, as a user who is
-not root, without capabilities, without new privileges, under a seccomp profile. Root is needed to do it.
+not root, without capabilities, without new privileges, under a seccomp profile. Without --root it sees the machine's files. Root is needed to do it.
 
-usage: container.py --root DIR [--writable PATH]... [--user N] [--seccomp FILE] -- PROGRAM [ARGUMENT]...
+usage: container.py [--root DIR] [--writable PATH]... [--user N] [--seccomp FILE] -- PROGRAM [ARGUMENT]...
 
 Exit status: the program's; 77 if this machine cannot do it, with the reason on standard error.
 """
@@ -72,7 +72,7 @@ def filtered(profile):
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1][7:])
-    parser.add_argument("--root", required=True)
+    parser.add_argument("--root")
     parser.add_argument("--writable", action="append", default=[])
     parser.add_argument("--user", type=int, default=65532)
     parser.add_argument("--seccomp")
@@ -85,7 +85,8 @@ def main():
             load = filtered(json.load(f))
     if os.getuid() != 0:
         cannot("only root can do this")
-    filesystem(os.path.realpath(options.root), options.writable)
+    if options.root:
+        filesystem(os.path.realpath(options.root), options.writable)
     for capability in range(64):
         if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
             break
