@@ -267,6 +267,9 @@ static int build(struct gw_api_build *b, const struct gw_api *api)
                      : (r->row->flags & GW_API_ALL) != 0 ? GW_API_FAN_ALL
                                                          : GW_API_FAN_ONE;
     b->meaning.codes = api->def->codes;
+    bool reads = r->row->action == GW_ACTION_READ || r->row->action == GW_ACTION_SEARCH;
+    b->meaning.timeout =
+        reads && r->row->body == GW_API_BODY_INSPECT && api->def->timeout ? span_str(api->def->timeout) : SPAN_NONE;
     b->meaning.counts = (r->row->flags & GW_API_COUNTS) != 0;
     b->meaning.teaches_names = (r->row->flags & GW_API_TEACHES) != 0;
     b->meaning.forgets_names = (r->row->flags & GW_API_FORGETS) != 0;

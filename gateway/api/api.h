@@ -127,6 +127,7 @@ struct gw_api_meaning {
     struct span method;               // to send instead of the client's; SPAN_NONE: the client's own
     struct span target;               // path and query to send instead; SPAN_NONE: the client's own
     struct span body;                 // re-serialised JSON to send as application/json; SPAN_NONE: stream or none
+    struct span timeout; // the query parameter that says how many whole seconds it may take; SPAN_NONE: there is none
     struct gw_api_alternative alternative;
 };
 

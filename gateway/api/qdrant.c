@@ -124,4 +124,5 @@ const struct gw_api_def gw_api_qdrant = {
     .rows = rows,
     .n_rows = sizeof(rows) / sizeof(rows[0]),
     .query = query,
+    .timeout = "timeout",
 };

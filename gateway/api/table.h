@@ -50,8 +50,9 @@ struct gw_api_def {
     const struct gw_api_row *rows;
     size_t n_rows;
     const char *const *query; // every parameter the API has, NULL-terminated
-    bool codes;               // its answers begin with a code: answer_code.h
-    bool plain;               // JSON may come as text/plain: a client of its own says so, and the server does not look
+    const char *timeout; // parameter of reads that have a body: whole seconds that they may take; NULL: there is none
+    bool codes;          // its answers begin with a code: answer_code.h
+    bool plain;          // JSON may come as text/plain: a client of its own says so, and the server does not look
 };
 
 extern const struct gw_api_def gw_api_qdrant, gw_api_chroma, gw_api_milvus, gw_api_weaviate;

@@ -166,6 +166,10 @@ bool gw_audit_record_write(const struct gw_audit_record *r, struct buf *out)
     accesses(&w, r);
     decision(&w, r);
     text(&w, SPAN("shard"), r->shard);
+    if (r->hedged) {
+        json_w_key(&w, SPAN("hedged"));
+        json_w_bool(&w, true);
+    }
     if (r->has_shard_code) {
         json_w_key(&w, SPAN("shard_code"));
         json_w_int(&w, r->shard_code);

@@ -66,6 +66,7 @@ struct gw_audit_record {
         inputs; // JSON text: the list of policy requests as evaluated, in the form of policy/request_json.h; SPAN_NONE: none
     // went where
     struct span shard;
+    bool hedged;         // to two endpoints of it at a time
     bool has_shard_code; // the shard said with its status that all was well, and with this what was:
     int64_t shard_code;
     unsigned status; // of the answer to the client; 0: none

@@ -42,6 +42,8 @@
     X(HTTP_UPGRADE, 400, "", "upgrade_refused", "protocol upgrades and CONNECT are refused")                           \
     X(HTTP_METHOD, 501, "", "method_unknown", "the method is not known")                                               \
     X(HTTP_EXPECT, 417, "", "expectation_failed", "an expectation other than 100-continue")                            \
+    X(HTTP_TIME_LEFT, 400, "", "bad_expected_rq_timeout",                                                              \
+      "x-envoy-expected-rq-timeout-ms is not one whole number of milliseconds, from 1 to 86400000")                    \
     X(HTTP_VERSION, 505, "", "http_version", "an HTTP version other than 1.0 or 1.1")                                  \
     X(HTTP_NOT_FOUND, 404, "", "not_found", "there is nothing at this path")                                           \
     X(HTTP_NOT_ALLOWED, 405, "", "method_not_allowed", "the path does not serve this method")                          \

@@ -324,6 +324,13 @@ struct gw_config_retries {
     unsigned percent, per_second;
 };
 
+// Reads that are slow to be answered, sent to a second endpoint as well.
+struct gw_config_hedge {
+    unsigned quantile; // of answers' times, in percent; 0: `after`
+    int64_t after;
+    unsigned percent; // of such reads, at most
+};
+
 struct gw_config_credential {
     struct gw_config_text header; // lower-case field name
     struct gw_config_text scheme; // put before the secret: "Bearer"; SPAN_NONE: none
@@ -369,6 +376,8 @@ struct gw_config_shard {
     struct gw_config_health health;
     bool filter_checks; // it is asked whether it is made for the filters that hold there (net/surveyor.h)
     struct gw_config_retries retries;
+    bool has_hedge;
+    struct gw_config_hedge hedge;
     bool adaptive; // how many requests are under way is bounded by what the shard can do
     bool has_credential;
     struct gw_config_credential credential;

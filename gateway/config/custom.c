@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The keys whose values have a shape of their own: scopes, endpoints and URLs.
 #include "gateway/api/action.h"
+#include "gateway/base/clock.h"
 #include "gateway/config/discover.h"
 #include "gateway/config/fault.h"
 #include "gateway/config/schema.h"
@@ -124,6 +125,25 @@ void gw_config_read_url(struct gw_reader *r, const struct gw_yaml *node, void *a
     e->host = arena_dup(r->arena, e->host);
     e->authority = gw_config_authority(r->arena, e);
     r->failed |= span_is_none(e->host) || span_is_none(e->authority);
+}
+
+void gw_config_read_hedge_after(struct gw_reader *r, const struct gw_yaml *node, void *at)
+{
+    struct gw_config_hedge *hedge = at;
+    struct gw_config_text text;
+    uint64_t quantile;
+    int64_t ms;
+
+    if (!gw_config_read_text(r, node, &text))
+        return;
+    if (span_starts(text.v, SPAN("p")) && span_to_u64(span_sub(text.v, 1, text.v.n), &quantile) && quantile >= 50 &&
+        quantile <= 99)
+        hedge->quantile = (unsigned)quantile;
+    else if (clock_parse_duration(text.v, &ms) && ms >= 10 && ms <= 300000)
+        hedge->after = ms;
+    else
+        gw_config_complain(r, node, "'%.*s' for 'after': write p50 to p99, or a time from 10ms to 5m",
+                           SPAN_FMT(span_sub(text.v, 0, 64)));
 }
 
 void gw_config_read_discovery(struct gw_reader *r, const struct gw_yaml *node, void *at)

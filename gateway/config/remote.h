@@ -9,10 +9,18 @@
 #include "gateway/config/endpoint.h"
 #include "pki/trust.h"
 
+// When a read that is slow to be answered goes to a second endpoint as well.
+struct gw_remote_hedge {
+    unsigned percent;  // of them, at most; 0: never
+    unsigned quantile; // after what this many percent of answers take; 0: `after_ms`
+    int64_t after_ms;
+};
+
 // How a shard is kept well; of other servers all is zero.
 struct gw_remote_care {
     bool on; // endpoints that take no connection rest, those that fail are ejected, and retries have a budget:
     unsigned retry_percent, retries_per_second;
+    struct gw_remote_hedge hedge;
     bool adaptive;          // what is under way is bounded by what the shard can work on
     struct span checked_as; // its name, when the process checks its endpoints; else SPAN_NONE
 };

@@ -84,6 +84,7 @@ void gw_config_format(enum gw_field_type type, int64_t v, char *out, size_t cap)
 void gw_config_read_scopes(struct gw_reader *r, const struct gw_yaml *node, void *issuer);
 void gw_config_read_api_key_scopes(struct gw_reader *r, const struct gw_yaml *node, void *api_keys);
 void gw_config_read_endpoints(struct gw_reader *r, const struct gw_yaml *node, void *shard);
+void gw_config_read_hedge_after(struct gw_reader *r, const struct gw_yaml *node, void *hedge);
 void gw_config_read_url(struct gw_reader *r, const struct gw_yaml *node, void *remote);
 void gw_config_read_discovery(struct gw_reader *r, const struct gw_yaml *node, void *issuer);
 

@@ -110,6 +110,23 @@ static const struct gw_field retries_fields[] = {
 };
 static const struct gw_schema retries_schema = PART(retries_fields, gw_config_retries);
 
+static const struct gw_field hedge_fields[] = {
+    { .key = NAME("after"),
+      .type = GW_FIELD_CUSTOM,
+      .custom = gw_config_read_hedge_after,
+      .fallback = "p95",
+      .doc = "when no answer began by then: after the time that this part of the shard's answers took of late, or "
+             "after a time of your own" },
+    { .key = NAME("percent"),
+      .type = GW_FIELD_NUMBER,
+      AT(gw_config_hedge, percent),
+      .fallback = "10",
+      .low = 1,
+      .high = 100,
+      .doc = "of these reads: how many at most" },
+};
+static const struct gw_schema hedge_schema = PART(hedge_fields, gw_config_hedge);
+
 static const struct gw_choice fixed_adaptive[] = { { NAME("fixed"), 0 }, { NAME("adaptive"), 1 } };
 
 static const struct gw_field credential_fields[] = {
@@ -231,6 +248,12 @@ static const struct gw_field shard_fields[] = {
       AT(gw_config_shard, retries),
       .schema = &retries_schema,
       .doc = "requests that were not answered and may be repeated are sent to another endpoint, within these bounds" },
+    { .key = NAME("hedge"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_shard, hedge),
+      .extra = offsetof(struct gw_config_shard, has_hedge),
+      .schema = &hedge_schema,
+      .doc = "reads that are slow to be answered are sent to a second endpoint as well, within `retries`" },
     { .key = NAME("concurrency"),
       .type = GW_FIELD_SWITCH,
       AT(gw_config_shard, adaptive),

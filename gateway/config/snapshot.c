@@ -286,6 +286,9 @@ static void load_shard(struct gw_snapshot *s, size_t i, int64_t now_s, struct di
         .care = { .on = true,
                   .retry_percent = config->retries.percent,
                   .retries_per_second = config->retries.per_second,
+                  .hedge = { .percent = config->has_hedge ? config->hedge.percent : 0,
+                             .quantile = config->hedge.quantile,
+                             .after_ms = config->hedge.after },
                   .adaptive = config->adaptive,
                   .checked_as = config->health.interval > 0 ? shard->name : SPAN_NONE },
     };

@@ -2,6 +2,7 @@
 #include "gateway/connect/outgoing.h"
 
 #include "gateway/base/secret.h"
+#include "gateway/http/time_left.h"
 #include "pki/dpop.h"
 
 const struct span gw_outgoing_answer_fields[] = {
@@ -23,7 +24,7 @@ static int make_proof(const struct gw_outgoing *o, struct arena *arena, struct b
 
 int gw_outgoing_write(const struct gw_outgoing *o, struct arena *arena, struct buf *out, struct gw_body *body)
 {
-    struct gw_answer_field fields[2] = { { SPAN("authorization"), SPAN_NONE }, { SPAN("dpop"), SPAN_NONE } };
+    struct gw_answer_field fields[4] = { { SPAN("authorization"), SPAN_NONE }, { SPAN("dpop"), SPAN_NONE } };
     struct buf credential, proof;
     buf_init(&credential, 0);
     buf_init(&proof, 0);
@@ -37,6 +38,11 @@ int gw_outgoing_write(const struct gw_outgoing *o, struct arena *arena, struct b
     to.host = o->host;
     to.fields = fields;
     to.n_fields = o->key ? 2 : 1;
+    // How long the client waits is for the gateway to read, also that it says so twice.
+    const struct gw_headers *h = &o->request->headers;
+    for (size_t i = 0; i < h->n && to.n_fields < 4; i++)
+        if (h->v[i].id == GW_FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS)
+            fields[to.n_fields++] = (struct gw_answer_field){ SPAN(GW_TIME_LEFT_FIELD), h->v[i].value };
     if (rc == 0)
         rc = gw_forward_request(&to, out, body);
     buf_wipe(&credential);

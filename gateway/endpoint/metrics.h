@@ -43,6 +43,9 @@
     X(UPSTREAM_RETRIED, "upstream_retries_total", "", "counter", "Idempotent requests sent a second time.")            \
     X(UPSTREAM_RETRY_REFUSED, "upstream_retries_refused_total", "", "counter",                                         \
       "Requests not sent a second time because the budget was used up.")                                               \
+    X(UPSTREAM_HEDGED, "upstream_hedges_total", "", "counter",                                                         \
+      "Reads sent to a second endpoint because the first was slow to answer.")                                         \
+    X(UPSTREAM_HEDGE_WON, "upstream_hedges_won_total", "", "counter", "Those of them that the second answered.")       \
     X(UPSTREAM_EJECTED, "upstream_ejections_total", "", "counter",                                                     \
       "Endpoints of shards, times loops, that were ejected for their failures.")                                       \
     X(UPSTREAM_SHED, "upstream_shed_total", "", "counter",                                                             \

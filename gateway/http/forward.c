@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/http/forward.h"
 
+#include "gateway/http/time_left.h"
+
 static bool is_listed(struct span name, const struct span *list, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -63,6 +65,8 @@ int gw_forward_request(const struct gw_to_shard *f, struct buf *out, struct gw_b
         gw_head_field(&h, SPAN("accept-encoding"), SPAN("identity"));
     if (!span_is_none(f->request_id))
         gw_head_field(&h, SPAN("x-request-id"), f->request_id);
+    if (f->time_left_ms > 0)
+        gw_head_uint(&h, SPAN(GW_TIME_LEFT_FIELD), (uint64_t)f->time_left_ms);
     if (!span_is_none(f->credential_name))
         gw_head_field(&h, f->credential_name, f->credential);
     for (size_t i = 0; i < f->n_fields; i++)

@@ -86,6 +86,7 @@ enum gw_field gw_field_id(struct span name)
     case 18: TRY(PROXY_AUTHENTICATE); break;
     case 19: TRY(PROXY_AUTHORIZATION); break;
     case 23: TRY(X_FORWARDED_CLIENT_CERT); break;
+    case 30: TRY(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS); break;
     default: break;
     }
     return GW_FIELD_OTHER;

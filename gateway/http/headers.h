@@ -20,50 +20,51 @@ enum {
 };
 
 // X(ID, "name", flags). A known field without GW_HOP may not be named by Connection.
-#define GW_FIELD_TABLE(X)                                               \
-    X(ACCEPT, "accept", GW_TO_SHARD)                                    \
-    X(ACCEPT_ENCODING, "accept-encoding", GW_TO_SHARD)                  \
-    X(ALLOW, "allow", GW_TO_CLIENT)                                     \
-    X(API_KEY, "api-key", GW_SECRET)                                    \
-    X(AUTHORIZATION, "authorization", GW_SECRET)                        \
-    X(CACHE_CONTROL, "cache-control", GW_TO_CLIENT)                     \
-    X(CLIENT_CERT, "client-cert", GW_OURS)                              \
-    X(CLIENT_CERT_CHAIN, "client-cert-chain", GW_OURS)                  \
-    X(CONNECTION, "connection", GW_HOP)                                 \
-    X(CONTENT_ENCODING, "content-encoding", GW_TO_SHARD | GW_TO_CLIENT) \
-    X(CONTENT_LENGTH, "content-length", 0)                              \
-    X(CONTENT_TYPE, "content-type", GW_TO_SHARD | GW_TO_CLIENT)         \
-    X(COOKIE, "cookie", GW_SECRET)                                      \
-    X(DATE, "date", GW_TO_CLIENT)                                       \
-    X(DPOP, "dpop", GW_SECRET)                                          \
-    X(DPOP_NONCE, "dpop-nonce", GW_OURS)                                \
-    X(ETAG, "etag", GW_TO_CLIENT)                                       \
-    X(EXPECT, "expect", 0)                                              \
-    X(FORWARDED, "forwarded", GW_OURS)                                  \
-    X(HOST, "host", 0)                                                  \
-    X(HTTP2_SETTINGS, "http2-settings", GW_HOP)                         \
-    X(KEEP_ALIVE, "keep-alive", GW_HOP)                                 \
-    X(LAST_MODIFIED, "last-modified", GW_TO_CLIENT)                     \
-    X(PROXY_AUTHENTICATE, "proxy-authenticate", GW_HOP | GW_SECRET)     \
-    X(PROXY_AUTHORIZATION, "proxy-authorization", GW_HOP | GW_SECRET)   \
-    X(PROXY_CONNECTION, "proxy-connection", GW_HOP)                     \
-    X(RETRY_AFTER, "retry-after", GW_TO_CLIENT)                         \
-    X(SERVER, "server", 0)                                              \
-    X(SET_COOKIE, "set-cookie", GW_SECRET)                              \
-    X(TE, "te", GW_HOP)                                                 \
-    X(TRACEPARENT, "traceparent", GW_TO_SHARD)                          \
-    X(TRACESTATE, "tracestate", GW_TO_SHARD)                            \
-    X(TRAILER, "trailer", GW_HOP)                                       \
-    X(TRANSFER_ENCODING, "transfer-encoding", 0)                        \
-    X(UPGRADE, "upgrade", GW_HOP)                                       \
-    X(USER_AGENT, "user-agent", GW_TO_SHARD)                            \
-    X(VARY, "vary", GW_TO_CLIENT)                                       \
-    X(VIA, "via", GW_OURS)                                              \
-    X(WWW_AUTHENTICATE, "www-authenticate", GW_OURS)                    \
-    X(X_API_KEY, "x-api-key", GW_SECRET)                                \
-    X(X_CHROMA_TOKEN, "x-chroma-token", GW_SECRET)                      \
-    X(X_FORWARDED_CLIENT_CERT, "x-forwarded-client-cert", GW_OURS)      \
-    X(X_REAL_IP, "x-real-ip", GW_OURS)                                  \
+#define GW_FIELD_TABLE(X)                                                        \
+    X(ACCEPT, "accept", GW_TO_SHARD)                                             \
+    X(ACCEPT_ENCODING, "accept-encoding", GW_TO_SHARD)                           \
+    X(ALLOW, "allow", GW_TO_CLIENT)                                              \
+    X(API_KEY, "api-key", GW_SECRET)                                             \
+    X(AUTHORIZATION, "authorization", GW_SECRET)                                 \
+    X(CACHE_CONTROL, "cache-control", GW_TO_CLIENT)                              \
+    X(CLIENT_CERT, "client-cert", GW_OURS)                                       \
+    X(CLIENT_CERT_CHAIN, "client-cert-chain", GW_OURS)                           \
+    X(CONNECTION, "connection", GW_HOP)                                          \
+    X(CONTENT_ENCODING, "content-encoding", GW_TO_SHARD | GW_TO_CLIENT)          \
+    X(CONTENT_LENGTH, "content-length", 0)                                       \
+    X(CONTENT_TYPE, "content-type", GW_TO_SHARD | GW_TO_CLIENT)                  \
+    X(COOKIE, "cookie", GW_SECRET)                                               \
+    X(DATE, "date", GW_TO_CLIENT)                                                \
+    X(DPOP, "dpop", GW_SECRET)                                                   \
+    X(DPOP_NONCE, "dpop-nonce", GW_OURS)                                         \
+    X(ETAG, "etag", GW_TO_CLIENT)                                                \
+    X(EXPECT, "expect", 0)                                                       \
+    X(FORWARDED, "forwarded", GW_OURS)                                           \
+    X(HOST, "host", 0)                                                           \
+    X(HTTP2_SETTINGS, "http2-settings", GW_HOP)                                  \
+    X(KEEP_ALIVE, "keep-alive", GW_HOP)                                          \
+    X(LAST_MODIFIED, "last-modified", GW_TO_CLIENT)                              \
+    X(PROXY_AUTHENTICATE, "proxy-authenticate", GW_HOP | GW_SECRET)              \
+    X(PROXY_AUTHORIZATION, "proxy-authorization", GW_HOP | GW_SECRET)            \
+    X(PROXY_CONNECTION, "proxy-connection", GW_HOP)                              \
+    X(RETRY_AFTER, "retry-after", GW_TO_CLIENT)                                  \
+    X(SERVER, "server", 0)                                                       \
+    X(SET_COOKIE, "set-cookie", GW_SECRET)                                       \
+    X(TE, "te", GW_HOP)                                                          \
+    X(TRACEPARENT, "traceparent", GW_TO_SHARD)                                   \
+    X(TRACESTATE, "tracestate", GW_TO_SHARD)                                     \
+    X(TRAILER, "trailer", GW_HOP)                                                \
+    X(TRANSFER_ENCODING, "transfer-encoding", 0)                                 \
+    X(UPGRADE, "upgrade", GW_HOP)                                                \
+    X(USER_AGENT, "user-agent", GW_TO_SHARD)                                     \
+    X(VARY, "vary", GW_TO_CLIENT)                                                \
+    X(VIA, "via", GW_OURS)                                                       \
+    X(WWW_AUTHENTICATE, "www-authenticate", GW_OURS)                             \
+    X(X_API_KEY, "x-api-key", GW_SECRET)                                         \
+    X(X_CHROMA_TOKEN, "x-chroma-token", GW_SECRET)                               \
+    X(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, "x-envoy-expected-rq-timeout-ms", GW_OURS) \
+    X(X_FORWARDED_CLIENT_CERT, "x-forwarded-client-cert", GW_OURS)               \
+    X(X_REAL_IP, "x-real-ip", GW_OURS)                                           \
     X(X_REQUEST_ID, "x-request-id", GW_OURS)
 
 enum gw_field {

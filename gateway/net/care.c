@@ -20,16 +20,17 @@ bool gw_pool_admit(struct gw_call *c)
     }
     gw_retry_budget_earn(&p->retries);
     p->under_way++;
-    c->admitted = true;
+    c->admitted = 1;
     return true;
 }
 
 void gw_pool_release(struct gw_call *c)
 {
     c->started = false;
-    if (c->admitted)
-        c->pool->under_way--;
-    c->admitted = false;
+    gw_deadline_remove(&c->hedge_due);
+    if (c->admitted > 0) // else it may never have had a pool
+        c->pool->under_way -= c->admitted;
+    c->admitted = 0;
 }
 
 // -------------------------------------------------------------------------------------------------------- outliers
@@ -58,12 +59,15 @@ void gw_pool_heard(struct gw_upstream *u)
 {
     struct gw_call *c = u->call;
     struct gw_pool *p = u->pool;
-    if (!p->config->care.adaptive || !c->sent || c->sent_ns == 0)
+    unsigned status = u->h1.response->status;
+    if (status < 500)
+        gw_hedge_learn(u);
+    if (!p->config->care.adaptive || !c->sent || u->sent_ns == 0)
         return;
-    if (gw_outlier_is_failure(c->response.status) || c->response.status == 429)
+    if (gw_outlier_is_failure(status) || status == 429)
         gw_concurrency_failed(&p->concurrency, p->under_way, now_ms(p));
     else
-        gw_concurrency_answered(&p->concurrency, p->under_way, (clock_mono_ns() - c->sent_ns) / 1000, now_ms(p));
+        gw_concurrency_answered(&p->concurrency, p->under_way, (clock_mono_ns() - u->sent_ns) / 1000, now_ms(p));
 }
 
 void gw_pool_answered(struct gw_upstream *u, unsigned status)
@@ -77,9 +81,13 @@ void gw_pool_unanswered(struct gw_upstream *u, int err)
     struct gw_pool *p = u->pool;
     if (!p->config->care.on || (err != ERR_SHARD_TIMEOUT && err != ERR_SHARD_ANSWER && err != ERR_SHARD_CUT))
         return;
-    // A kept connection may end whenever the server likes, and a later try has only what time the first one left.
-    if ((u->reused && !u->heard && err == ERR_SHARD_ANSWER) || (err == ERR_SHARD_TIMEOUT && u->call->sends > 1))
+    // A kept connection may end whenever the server likes, and a later try has only what time the first one left, as every one has only what the
+    // client gave: nobody shall make an endpoint an outlier by being in a hurry.
+    if ((u->reused && !u->heard && err == ERR_SHARD_ANSWER) ||
+        (err == ERR_SHARD_TIMEOUT && (u->nth > 1 || gw_call_is_hurried(u->call))))
         return;
+    if (err == ERR_SHARD_TIMEOUT)
+        gw_hedge_learn(u);
     tell_outlier(p, u->at, true);
     if (p->config->care.adaptive && err == ERR_SHARD_TIMEOUT)
         gw_concurrency_failed(&p->concurrency, p->under_way, now_ms(p));

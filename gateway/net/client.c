@@ -45,6 +45,7 @@ static void flush(struct gw_client *c)
         if (n < 0)
             break;
         buf_consume(&c->out, (size_t)n);
+        c->answer_at = SIZE_MAX;
         flush_tls(c);
     }
     buf_release(&c->out);
@@ -60,6 +61,22 @@ void gw_client_send(struct gw_client *c, struct span bytes)
     if (!c->hold && buf_len(&c->out) >= OUT_HIGH)
         flush(c);
     buf_append(&c->out, bytes);
+}
+
+void gw_client_begin_answer(struct gw_client *c)
+{
+    if (!c->hold && buf_len(&c->out) >= OUT_HIGH)
+        flush(c);
+    c->answer_at = buf_len(&c->out);
+}
+
+bool gw_client_retract(struct gw_client *c)
+{
+    if (c->answer_at == SIZE_MAX || c->out.failed)
+        return false;
+    c->out.end = c->out.start + c->answer_at;
+    c->answer_at = SIZE_MAX;
+    return true;
 }
 
 bool gw_client_congested(const struct gw_client *c)
@@ -450,6 +467,7 @@ struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ct
                                     .on_closed = on_closed };
     buf_init(&c->held, 0);
     buf_init(&c->out, 0);
+    c->answer_at = SIZE_MAX;
     gw_h1_init_server(&c->h1, &c->limits);
     if (gw_tls_server_init(&c->tls, core->view->tls, &core->present.trust) != 0) {
         free(c);

@@ -18,6 +18,7 @@ struct gw_client {
     struct gw_flow *flow; // NULL between requests
     struct buf held;      // plaintext that was not taken yet: pipelined, or the flow cannot take more
     struct buf out;       // plaintext to be sent at the end of the wake-up, in one record
+    size_t answer_at;     // of it: where the present answer begins, while all of that is there; else SIZE_MAX
     struct gw_deadline deadline;
     int64_t began_ms; // of the handshake, or of the present request's head or body
     int flow_state;   // in which the flow was last seen, and since when it is
@@ -44,6 +45,9 @@ void gw_client_drain(struct gw_client *c);
 // For the flow.
 // Queues plaintext; sent at the end of the wake-up.
 void gw_client_send(struct gw_client *c, struct span bytes);
+// What is queued from now on is an answer. gw_client_retract takes it back; false: some of it has gone out.
+void gw_client_begin_answer(struct gw_client *c);
+bool gw_client_retract(struct gw_client *c);
 bool gw_client_congested(const struct gw_client *c);
 // The answer is whole and recorded: what was held goes out. The flow is freed and the connection goes on or ends (`close`).
 void gw_client_done(struct gw_client *c, bool close);

@@ -102,6 +102,7 @@ void gw_fetch_start(struct gw_fetch *f)
         .owner = f,
         .pool = pool,
         .arena = &f->arena,
+        .until_ms = f->until_ms,
         .may_retry = f->repeatable || gw_method_is_idempotent(f->method),
         .on_ready = on_ready,
         .on_head = on_head,

@@ -24,6 +24,7 @@ struct gw_fetch {
     const struct gw_fetch_field *fields; // more of them: authorization, if-none-match …
     size_t n_fields;
     size_t answer_max; // bytes; a longer answer is ERR_SHARD_ANSWER. 0: GW_FETCH_BODY_MAX
+    int64_t until_ms;  // monotonic; as in upstream.h. 0: none
     int64_t within_ms; // from start to end, all attempts: else ERR_SHARD_TIMEOUT. 0: the origin's timeouts alone
     bool repeatable;   // sent again when a kept connection was dead, although its method does not say that it may be
     const char *request_id;              // sent along; may be NULL

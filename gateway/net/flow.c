@@ -69,6 +69,8 @@ static void wait_for(struct gw_flow *f)
     switch (x->waits_for) {
     case GW_WAIT_LISTING:
         gw_flow_link(&f->view->waiting, f);
+        if (x->until_ms != 0)
+            gw_flow_wait_at_most(f, x->until_ms - core_of(f)->now.mono_ms);
         gw_listing_begin(f->view, x->api, &x->wait); // may come back to this flow, or end it, before it returns
         break;
     case GW_WAIT_KEYS:
@@ -110,7 +112,10 @@ void gw_flow_again(struct gw_flow *f)
 {
     struct gw_client *c = f->client;
     gw_flow_unlink(f);
-    run(f);
+    if (f->x.waits_for == GW_WAIT_LISTING && f->x.until_ms != 0 && core_of(f)->now.mono_ms >= f->x.until_ms)
+        gw_flow_fail(f, ERR_SHARD_TIMEOUT, "no listing within the time that the client gave");
+    else
+        run(f);
     gw_client_resume(c);
 }
 

@@ -50,6 +50,12 @@ static const char *name_failed(struct gw_flow *f, const struct gw_api_list_resul
     return what ? what : "a shard did not answer";
 }
 
+// The client's own time is over, which is what the shards failed of.
+static bool is_late(const struct gw_flow *f)
+{
+    return f->x.until_ms != 0 && core_of(f)->now.mono_ms >= f->x.until_ms;
+}
+
 static void answer_merged(struct gw_flow *f, const struct gw_gather *g, struct gw_answer *a)
 {
     struct gw_exchange *x = &f->x;
@@ -67,12 +73,12 @@ static void answer_merged(struct gw_flow *f, const struct gw_gather *g, struct g
     if (rc == 0 && x->arena.failed)
         rc = ERR_NOMEM; // something may have been hidden for want of memory, not of permission
     if (rc != 0) {
-        gw_flow_fail(f, rc, "no shard gave a list that can be used");
+        gw_flow_fail(f, is_late(f) ? ERR_SHARD_TIMEOUT : rc, "no shard gave a list that can be used");
         return;
     }
     // Half a list that looks whole would be a lie to the client: a shard that is down makes the list unavailable.
     if (result.n_failed > 0) {
-        gw_flow_fail(f, ERR_SHARD_ANSWER, name_failed(f, &result));
+        gw_flow_fail(f, is_late(f) ? ERR_SHARD_TIMEOUT : ERR_SHARD_ANSWER, name_failed(f, &result));
         return;
     }
     a->status = 200;
@@ -131,6 +137,7 @@ void gw_flow_gather(struct gw_flow *f)
         .target = x->meaning.target,
         .body = gw_flow_whole_body(f),
         .request_id = x->id,
+        .until_ms = x->until_ms,
     };
     if (r.method == GW_METHOD_HEAD)
         r.method = GW_METHOD_GET;

@@ -52,6 +52,7 @@ int gw_flow_record(struct gw_flow *f)
 {
     struct gw_core *core = core_of(f);
     f->recorded = true;
+    f->x.hedged = f->call.hedged;
     f->x.now = core->now;
     f->x.done_ns = clock_mono_ns();
     gw_count(core->metrics,
@@ -121,10 +122,12 @@ void gw_flow_refuse(struct gw_flow *f, int err)
     struct gw_exchange *x = &f->x;
     struct gw_client *c = f->client;
     x->error = err;
-    if (f->answered) { // too late to say anything: the answer ends short and the client can tell
+    if (f->answered &&
+        !gw_client_retract(c)) { // too late to say anything: the answer ends short and the client can tell
         gw_client_cut(c);
         return;
     }
+    x->bytes_out = x->answer_head_n = 0;
     x->close = x->close || gw_problem_must_close(err) || (!f->whole && x->request.expect_continue);
     bool whole_head = f->state != GW_FLOW_HEAD;
     f->keep_alive = whole_head && x->request.keep_alive && !x->close;

@@ -2,6 +2,7 @@
 #include "gateway/net/flow_inside.h"
 
 #include "gateway/http/forward.h"
+#include "gateway/http/time_left.h"
 
 // A failure told by a call's callback, where nobody above sends what was queued.
 static void fail_call(struct gw_flow *f, int err, const char *what)
@@ -50,6 +51,13 @@ void gw_flow_request_ended(struct gw_flow *f)
     gw_call_sent(&f->call);
 }
 
+// Of what the client gave; the shard has no more than its own.
+static int64_t time_left(struct gw_flow *f)
+{
+    int64_t left_ms = f->x.until_ms - core_of(f)->now.mono_ms, most_ms = shard_of(f)->shard->remote.first_byte_ms;
+    return left_ms < 1 ? 1 : left_ms < most_ms ? left_ms : most_ms;
+}
+
 static void on_ready(struct gw_call *call)
 {
     struct gw_flow *f = call->owner;
@@ -68,20 +76,28 @@ static void on_ready(struct gw_call *call)
         to.query = x->meaning.target;
         to.path = span_cut(&to.query, '?');
     }
+    int rc = 0;
+    if (x->until_ms != 0) {
+        to.time_left_ms = time_left(f);
+        if (!span_is_none(x->meaning.timeout))
+            rc = gw_time_left_in_query(to.query, x->meaning.timeout, to.time_left_ms, &x->arena, &to.query);
+    }
     if (!span_is_none(body)) {
         to.framing = body.n > 0 ? GW_FRAMING_LENGTH : GW_FRAMING_NONE;
         to.content_length = body.n;
         to.body_rewritten = true;
     }
     buf_fini(&f->up);
-    int rc = gw_forward_request(&to, &f->up, &f->up_body);
+    if (rc == 0)
+        rc = gw_forward_request(&to, &f->up, &f->up_body);
     if (rc == 0 && !span_is_none(body) && body.n > 0)
         rc = gw_body_write(&f->up_body, body, &f->up);
     if (rc != 0) {
         fail_call(f, rc, "the request for the shard could not be written");
         return;
     }
-    x->upstream_ns = clock_mono_ns();
+    if (x->upstream_ns == 0)
+        x->upstream_ns = clock_mono_ns();
     f->state = GW_FLOW_FORWARD;
     if (!span_is_none(body) || f->whole)
         gw_flow_request_ended(f);
@@ -130,6 +146,7 @@ static void on_answer(struct gw_call *call, const struct gw_response *r)
     x->status = r->status;
     f->answered = true;
     f->learns = f->learns && r->status == 200;
+    gw_client_begin_answer(f->client);
     gw_client_send(f->client, buf_span(&out));
     buf_fini(&out);
 }
@@ -206,8 +223,10 @@ void gw_flow_call(struct gw_flow *f)
         .owner = f,
         .pool = &shard_of(f)->origin.pool,
         .arena = &x->arena,
+        .until_ms = x->until_ms,
         .head_request = x->request.method == GW_METHOD_HEAD,
         .may_retry = x->meaning.idempotent && replayable,
+        .may_hedge = x->meaning.idempotent && replayable && !x->meaning.changes_data,
         .on_ready = on_ready,
         .on_head = on_answer,
         .on_body = on_piece,

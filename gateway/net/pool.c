@@ -268,6 +268,30 @@ void gw_pool_attempt(struct gw_call *c)
         ;
 }
 
+// Nobody waits for a second connection: it is there, or can be opened, or there is none.
+bool gw_pool_attempt_beside(struct gw_call *c)
+{
+    struct gw_pool *p = c->pool;
+    bool wait;
+    struct gw_pool_endpoint *at = choose(p, c, &wait);
+    struct gw_upstream *u = at ? kept(at) : NULL;
+    if (u) {
+        c->attempts++;
+        u->hedge = true;
+        gw_pool_unkeep(u);
+        gw_count(p->metrics, GW_METRIC_UPSTREAM_REUSED, 1);
+        gw_upstream_reuse(u, c);
+        return true;
+    }
+    if (at && at->open < p->config->max_connections && gw_upstream_open(p, at, c) == 0) {
+        gw_breaker_take(&at->breaker, p->now->mono_ms);
+        c->attempts++;
+        c->upstream->hedge = true;
+        return true;
+    }
+    return false;
+}
+
 // ----------------------------------------------------------------------------------------------------- who waits
 
 void gw_pool_unqueue(struct gw_call *c)
@@ -288,7 +312,9 @@ static void on_waited(struct gw_deadline *d)
 {
     struct gw_call *c = (struct gw_call *)((char *)d - offsetof(struct gw_call, deadline));
     gw_pool_unqueue(c);
-    if (c->pool->n_endpoints == 0)
+    if (c->until_ms != 0 && c->pool->now->mono_ms >= c->until_ms)
+        fail(c, ERR_SHARD_TIMEOUT, GW_POOL_UNTIL);
+    else if (c->pool->n_endpoints == 0)
         fail(c, ERR_SHARD_DOWN, "no endpoint of it is known");
     else
         fail(c, ERR_SHARD_BUSY, "no connection became free in time");
@@ -310,6 +336,8 @@ void gw_pool_enqueue(struct gw_call *c)
     // Whoever has to wait again does not wait longer for it.
     if (c->wait_until_ms == 0)
         c->wait_until_ms = p->now->mono_ms + p->config->connect_ms;
+    if (c->until_ms != 0 && c->until_ms < c->wait_until_ms)
+        c->wait_until_ms = c->until_ms;
     gw_deadline_set(p->wheel, &c->deadline, c->wait_until_ms);
 }
 
@@ -365,6 +393,7 @@ void gw_pool_init(struct gw_pool *p, const struct gw_pool_config *config, struct
     *p = (struct gw_pool){ .config = config, .dialler = dialler, .wheel = wheel, .now = now, .metrics = metrics };
     p->waiting_end = &p->waiting;
     gw_retry_budget_init(&p->retries, config->care.retry_percent, config->care.retries_per_second, now->mono_ms);
+    gw_retry_budget_init(&p->hedges, config->care.hedge.percent, 0, now->mono_ms);
     gw_concurrency_init(&p->concurrency, (unsigned)(config->max_connections * GW_ENDPOINTS_MAX), now->mono_ms);
 }
 

@@ -19,6 +19,7 @@
 #include "gateway/net/breaker.h"
 #include "gateway/net/concurrency.h"
 #include "gateway/net/health.h"
+#include "gateway/net/latency.h"
 #include "gateway/net/outlier.h"
 #include "gateway/net/retry_budget.h"
 #include "gateway/net/socket.h"
@@ -67,8 +68,9 @@ struct gw_pool {
     struct gw_pool_endpoint *endpoints[GW_ENDPOINTS_MAX];
     size_t n_endpoints, turn;
     size_t open;        // connections in all, also to endpoints that are gone
-    unsigned under_way; // requests, those that wait included
-    struct gw_retry_budget retries;
+    unsigned under_way; // requests, those that wait included; a hedged one is two
+    struct gw_retry_budget retries, hedges;
+    struct gw_latency latency; // while something is timed by it
     struct gw_concurrency concurrency;
     struct gw_call *waiting, **waiting_end;
     size_t n_waiting;

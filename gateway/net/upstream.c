@@ -49,6 +49,19 @@ static void await(struct gw_upstream *u)
     gw_deadline_set(u->pool->wheel, &u->deadline, due_ms);
 }
 
+// The first try is whole: so long may all of them take.
+static void set_answer_by(struct gw_call *c)
+{
+    c->answer_by_ms = c->pool->now->mono_ms + c->pool->config->first_byte_ms;
+    if (c->until_ms != 0 && c->until_ms < c->answer_by_ms)
+        c->answer_by_ms = c->until_ms;
+}
+
+static const char *late(const struct gw_call *c)
+{
+    return gw_call_is_hurried(c) ? GW_POOL_UNTIL : "no answer in time";
+}
+
 static bool is_too_late(const struct gw_call *c)
 {
     return c->answer_by_ms != 0 && c->pool->now->mono_ms >= c->answer_by_ms;
@@ -81,10 +94,14 @@ static void fail(struct gw_upstream *u, int err, const char *what)
         gw_pool_mark_tried(u);
     } else if (c) {
         gw_pool_unanswered(u, err);
-        again = gw_pool_may_send_again(u, err);
+        if (c->other)
+            gw_pool_mark_tried(u);
+        else
+            again = gw_pool_may_send_again(u, err);
     }
+    bool goes_on = c && gw_hedge_leave(u);
     gw_upstream_close(u);
-    if (!c)
+    if (!c || goes_on)
         return;
     c->upstream = NULL;
     if (again) {
@@ -108,7 +125,7 @@ static void on_due(struct gw_deadline *d)
     case GW_UP_CONNECTING:
     case GW_UP_HANDSHAKE:
         if (is_too_late(u->call))
-            fail(u, ERR_SHARD_TIMEOUT, "no answer in time");
+            fail(u, ERR_SHARD_TIMEOUT, late(u->call));
         else
             fail(u, ERR_SHARD_CONNECT, "timed out while connecting");
         break;
@@ -119,20 +136,20 @@ static void on_due(struct gw_deadline *d)
         }
         // The shard's time begins with the end of the request. Before, it only has to take what our client sends, and the client has
         // deadlines of its own.
-        if (!u->call->sent && !u->call->answered && !u->socket.congested) {
-            due_in(u, u->pool->config->first_byte_ms);
+        if (!u->call->sent && !u->call->answered && !u->socket.congested && !is_too_late(u->call)) {
+            await(u);
             break;
         }
         // A long request is not yet with the shard when we have sent it; while it takes some, it is not late.
-        if (!u->call->answered && u->socket.queued < u->queued) {
+        if (!u->call->answered && u->socket.queued < u->queued && !gw_call_is_hurried(u->call)) {
             u->queued = u->socket.queued;
             if (u->call->sends == 1 && u->call->sent)
-                u->call->answer_by_ms = u->pool->now->mono_ms + u->pool->config->first_byte_ms;
+                set_answer_by(u->call);
             await(u);
             break;
         }
         fail(u, u->call->answered ? ERR_SHARD_CUT : ERR_SHARD_TIMEOUT,
-             u->call->answered ? "the answer stalled" : "no answer in time");
+             u->call->answered ? "the answer stalled" : late(u->call));
         break;
     case GW_UP_IDLE: gw_upstream_close(u); break;
     case GW_UP_CLOSING: break;
@@ -147,8 +164,8 @@ static void begin_call(struct gw_upstream *u)
     u->state = GW_UP_BUSY;
     u->heard = u->early = false;
     c->answered = c->paused = c->unread = false;
-    c->sends++;
-    gw_h1_begin_response(&u->h1, c->arena, &c->response, c->head_request);
+    u->nth = ++c->sends;
+    gw_h1_begin_response(&u->h1, c->arena, c->other ? c->spare : &c->response, c->head_request);
     await(u);
     c->on_ready(c);
 }
@@ -174,6 +191,7 @@ static void end_call(struct gw_upstream *u, bool surplus)
     gw_pool_release(c);
     if (keep) {
         u->state = GW_UP_IDLE;
+        u->hedge = false;
         buf_fini(&u->held);
         u->at->under_way--;
         gw_pool_keep(u);
@@ -185,13 +203,21 @@ static void end_call(struct gw_upstream *u, bool surplus)
     gw_pool_serve_waiting(p);
 }
 
-// The endpoint says that it cannot answer; another one may.
-static bool is_worth_another_try(struct gw_upstream *u)
+// The endpoint says that it cannot answer; another one may. True: the connection is closed and the call goes on.
+static bool goes_elsewhere(struct gw_upstream *u)
 {
-    unsigned status = u->call->response.status;
-    if (!gw_outlier_is_failure(status) || !gw_pool_may_send_again(u, ERR_SHARD_ANSWER))
+    struct gw_call *c = u->call;
+    unsigned status = u->h1.response->status;
+    if (!gw_outlier_is_failure(status) || (!c->other && !gw_pool_may_send_again(u, ERR_SHARD_ANSWER)))
         return false;
     gw_pool_answered(u, status);
+    gw_pool_mark_tried(u);
+    bool beside = gw_hedge_leave(u);
+    gw_upstream_close(u);
+    if (beside)
+        return true;
+    c->upstream = NULL;
+    send_again(c);
     return true;
 }
 
@@ -209,12 +235,9 @@ static size_t take(struct gw_upstream *u, struct span in)
         case GW_H1_INTERIM: break;
         case GW_H1_HEAD:
             gw_pool_heard(u);
-            if (is_worth_another_try(u)) {
-                gw_upstream_close(u);
-                c->upstream = NULL;
-                send_again(c);
+            if (goes_elsewhere(u))
                 return used;
-            }
+            gw_hedge_answered(u);
             c->answered = true;
             u->early = !c->sent;
             c->on_head(c, &c->response);
@@ -464,12 +487,18 @@ void gw_call_start(struct gw_call *c)
 {
     assert(!c->started);
     c->started = true;
-    c->sent = c->paused = c->answered = c->in_queue = c->unread = false;
-    c->attempts = c->sends = 0;
+    c->sent = c->paused = c->answered = c->in_queue = c->unread = c->hedged = false;
+    c->attempts = c->sends = c->admitted = 0;
     c->tried = 0;
-    c->wait_until_ms = c->answer_by_ms = c->sent_ns = 0;
+    c->wait_until_ms = 0;
+    c->answer_by_ms = c->until_ms;
     c->began_ms = c->pool->now->mono_ms;
-    c->upstream = NULL;
+    c->upstream = c->other = NULL;
+    if (is_too_late(c)) {
+        c->started = false;
+        c->on_failed(c, ERR_SHARD_TIMEOUT, GW_POOL_UNTIL);
+        return;
+    }
     if (!gw_pool_admit(c)) {
         c->started = false;
         c->on_failed(c, ERR_SHARD_BUSY, "it has as many requests as it works on without delay");
@@ -512,12 +541,14 @@ void gw_call_sent(struct gw_call *c)
     c->sent = true;
     if (!c->upstream || c->upstream->state != GW_UP_BUSY)
         return;
-    c->upstream->queued = c->upstream->socket.queued;
-    if (c->answer_by_ms == 0)
-        c->answer_by_ms = c->pool->now->mono_ms + c->pool->config->first_byte_ms;
-    if (c->pool->config->care.adaptive)
-        c->sent_ns = clock_mono_ns();
-    await(c->upstream);
+    struct gw_upstream *u = c->upstream;
+    u->queued = u->socket.queued;
+    if (c->answer_by_ms == c->until_ms) // of none it is not known yet
+        set_answer_by(c);
+    u->sent_ms = c->pool->now->mono_ms;
+    u->sent_ns = c->pool->config->care.adaptive ? clock_mono_ns() : 0;
+    await(u);
+    gw_hedge_arm(c);
 }
 
 bool gw_call_congested(const struct gw_call *c)
@@ -550,11 +581,10 @@ void gw_call_abort(struct gw_call *c)
 {
     if (c->in_queue)
         gw_pool_unqueue(c);
-    if (c->upstream) {
-        struct gw_upstream *u = c->upstream;
-        c->upstream = NULL;
-        u->call = NULL;
-        gw_upstream_close(u);
-    }
+    struct gw_upstream *both[] = { c->upstream, c->other };
+    c->upstream = c->other = NULL;
+    for (size_t i = 0; i < 2; i++)
+        if (both[i])
+            gw_upstream_close(both[i]);
     gw_pool_release(c);
 }

@@ -9,6 +9,8 @@
 // so the next one is tried. If the caller says so (`may_retry`: idempotent and able to write the same bytes again, in another on_ready), a kept connection
 // that turned out to be dead is replaced, and an endpoint of a shard that died or said that it cannot answer (502, 503, 504) is replaced by another, both
 // within a budget (retry_budget.h). All tries together have the time for the first byte that begins with the end of the first.
+// If the caller says so (`may_hedge`: reads, is whole when on_ready returns, and can be written again), one that is slow to be answered is on two connections at
+// a time (hedge.c); nobody above need know, but that on_ready is called a second time.
 // A connection is kept only if the answer ended cleanly, after the whole request, with nothing behind it (checklist 35).
 #ifndef SALLYPORT_NET_UPSTREAM_H
 #define SALLYPORT_NET_UPSTREAM_H
@@ -20,7 +22,9 @@ struct gw_call {
     void *owner;
     struct gw_pool *pool;
     struct arena *arena; // the parsed answer's head lives there
-    bool head_request, may_retry;
+    bool head_request, may_retry, may_hedge;
+    int64_t
+        until_ms; // no try goes on for longer, if the answer's head is not there: ERR_SHARD_TIMEOUT. 0: the pool's timeouts alone
     void (*on_ready)(struct gw_call *c);
     void (*on_head)(struct gw_call *c, const struct gw_response *r);
     void (*on_body)(struct gw_call *c, struct span piece); // borrowed
@@ -30,20 +34,21 @@ struct gw_call {
     void (*on_drained)(struct gw_call *c);                           // after gw_call_congested
 
     // The pool's own.
-    struct gw_upstream *upstream;
+    struct gw_upstream *upstream, *other; // where on_ready writes to; the connection beside it of a hedged request
     struct gw_call *next;
     uint64_t tried; // slots of the endpoints that it does not go to again
-    bool started, admitted, in_queue, sent, paused, answered;
+    bool started, in_queue, sent, paused, answered, hedged;
     bool
         unread; // failed: the server closed in an orderly way (close_notify), or ended TLS with an alert, without a byte of an answer: our gateways
                 // do that with connections on which they read no request
+    unsigned admitted;        // how many of those under way it is
     unsigned attempts, sends; // at a connection; of them those that on_ready was called of
     int64_t began_ms;
-    int64_t answer_by_ms;        // all tries together; 0: none was whole yet
-    int64_t sent_ns;             // 0: nobody wants to know
-    struct gw_deadline deadline; // while waiting for a connection
-    int64_t wait_until_ms;       // once it had to
-    struct gw_response response;
+    int64_t answer_by_ms;                // all tries together; 0: none was whole yet, and until_ms is not set
+    struct gw_deadline deadline;         // while waiting for a connection
+    struct gw_deadline hedge_due;        // when it goes to another endpoint as well
+    int64_t wait_until_ms;               // once it had to
+    struct gw_response response, *spare; // spare: of a second connection, while both are read
 };
 
 // A failure may be reported before this returns.

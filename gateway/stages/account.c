@@ -208,6 +208,7 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
         .err = x->error,
         .detail = span_is_none(x->detail) ? NULL : arena_dup(&x->arena, x->detail).p,
         .shard = shard_names(x),
+        .hedged = x->hedged,
         .status = x->status,
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,

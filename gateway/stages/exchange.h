@@ -110,6 +110,7 @@ struct gw_exchange {
 
     // target: the one truth about what is asked for
     struct gw_target to;
+    int64_t until_ms; // no answer is wanted after this, says the client; monotonic. 0: it does not say
     // token
     enum pki_scheme scheme;
     struct pki_token
@@ -158,6 +159,7 @@ struct gw_exchange {
 
     // filled while forwarding
     unsigned status;
+    bool hedged;                          // it was on its way to two endpoints at a time
     char answer_head[GW_API_ANSWER_HEAD]; // how the shard's answer begins, where that says more than its status
     size_t answer_head_n;
     uint64_t bytes_in, bytes_out; // bodies

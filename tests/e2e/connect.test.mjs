@@ -40,9 +40,10 @@ after(async () => {
 
 test('a request on localhost reaches the shard, as the workload', async () => {
   const c = await connect('plain')
-  const answer = await c.post(SEARCH, QUERY)
+  const answer = await c.post(SEARCH, QUERY, { headers: { 'x-envoy-expected-rq-timeout-ms': '20000' } })
   assert.equal(answer.status, 200, answer.text)
   assert.match(answer.headers['x-request-id'], /^[0-9a-f]{32}$/)
   const record = await w.record(answer.headers['x-request-id'])
   assert.equal(record.workload, who.id)
+  assert.ok(Number(shard.last.get('x-envoy-expected-rq-timeout-ms')) > 10000, 'the time that the client gave is not with the shard')
 })

@@ -6,6 +6,7 @@
 #include "gateway/http/percent.h"
 #include "gateway/http/query.h"
 #include "gateway/http/target.h"
+#include "gateway/http/time_left.h"
 
 static void demand(bool holds)
 {
@@ -31,6 +32,26 @@ static void check_query(struct span query, struct arena *arena)
         demand(name.n && gw_is_text(name) && gw_is_text(value));
 }
 
+// Whatever the query was, the server is not told more time than there is, and nothing else is said twice or lost.
+static void check_time_left(struct span query, struct arena *arena)
+{
+    struct span out, value = SPAN_NONE, a, b, v;
+    uint64_t seconds;
+    if (gw_time_left_in_query(query, SPAN("timeout"), 1500, arena, &out) != 0)
+        return;
+    demand(gw_query_get(out, SPAN("timeout"), arena, &value) == 0 && !span_is_none(value));
+    demand(!span_to_u64(value, &seconds) || (seconds > 0 && seconds <= 2));
+    struct gw_query before = gw_query(query, arena), after = gw_query(out, arena);
+    while (gw_query_next(&before, &a, &v) == 1) {
+        if (span_eq(a, SPAN("timeout")))
+            continue;
+        do
+            demand(gw_query_next(&after, &b, &v) == 1);
+        while (span_eq(b, SPAN("timeout")));
+        demand(span_eq(a, b));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -49,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                t.n_segments == again.n_segments);
         check_segments(&t);
         check_query(t.query, &arena);
+        check_time_left(t.query, &arena);
     }
     arena_fini(&arena);
     return 0;

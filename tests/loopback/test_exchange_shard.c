@@ -334,11 +334,43 @@ static void an_endpoint_that_is_down_costs_no_request(void **state)
     rig_fini(&r);
 }
 
+// What broke before any of it went out is no answer; behind it, the client could only be cut off.
+static void an_answer_that_breaks_in_the_read_that_brought_its_head_is_502(void **state)
+{
+    (void)state;
+    static const char *const broken[] = { "zz\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n-1\r\n", "5\r\nhello0\r\n\r\n" };
+    for (size_t i = 0; i < 2 * sizeof broken / sizeof *broken; i++) {
+        struct rig r;
+        struct rig_client c;
+        rig_init(&r, NULL, NULL);
+        rig_client_init(&c, &r, "rag");
+        ask(&c, "GET", POINT, NULL);
+        bool at_once = i % 2 == 0;
+        rig_shard_write(&r, 0, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n");
+        if (!at_once)
+            rig_run(&r);
+        rig_shard_say(&r, 0, broken[i / 2]);
+        assert_int_equal(count(rig_received(&c), "200 OK"), !at_once);
+        assert_int_equal(count(rig_received(&c), "HTTP/1.1 502 "), at_once);
+        assert_int_equal(c.cut, !at_once);
+        assert_true(rig_audited(&r, "\"error\":\"SHARD_ANSWER\""));
+        if (at_once) { // it is an answer like any other: the connection goes on
+            assert_true(has(rig_received(&c), "\"shard_invalid\""));
+            ask(&c, "GET", POINT, NULL);
+            rig_shard_say(&r, 1, OK_ANSWER);
+            assert_int_equal(count(rig_received(&c), "200 OK"), 1);
+        }
+        rig_client_fini(&c);
+        rig_fini(&r);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_that_breaks_in_the_read_that_brought_its_head_is_502),
         cmocka_unit_test(rule_35_surplus_records_of_a_tls_shard_retire_the_connection),
         cmocka_unit_test(rule_35_what_a_tls_shard_says_unasked_retires_the_connection),
         cmocka_unit_test(rule_35_what_lies_unread_on_a_kept_connection_is_nobodys_answer),

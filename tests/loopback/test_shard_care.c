@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // How shards are kept well: what goes out a second time and what does not, who is ejected and comes back, how many may be under way.
-#include "tests/support/exchange.h"
+#include "tests/support/shards.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,14 +9,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-// Each request on a connection of its own, so that the last one made is that of the last try.
-#define SHARD(endpoints, more)                                                                               \
-    "shards:\n  - { name: one, api: qdrant, endpoints: [" endpoints "], pool: { max_idle: 0 }, timeouts: { " \
-    "first_byte: 20s, connect: 3s }" more " }\nroutes:\n  - { shard: one }\n"
-#define TWO "\"http://127.0.0.1:2\", \"http://127.0.0.1:3\""
-#define UNAVAILABLE "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
-#define DELETE_POINTS "/collections/docs/points/delete"
 
 static size_t last(const struct rig *r)
 {

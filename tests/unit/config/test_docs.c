@@ -38,6 +38,7 @@ static const char *type_name(const struct gw_field *f)
                : span_eq(f->key, SPAN("endpoints")) ? "list of URLs"
                : span_eq(f->key, SPAN("method"))    ? "name"
                : span_eq(f->key, SPAN("members"))   ? "list of texts, or `any`"
+               : span_eq(f->key, SPAN("after"))     ? "p50 to p99, or duration, 10ms to 5m"
                : span_eq(f->key, SPAN("discovery")) ? "`true`, or a URL"
                                                     : "URL";
     }
