@@ -87,6 +87,17 @@ static void complain_full(struct gw_surveyor *s)
     s->full = true;
 }
 
+// Names that nothing has, which whoever may ask for any collection can make up, do not keep out those that are there.
+static bool make_room(struct gw_surveyor *s)
+{
+    for (struct known **link = &s->first; *link && s->seen.len >= KNOWN_MAX; link = &(*link)->next)
+        if ((*link)->answered && (*link)->found == 1u << GW_FINDING_UNSEEN && *link != s->asking) {
+            forget(s, link);
+            break;
+        }
+    return s->seen.len < KNOWN_MAX;
+}
+
 static bool add(struct gw_surveyor *s, struct span key, struct gw_sighting *one, int64_t now_ms)
 {
     struct known *k = calloc(1, sizeof *k);
@@ -120,7 +131,7 @@ static void take(struct gw_surveyor *s, struct gw_sighting *one, int64_t now_ms)
         k->told_ms = now_ms;
         if (k->due_ms == ENDED_MS)
             k->due_ms = now_ms;
-    } else if (current && !key.failed && s->seen.len < KNOWN_MAX) {
+    } else if (current && !key.failed && make_room(s)) {
         kept = add(s, buf_span(&key), one, now_ms);
     } else if (current && !key.failed) {
         complain_full(s);

@@ -5,7 +5,8 @@
 //
 // One question at a time, at most five a second. What was found is looked at again when requests like it still come a quarter of an hour later, and when
 // another configuration is in force; a shard that does not answer is left alone for a minute. Bounded: 1,024 pairs of collection and field are
-// known at once; when there are more, those that are longest unused go, after half an hour, and until then further ones are counted only.
+// known at once. What was not used for half an hour goes, and collections that turned out not to be there give way to others; when that is not enough,
+// further ones are counted only.
 #ifndef SALLYPORT_NET_SURVEYOR_H
 #define SALLYPORT_NET_SURVEYOR_H
 

@@ -66,18 +66,21 @@ before(async () => {
     shards: [
       { name: 'q', api: 'qdrant', endpoints: [shards.qdrant.url] },
       { name: 'w', api: 'weaviate', endpoints: [shards.weaviate.url], assures: ['exact_text'] },
-      { name: 'm', api: 'milvus', endpoints: [shards.milvus.url], assures: ['assigned_ids'] }
+      { name: 'm', api: 'milvus', endpoints: [], assures: ['assigned_ids'] }
     ],
     routes: [{ shard: 'q' }, { shard: 'w' }, { shard: 'm' }],
     policies: POLICY
   })
   chroma = await startChroma('one', w.folder)
+  // One whose place is found out.
+  fs.writeFileSync(w.at('places'), `${shards.milvus.url.slice(7)}\n`)
+  Object.assign(w.config.shards[2], { endpoints: undefined, discover: { file: w.at('places'), scheme: 'http' } })
   w.config.shards.push({ name: 'c', api: 'chroma', endpoints: [chroma.url] })
   w.config.routes.push({ shard: 'c' })
   fs.writeFileSync(w.at('key'), SECRET)
   for (const s of w.config.shards) {
     s.filter_checks = true
-    s.credential = { header: 'api-key', file: w.at('key') }
+    if (s.name !== 'm') s.credential = { header: 'api-key', file: w.at('key') } // which goes unencrypted to nobody who was found out
   }
   w.config.issuers[0].asserts.tenants = ['*']
   w.save()

@@ -2,6 +2,10 @@
 // Checklist rule 37 in the policy stage: a filter is met or the request is refused, and the record tells of everything that the policies oblige to.
 #include "tests/unit/stages/asked.h"
 
+#include "gateway/stages/sightings.h"
+
+#include <stdlib.h>
+
 #define ON(action) "(principal, action == Action::\"" action "\", resource)"
 #define FILTER "@filter(\"tenant_id == \\\"acme\\\"\") "
 
@@ -163,6 +167,49 @@ static void rule37_what_cannot_carry_a_filter_is_refused(void **state)
     asked_fini(&f);
 }
 
+// What is confined is told of, so that the shard can be asked how it takes it; what is refused, or shows no record, is not.
+static void what_was_confined_is_told_of(void **state)
+{
+    static const struct {
+        const char *policies, *path, *body;
+        size_t told;
+    } rows[] = {
+        { FILTER "permit" ANYBODY ";", "collections/docs/points/search", "{\"vector\":[1],\"limit\":3}", 1 },
+        { "@filter(\"n == 1 && f == true\") permit" ANYBODY ";", "collections/docs/points/scroll", "{}", 2 },
+        { FILTER "permit" ANYBODY ";", "collections/docs/points/payload", "{\"payload\":{},\"points\":[1]}",
+          2 }, // its version, too
+        { FILTER "permit" ANYBODY ";", "collections/docs/points/payload/clear", "{\"points\":[1]}", 0 },
+        { FILTER "permit" ANYBODY ";", "collections/docs", NULL, 0 },
+        { "permit" ANYBODY ";", "collections/docs/points/scroll", "{}", 0 },
+    };
+    static const uint64_t key[2] = { 1, 2 };
+    static const unsigned shards[] = { 7 };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct asked f;
+        size_t told = 0;
+        request(&f, rows[i].policies, rows[i].body ? GW_METHOD_POST : GW_METHOD_GET, rows[i].path, rows[i].body);
+        f.served.shards = shards;
+        f.services.sightings = gw_sightings_new(key);
+        int rc = asked_decide(&f);
+        if (rc == GW_BODY) {
+            f.x.body = span_str(rows[i].body);
+            rc = asked_decide(&f);
+        }
+        assert_int_equal(rc == 0, rows[i].told > 0 || !strstr(rows[i].path, "clear"));
+        for (struct gw_sighting *one = gw_sightings_take(f.services.sightings), *next; one; one = next, told++) {
+            next = one->next;
+            assert_int_equal(one->shard, 7);
+            assert_true(one->subject.aspect == GW_SURVEY_SERVER || span_eq(one->subject.collection, SPAN("docs")));
+            free(one);
+        }
+        if (told != rows[i].told)
+            fail_msg("%s: %zu", rows[i].path, told);
+        gw_sightings_free(f.services.sightings);
+        asked_fini(&f);
+    }
+}
+
 static void of_the_lesser_request_only_its_own_filters_count(void **state)
 {
     struct asked f;
@@ -263,6 +310,7 @@ int main(void)
         cmocka_unit_test(rule37_a_search_is_sent_with_its_filter),
         cmocka_unit_test(rule37_a_write_that_streams_is_read_for_its_filter),
         cmocka_unit_test(rule37_what_cannot_carry_a_filter_is_refused),
+        cmocka_unit_test(what_was_confined_is_told_of),
         cmocka_unit_test(of_the_lesser_request_only_its_own_filters_count),
         cmocka_unit_test(a_listed_name_is_no_record),
         cmocka_unit_test(rule37_an_alias_does_not_lead_around_a_filter),
