@@ -489,6 +489,7 @@ struct gw_config_authority {
     int64_t lifetime;                 // of access tokens
     int64_t refresh_lifetime;         // of a family of refresh tokens, from its first
     bool nonce_required;              // DPoP at the token endpoint
+    bool bind_both;                   // tokens are bound to a key and to the certificate, or not issued
     const struct gw_config_client *clients;
     size_t clients_n;
     struct gw_config_policy policy;

@@ -8,6 +8,7 @@ static_assert(sizeof(enum pki_alg) == sizeof(int), "enum size");
 
 static const struct gw_choice optional_required[] = { { NAME("required"), 1 }, { NAME("optional"), 0 } };
 static const struct gw_choice off_required[] = { { NAME("off"), 0 }, { NAME("required"), 1 } };
+static const struct gw_choice either_both[] = { { NAME("either"), 0 }, { NAME("both"), 1 } };
 static const struct gw_choice signing_algorithms[] = { { NAME("ES256"), PKI_ES256 }, { NAME("EdDSA"), PKI_EDDSA } };
 static const struct gw_choice assertion_algorithms[] = {
     { NAME("ES256"), PKI_ALG_BIT(PKI_ES256) }, { NAME("ES384"), PKI_ALG_BIT(PKI_ES384) },
@@ -150,6 +151,13 @@ static const struct gw_field fields[] = {
       CHOICES(off_required),
       .fallback = "off",
       .doc = "off, or required: a proof at the token endpoint must carry a nonce of ours" },
+    { .key = NAME("binding"),
+      .type = GW_FIELD_SWITCH,
+      AT(gw_config_authority, bind_both),
+      CHOICES(either_both),
+      .fallback = "either",
+      .doc = "either: a token is bound to the key of the proof that came with the request, or without one to the "
+             "certificate; both: proof and certificate have to be there, and it is bound to both" },
     { .key = NAME("clients"),
       .type = GW_FIELD_LIST,
       AT(gw_config_authority, clients),

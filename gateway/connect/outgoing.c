@@ -8,8 +8,7 @@
 const struct span gw_outgoing_answer_fields[] = {
     { "ratelimit", 9 },
     { "ratelimit-policy", 16 },
-    { "warning", 7 },
-    { "sallyport-observe", 17 },
+    { "sallyport-observed", 18 },
 };
 const size_t gw_outgoing_answer_fields_n = sizeof gw_outgoing_answer_fields / sizeof *gw_outgoing_answer_fields;
 

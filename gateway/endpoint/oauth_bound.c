@@ -54,11 +54,16 @@ int gw_oauth_bind(struct gw_oauth *o)
         rc = check_named(o);
     if (rc != 0)
         return rc;
+    bool both = gw_oauth_config(o)->bind_both;
+    if (both && (!b->proven || !certificate))
+        return gw_oauth_refuse(
+            o, GW_OAUTH_INVALID_REQUEST, ERR_OAUTH_UNBOUND,
+            "tokens are bound to a key and to a certificate: send a DPoP proof, and come with a certificate");
     if (b->proven)
         b->jkt = b->proof.jkt;
-    else if (certificate)
+    if (certificate && (both || !b->proven))
         b->x5t = certificate->leaf_sha256;
-    else
+    if (!b->jkt && !b->x5t)
         return gw_oauth_refuse(o, GW_OAUTH_INVALID_REQUEST, ERR_OAUTH_UNBOUND,
                                "tokens are bound: send a DPoP proof, or come with a certificate");
     return 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What a token will be bound to, and by what the bearer of another one proves that it is his: the key of this request's DPoP proof
 // (RFC 9449 §5), and the certificate of this connection (RFC 8705 §3). A token is bound to the proof's key when there is a proof, and else to the
-// certificate; never to nothing. (Not to both: certificates are renewed by the hour, keys need not be, and the gateway asks for the
-// workload's certificate in any case.)
+// certificate; never to nothing. (Not to both, unless the configuration says so: certificates are renewed by the hour, keys need not be, and the
+// gateway asks for the workload's certificate in any case.)
 #ifndef SALLYPORT_ENDPOINT_OAUTH_BOUND_H
 #define SALLYPORT_ENDPOINT_OAUTH_BOUND_H
 
@@ -15,7 +15,7 @@ struct gw_oauth_bound {
     bool proven; // `proof` holds
     struct pki_proof proof;
     struct span htu;          // of the token endpoint, normalised
-    const uint8_t *jkt, *x5t; // of the token that is to be issued: one of them
+    const uint8_t *jkt, *x5t; // of the token that is to be issued: one of them, or with `authority.binding: both` both
 };
 
 // A step: verifies the proof, if there is one, against POST and the configured URL of the token endpoint. Refuses with invalid_dpop_proof,

@@ -38,6 +38,21 @@ export async function authorityOf(w, { change, binding = 'either', issue = ISSUE
   return a
 }
 
+// Another gateway like `w`, on ports of its own, of another identity. Not started.
+export async function siblingOf(w, name) {
+  const g = Object.assign(new World(), w, { clients: [], process: undefined, port: await port(), operations: await port() })
+  g.server = w.ca.issue(name, { dns: ['localhost'] })
+  g.audit = w.at(`${name}.audit.jsonl`)
+  g.file = w.at(`${name}.yaml`)
+  g.config = merge(structuredClone(w.config), {
+    listener: { addresses: [`127.0.0.1:${g.port}`], authorities: [`localhost:${g.port}`], tls: { certificate: g.server.cert, key: g.server.key } },
+    audit: { file: g.audit },
+    operations: { listen: `127.0.0.1:${g.operations}` }
+  })
+  g.save()
+  return g
+}
+
 export class Connect {
   // For the workload `who`, to the gateways `gateways` (Worlds), with tokens of `authority`; `change` is merged over it.
   static async make(name, { who, gateways, authority, change }) {
