@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/base/file.h"
+#include "pki/ca_join.h"
 #include "pki/ca_parts.h"
 #include "pki/hsm.h"
 #include "pki/spiffe.h"
@@ -415,6 +416,9 @@ static int sign_and_record(struct pki_ca *ca, const struct pki_ca_request *r, si
                                                               .issued_at = r->now_s,
                                                               .certificate = buf_span(der),
                                                               .from_csr = r->from_csr });
+    if (!rc && !span_is_none(r->join_id)) {
+        rc = pki_ca_join_take(ca->store, r->join_id, span_str(issued->serial), r->now_s);
+    }
     return rc ? pki_ca_store_said_(ca, rc) : 0;
 }
 

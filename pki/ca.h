@@ -25,7 +25,8 @@
 #define PKI_CA_ROOT_TTL (3650 * 86400LL)
 #define PKI_CA_ISSUING_TTL (730 * 86400LL)
 #define PKI_CA_ROOT_CRL_TTL (90 * 86400LL)
-#define PKI_CA_TTL_MIN 60             // seconds
+#define PKI_CA_TTL_MIN 10             // seconds
+#define PKI_CA_CRL_MIN 60             // of a CRL
 #define PKI_CA_DNS_MAX 32             // DNS names of one certificate
 #define PKI_CA_CRL_KEEP (7 * 86400LL) // seconds that a revoked certificate stays on the CRL after it expired
 
@@ -68,6 +69,7 @@ struct pki_ca_request {
     int64_t ttl;               // seconds
     const struct pki_key *key; // public is enough
     bool from_csr;
+    struct span join_id; // of the join token that this is the one use of (pki/ca_join.h); SPAN_NONE: none
     int64_t now_s;
 };
 struct pki_ca_issued {
@@ -76,7 +78,7 @@ struct pki_ca_issued {
     bool shortened; // the issuing CA ends before the lifetime that was asked for
 };
 // Signs, records, and only then appends the certificate's DER to `certificate`. The issuing CA must be unlocked.
-// ERR_CA_REFUSED (names, lifetime), ERR_CERT_WEAK, ERR_STORE_*, ERR_HSM.
+// ERR_CA_REFUSED (names, lifetime), ERR_CERT_WEAK, ERR_STORE_*, ERR_HSM; ERR_JOIN_USED when the join token was used meanwhile.
 int pki_ca_issue(struct pki_ca *ca, const struct pki_ca_request *request, struct buf *certificate,
                  struct pki_ca_issued *out);
 // A new issuing CA under the root, which must be unlocked. The old one's certificates stay valid and its CRL goes on. The new key is

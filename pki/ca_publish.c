@@ -105,7 +105,7 @@ static int sign_all(struct pki_ca *ca, enum pki_ca_kind kind, int64_t lifetime, 
 
 int pki_ca_sign_crl(struct pki_ca *ca, enum pki_ca_kind kind, int64_t lifetime, int64_t now_s)
 {
-    if (lifetime < PKI_CA_TTL_MIN || lifetime > PKI_CA_ROOT_TTL) {
+    if (lifetime < PKI_CA_CRL_MIN || lifetime > PKI_CA_ROOT_TTL) {
         return pki_ca_say_(ca, ERR_CA_REFUSED, "a CRL lives for a minute at least and ten years at most");
     }
     int rc = pki_ca_store_begin(ca->store);
@@ -222,12 +222,16 @@ static int put_root(struct pki_ca *ca, struct span certificate, struct json_writ
 int pki_ca_bundle_jwks(struct pki_ca *ca, uint64_t refresh_hint_s, struct buf *out)
 {
     struct span text;
-    uint64_t sequence;
-    int rc = pki_ca_store_setting(ca->store, "sequence", &ca->arena, &text);
+    uint64_t sequence = 0;
+    struct arena scratch; // a server publishes it again and again
+    arena_init(&scratch, 0);
+    int rc = pki_ca_store_setting(ca->store, "sequence", &scratch, &text);
+    bool number = !rc && span_to_u64(text, &sequence);
+    arena_fini(&scratch);
     if (rc) {
         return pki_ca_store_said_(ca, rc);
     }
-    if (!span_to_u64(text, &sequence)) {
+    if (!number) {
         return pki_ca_say_(ca, ERR_STORE_FAILED, "the registry's sequence is no number");
     }
     struct json_writer w = json_writer(out);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "pki/ca_store.h"
+#include "pki/ca_store_inside.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,15 +42,9 @@ static const char schema[] =
     "CREATE INDEX certificate_spiffe_id ON certificate (spiffe_id);"
     "CREATE INDEX certificate_revoked ON certificate (issuer, revoked_at) WHERE revoked_at > 0;";
 
-struct pki_ca_store {
-    sqlite3 *db;
-    bool writing;
-    char what[256];
-};
-
 // ---- errors
 
-static int failed(struct pki_ca_store *s, int code, const char *doing)
+int pki_ca_store_failed_(struct pki_ca_store *s, int code, const char *doing)
 {
     const char *detail = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code);
     switch (code & 0xff) {
@@ -78,7 +71,7 @@ static int failed(struct pki_ca_store *s, int code, const char *doing)
     }
 }
 
-static int say(struct pki_ca_store *s, int rc, const char *text)
+int pki_ca_store_say_(struct pki_ca_store *s, int rc, const char *text)
 {
     snprintf(s->what, sizeof s->what, "%s", text);
     return rc;
@@ -91,38 +84,22 @@ const char *pki_ca_store_what(const struct pki_ca_store *s)
 
 // ---- statements
 
-static int exec(struct pki_ca_store *s, const char *sql, const char *doing)
+int pki_ca_store_exec_(struct pki_ca_store *s, const char *sql, const char *doing)
 {
     int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
-    return code == SQLITE_OK ? 0 : failed(s, code, doing);
+    return code == SQLITE_OK ? 0 : pki_ca_store_failed_(s, code, doing);
 }
 
-static int prepare(struct pki_ca_store *s, const char *sql, sqlite3_stmt **out)
+int pki_ca_store_prepare_(struct pki_ca_store *s, const char *sql, sqlite3_stmt **out)
 {
     int code = sqlite3_prepare_v2(s->db, sql, -1, out, NULL);
-    return code == SQLITE_OK ? 0 : failed(s, code, "registry");
-}
-
-static void bind_text(sqlite3_stmt *q, int at, struct span v)
-{
-    sqlite3_bind_text64(q, at, v.p ? v.p : "", v.n, SQLITE_STATIC, SQLITE_UTF8);
-}
-
-static void bind_blob(sqlite3_stmt *q, int at, struct span v)
-{
-    sqlite3_bind_blob64(q, at, v.p, v.n, SQLITE_STATIC);
-}
-
-static struct span column(sqlite3_stmt *q, int at)
-{
-    const void *p = sqlite3_column_blob(q, at);
-    return span_of(p ? p : "", (size_t)sqlite3_column_bytes(q, at));
+    return code == SQLITE_OK ? 0 : pki_ca_store_failed_(s, code, "registry");
 }
 
 // Runs a statement that gives no rows, and finishes it.
-static int run(struct pki_ca_store *s, sqlite3_stmt *q, const char *doing)
+int pki_ca_store_run_(struct pki_ca_store *s, sqlite3_stmt *q, const char *doing)
 {
-    int code = sqlite3_step(q), rc = code == SQLITE_DONE ? 0 : failed(s, code, doing);
+    int code = sqlite3_step(q), rc = code == SQLITE_DONE ? 0 : pki_ca_store_failed_(s, code, doing);
     sqlite3_finalize(q);
     return rc;
 }
@@ -134,8 +111,8 @@ static int configure(struct pki_ca_store *s, int busy_ms)
     sqlite3_busy_timeout(s->db, busy_ms);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    int rc = exec(s, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;",
-                  "opening the registry");
+    int rc = pki_ca_store_exec_(s, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;",
+                                "opening the registry");
     return rc;
 }
 
@@ -148,13 +125,13 @@ static int open_file(const char *path, int flags, int busy_ms, struct pki_ca_sto
     // Handed out also on failure: the caller reads the reason from it and closes it.
     *out = s;
     int code = sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-    return code == SQLITE_OK ? configure(s, busy_ms) : failed(s, code, "opening the registry");
+    return code == SQLITE_OK ? configure(s, busy_ms) : pki_ca_store_failed_(s, code, "opening the registry");
 }
 
 static int pragma_int(struct pki_ca_store *s, const char *sql, int64_t *out)
 {
     sqlite3_stmt *q;
-    int rc = prepare(s, sql, &q);
+    int rc = pki_ca_store_prepare_(s, sql, &q);
     if (rc) {
         return rc;
     }
@@ -162,7 +139,7 @@ static int pragma_int(struct pki_ca_store *s, const char *sql, int64_t *out)
     if (code == SQLITE_ROW) {
         *out = sqlite3_column_int64(q, 0);
     } else {
-        rc = failed(s, code, "reading the registry");
+        rc = pki_ca_store_failed_(s, code, "reading the registry");
     }
     sqlite3_finalize(q);
     return rc;
@@ -186,8 +163,9 @@ int pki_ca_store_create(const char *path, struct pki_ca_store **out)
     }
     struct pki_ca_store *s = *out;
     snprintf(pragmas, sizeof pragmas, "PRAGMA application_id = %d; PRAGMA user_version = %d;", APPLICATION, FORMAT);
-    if ((rc = exec(s, "PRAGMA journal_mode = WAL;", "creating the registry")) || (rc = pki_ca_store_begin(s)) ||
-        (rc = exec(s, schema, "creating the registry")) || (rc = exec(s, pragmas, "creating the registry"))) {
+    if ((rc = pki_ca_store_exec_(s, "PRAGMA journal_mode = WAL;", "creating the registry")) ||
+        (rc = pki_ca_store_begin(s)) || (rc = pki_ca_store_exec_(s, schema, "creating the registry")) ||
+        (rc = pki_ca_store_exec_(s, pragmas, "creating the registry"))) {
         return rc;
     }
     return pki_ca_store_commit(s);
@@ -209,11 +187,12 @@ int pki_ca_store_open(const char *path, int busy_ms, struct pki_ca_store **out)
         return rc;
     }
     if (application != APPLICATION) {
-        return say(s, ERR_STORE_FAILED, "this is not the registry of a Sallyport CA");
+        return pki_ca_store_say_(s, ERR_STORE_FAILED, "this is not the registry of a Sallyport CA");
     }
     if (format != FORMAT) {
-        return say(s, ERR_STORE_FAILED,
-                   "the registry was written by another version of Sallyport, which this one cannot read");
+        return pki_ca_store_say_(
+            s, ERR_STORE_FAILED,
+            "the registry was written by another version of Sallyport, which this one cannot read");
     }
     return 0;
 }
@@ -232,7 +211,7 @@ void pki_ca_store_close(struct pki_ca_store *s)
 int pki_ca_store_begin(struct pki_ca_store *s)
 {
     assert(!s->writing);
-    int rc = exec(s, "BEGIN IMMEDIATE", "writing to the registry");
+    int rc = pki_ca_store_exec_(s, "BEGIN IMMEDIATE", "writing to the registry");
     s->writing = rc == 0;
     return rc;
 }
@@ -240,7 +219,7 @@ int pki_ca_store_begin(struct pki_ca_store *s)
 int pki_ca_store_commit(struct pki_ca_store *s)
 {
     assert(s->writing);
-    int rc = exec(s, "COMMIT", "writing to the registry");
+    int rc = pki_ca_store_exec_(s, "COMMIT", "writing to the registry");
     if (rc) {
         char what[sizeof s->what];
         memcpy(what, s->what, sizeof what);
@@ -265,19 +244,19 @@ void pki_ca_store_abort(struct pki_ca_store *s)
 int pki_ca_store_setting(struct pki_ca_store *s, const char *name, struct arena *a, struct span *out)
 {
     sqlite3_stmt *q;
-    int rc = prepare(s, "SELECT value FROM setting WHERE name = ?1", &q);
+    int rc = pki_ca_store_prepare_(s, "SELECT value FROM setting WHERE name = ?1", &q);
     if (rc) {
         return rc;
     }
-    bind_text(q, 1, span_str(name));
+    pki_sql_bind_text(q, 1, span_str(name));
     int code = sqlite3_step(q);
     if (code == SQLITE_ROW) {
-        struct span value = arena_dup(a, column(q, 0));
-        rc = span_is_none(value) ? say(s, ERR_NOMEM, "out of memory") : 0;
+        struct span value = arena_dup(a, pki_sql_column(q, 0));
+        rc = span_is_none(value) ? pki_ca_store_say_(s, ERR_NOMEM, "out of memory") : 0;
         *out = rc ? *out : value;
     } else {
-        rc = code == SQLITE_DONE ? say(s, ERR_STORE_ABSENT, "the registry lacks a setting")
-                                 : failed(s, code, "reading the registry");
+        rc = code == SQLITE_DONE ? pki_ca_store_say_(s, ERR_STORE_ABSENT, "the registry lacks a setting")
+                                 : pki_ca_store_failed_(s, code, "reading the registry");
     }
     sqlite3_finalize(q);
     return rc;
@@ -286,14 +265,14 @@ int pki_ca_store_setting(struct pki_ca_store *s, const char *name, struct arena 
 int pki_ca_store_put_setting(struct pki_ca_store *s, const char *name, struct span value)
 {
     sqlite3_stmt *q;
-    int rc =
-        prepare(s, "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", &q);
+    int rc = pki_ca_store_prepare_(
+        s, "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", &q);
     if (rc) {
         return rc;
     }
-    bind_text(q, 1, span_str(name));
-    bind_text(q, 2, value);
-    return run(s, q, "writing to the registry");
+    pki_sql_bind_text(q, 1, span_str(name));
+    pki_sql_bind_text(q, 2, value);
+    return pki_ca_store_run_(s, q, "writing to the registry");
 }
 
 // ---- authorities
@@ -301,15 +280,16 @@ int pki_ca_store_put_setting(struct pki_ca_store *s, const char *name, struct sp
 int pki_ca_store_add_authority(struct pki_ca_store *s, const struct pki_ca_authority *a, int64_t *id)
 {
     sqlite3_stmt *q;
-    int rc = prepare(s, "INSERT INTO authority (kind, certificate, key_file, not_after) VALUES (?1, ?2, ?3, ?4)", &q);
+    int rc = pki_ca_store_prepare_(
+        s, "INSERT INTO authority (kind, certificate, key_file, not_after) VALUES (?1, ?2, ?3, ?4)", &q);
     if (rc) {
         return rc;
     }
     sqlite3_bind_int(q, 1, (int)a->kind);
-    bind_blob(q, 2, a->certificate);
-    bind_text(q, 3, a->key_file);
+    pki_sql_bind_blob(q, 2, a->certificate);
+    pki_sql_bind_text(q, 3, a->key_file);
     sqlite3_bind_int64(q, 4, a->not_after);
-    if ((rc = run(s, q, "writing to the registry")) == 0) {
+    if ((rc = pki_ca_store_run_(s, q, "writing to the registry")) == 0) {
         *id = sqlite3_last_insert_rowid(s->db);
     }
     return rc;
@@ -323,12 +303,13 @@ int pki_ca_store_authorities(struct pki_ca_store *s, struct arena *a, struct pki
     size_t have = 0;
     int code = SQLITE_DONE, rc;
     if (!list) {
-        return say(s, ERR_NOMEM, "out of memory");
+        return pki_ca_store_say_(s, ERR_NOMEM, "out of memory");
     }
-    rc = prepare(s,
-                 "SELECT id, kind, certificate, key_file, not_after, crl_number, crl, crl_next_update, crl_signed_at "
-                 "FROM authority ORDER BY id",
-                 &q);
+    rc = pki_ca_store_prepare_(
+        s,
+        "SELECT id, kind, certificate, key_file, not_after, crl_number, crl, crl_next_update, crl_signed_at "
+        "FROM authority ORDER BY id",
+        &q);
     if (rc) {
         return rc;
     }
@@ -336,21 +317,21 @@ int pki_ca_store_authorities(struct pki_ca_store *s, struct arena *a, struct pki
         list[have++] = (struct pki_ca_authority){
             .id = sqlite3_column_int64(q, 0),
             .kind = (enum pki_ca_kind)sqlite3_column_int(q, 1),
-            .certificate = arena_dup(a, column(q, 2)),
-            .key_file = arena_dup(a, column(q, 3)),
+            .certificate = arena_dup(a, pki_sql_column(q, 2)),
+            .key_file = arena_dup(a, pki_sql_column(q, 3)),
             .not_after = sqlite3_column_int64(q, 4),
             .crl_number = (uint64_t)sqlite3_column_int64(q, 5),
-            .crl = arena_dup(a, column(q, 6)),
+            .crl = arena_dup(a, pki_sql_column(q, 6)),
             .crl_next_update = sqlite3_column_int64(q, 7),
             .crl_signed_at = sqlite3_column_int64(q, 8),
         };
     }
     if (code != SQLITE_DONE) {
-        rc = failed(s, code, "reading the registry");
+        rc = pki_ca_store_failed_(s, code, "reading the registry");
     }
     sqlite3_finalize(q);
     if (!rc && a->failed) {
-        rc = say(s, ERR_NOMEM, "out of memory");
+        rc = pki_ca_store_say_(s, ERR_NOMEM, "out of memory");
     }
     if (!rc) {
         *out = list;
@@ -363,20 +344,21 @@ int pki_ca_store_set_crl(struct pki_ca_store *s, int64_t authority, uint64_t num
                          int64_t next_update)
 {
     sqlite3_stmt *q;
-    int rc = prepare(s,
-                     "UPDATE authority SET crl_number = ?2, crl = ?3, crl_next_update = ?4, crl_signed_at = ?5 WHERE "
-                     "id = ?1 AND crl_number = ?2 - 1",
-                     &q);
+    int rc = pki_ca_store_prepare_(
+        s,
+        "UPDATE authority SET crl_number = ?2, crl = ?3, crl_next_update = ?4, crl_signed_at = ?5 WHERE "
+        "id = ?1 AND crl_number = ?2 - 1",
+        &q);
     if (rc) {
         return rc;
     }
     sqlite3_bind_int64(q, 1, authority);
     sqlite3_bind_int64(q, 2, (int64_t)number);
-    bind_blob(q, 3, der);
+    pki_sql_bind_blob(q, 3, der);
     sqlite3_bind_int64(q, 4, next_update);
     sqlite3_bind_int64(q, 5, signed_at);
-    if ((rc = run(s, q, "writing to the registry")) == 0 && sqlite3_changes(s->db) != 1) {
-        rc = say(s, ERR_STORE_FAILED, "the CRL number is not the next one");
+    if ((rc = pki_ca_store_run_(s, q, "writing to the registry")) == 0 && sqlite3_changes(s->db) != 1) {
+        rc = pki_ca_store_say_(s, ERR_STORE_FAILED, "the CRL number is not the next one");
     }
     return rc;
 }
@@ -386,30 +368,31 @@ int pki_ca_store_set_crl(struct pki_ca_store *s, int64_t authority, uint64_t num
 int pki_ca_store_add(struct pki_ca_store *s, const struct pki_ca_record *r)
 {
     sqlite3_stmt *q;
-    int rc = prepare(s,
-                     "INSERT INTO certificate (serial, issuer, spiffe_id, dns, not_before, not_after, issued_at, "
-                     "certificate, ca, from_csr) "
-                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                     &q);
+    int rc = pki_ca_store_prepare_(
+        s,
+        "INSERT INTO certificate (serial, issuer, spiffe_id, dns, not_before, not_after, issued_at, "
+        "certificate, ca, from_csr) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        &q);
     if (rc) {
         return rc;
     }
-    bind_text(q, 1, r->serial);
+    pki_sql_bind_text(q, 1, r->serial);
     sqlite3_bind_int64(q, 2, r->issuer);
-    bind_text(q, 3, r->spiffe_id);
-    bind_text(q, 4, r->dns);
+    pki_sql_bind_text(q, 3, r->spiffe_id);
+    pki_sql_bind_text(q, 4, r->dns);
     sqlite3_bind_int64(q, 5, r->not_before);
     sqlite3_bind_int64(q, 6, r->not_after);
     sqlite3_bind_int64(q, 7, r->issued_at);
-    bind_blob(q, 8, r->certificate);
+    pki_sql_bind_blob(q, 8, r->certificate);
     sqlite3_bind_int(q, 9, r->ca);
     sqlite3_bind_int(q, 10, r->from_csr);
     int code = sqlite3_step(q);
     sqlite3_finalize(q);
     if (code == SQLITE_CONSTRAINT_UNIQUE) {
-        return say(s, ERR_STORE_EXISTS, "the serial number was used before");
+        return pki_ca_store_say_(s, ERR_STORE_EXISTS, "the serial number was used before");
     }
-    return code == SQLITE_DONE ? 0 : failed(s, code, "writing to the registry");
+    return code == SQLITE_DONE ? 0 : pki_ca_store_failed_(s, code, "writing to the registry");
 }
 
 int pki_ca_store_each(struct pki_ca_store *s, const struct pki_ca_query *query,
@@ -417,7 +400,7 @@ int pki_ca_store_each(struct pki_ca_store *s, const struct pki_ca_query *query,
 {
     sqlite3_stmt *q;
     int code,
-        rc = prepare(
+        rc = pki_ca_store_prepare_(
             s,
             "SELECT serial, issuer, spiffe_id, dns, not_before, not_after, issued_at, certificate, ca, from_csr, "
             "revoked_at, reason FROM certificate WHERE (?1 IS NULL OR serial = ?1) AND (?2 IS NULL OR spiffe_id = ?2) "
@@ -429,10 +412,10 @@ int pki_ca_store_each(struct pki_ca_store *s, const struct pki_ca_query *query,
         return rc;
     }
     if (!span_is_none(query->serial)) {
-        bind_text(q, 1, query->serial);
+        pki_sql_bind_text(q, 1, query->serial);
     }
     if (!span_is_none(query->spiffe_id)) {
-        bind_text(q, 2, query->spiffe_id);
+        pki_sql_bind_text(q, 2, query->spiffe_id);
     }
     sqlite3_bind_int64(q, 3, query->issuer);
     sqlite3_bind_int64(q, 4, query->not_after_min);
@@ -440,18 +423,18 @@ int pki_ca_store_each(struct pki_ca_store *s, const struct pki_ca_query *query,
     sqlite3_bind_int64(q, 6, query->now_s);
     while (rc == 0 && (code = sqlite3_step(q)) != SQLITE_DONE) {
         if (code != SQLITE_ROW) {
-            rc = failed(s, code, "reading the registry");
+            rc = pki_ca_store_failed_(s, code, "reading the registry");
             break;
         }
         struct pki_ca_record r = {
-            .serial = column(q, 0),
+            .serial = pki_sql_column(q, 0),
             .issuer = sqlite3_column_int64(q, 1),
-            .spiffe_id = column(q, 2),
-            .dns = column(q, 3),
+            .spiffe_id = pki_sql_column(q, 2),
+            .dns = pki_sql_column(q, 3),
             .not_before = sqlite3_column_int64(q, 4),
             .not_after = sqlite3_column_int64(q, 5),
             .issued_at = sqlite3_column_int64(q, 6),
-            .certificate = column(q, 7),
+            .certificate = pki_sql_column(q, 7),
             .ca = sqlite3_column_int(q, 8) != 0,
             .from_csr = sqlite3_column_int(q, 9) != 0,
             .revoked_at = sqlite3_column_int64(q, 10),
@@ -474,20 +457,21 @@ int pki_ca_store_revoke(struct pki_ca_store *s, struct span serial, int64_t at, 
 {
     sqlite3_stmt *q;
     bool known = false;
-    int rc = prepare(s, "UPDATE certificate SET revoked_at = ?2, reason = ?3 WHERE serial = ?1 AND revoked_at = 0", &q);
+    int rc = pki_ca_store_prepare_(
+        s, "UPDATE certificate SET revoked_at = ?2, reason = ?3 WHERE serial = ?1 AND revoked_at = 0", &q);
     if (rc) {
         return rc;
     }
-    bind_text(q, 1, serial);
+    pki_sql_bind_text(q, 1, serial);
     sqlite3_bind_int64(q, 2, at);
     sqlite3_bind_int(q, 3, reason);
-    if ((rc = run(s, q, "writing to the registry")) || sqlite3_changes(s->db) == 1) {
+    if ((rc = pki_ca_store_run_(s, q, "writing to the registry")) || sqlite3_changes(s->db) == 1) {
         return rc;
     }
     rc = pki_ca_store_each(s, &(struct pki_ca_query){ .filter = PKI_CA_ALL, .serial = serial }, nothing, &known);
     if (rc) {
         return rc;
     }
-    return known ? say(s, ERR_STORE_EXISTS, "the certificate is revoked already")
-                 : say(s, ERR_STORE_ABSENT, "no certificate of this CA has that serial number");
+    return known ? pki_ca_store_say_(s, ERR_STORE_EXISTS, "the certificate is revoked already")
+                 : pki_ca_store_say_(s, ERR_STORE_ABSENT, "no certificate of this CA has that serial number");
 }

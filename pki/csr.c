@@ -135,6 +135,21 @@ static bool add_alt_names(struct pki_csr *csr, struct arena *a, struct span valu
     return true;
 }
 
+// Only reported, as the names are: a certificate's extensions are the CA's to say.
+static void note_extension(struct pki_csr *csr, struct span oid, struct span value)
+{
+    struct span in;
+    if (span_eq(oid, pki_oid_basic_constraints)) {
+        csr->asks_ca |= !pki_der_take(&value, PKI_DER_SEQUENCE, &in) || pki_der_peek(in, PKI_DER_BOOLEAN);
+    } else if (span_eq(oid, pki_oid_key_usage)) {
+        // keyCertSign and cRLSign are bits 5 and 6 (RFC 5280 §4.2.1.3); the first byte counts unused ones.
+        csr->asks_ca |= !pki_der_take(&value, PKI_DER_BIT_STRING, &in) || (in.n > 1 && (in.p[1] & 0x06) != 0);
+    } else {
+        csr->asks_other |=
+            !span_eq(oid, pki_oid_san) && !span_eq(oid, pki_oid_ext_key_usage) && !span_eq(oid, pki_oid_skid);
+    }
+}
+
 static bool add_extensions(struct pki_csr *csr, struct arena *a, struct span list)
 {
     while (list.n > 0) {
@@ -147,6 +162,7 @@ static bool add_extensions(struct pki_csr *csr, struct arena *a, struct span lis
         if (span_eq(oid, pki_oid_san) && !add_alt_names(csr, a, value)) {
             return false;
         }
+        note_extension(csr, oid, value);
     }
     return true;
 }

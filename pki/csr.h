@@ -16,6 +16,8 @@ struct pki_csr {
     struct span names[32]; // what was asked for, as text in the arena: "URI:spiffe://…", "DNS:…", "IP:…", "CN=…"
     size_t n_names;
     bool more_names; // asked for more than fit
+    bool asks_ca;    // asks to be a CA, or to sign certificates or CRLs
+    bool asks_other; // asks for an extension that no workload's certificate has
 };
 
 // `text` is PEM or DER. Checks the signature with the request's own key (proof of possession) and refuses weak keys and

@@ -32,9 +32,9 @@ size_t pol_schema_types(const struct pol_schema *s);   // entity types declared
 size_t pol_schema_actions(const struct pol_schema *s); // actions declared
 bool pol_schema_has_action(const struct pol_schema *s, struct span type, struct span id);
 
-// For who decides about some of the actions only, and is never asked about others: those whose id starts with the prefix
+// For who decides about some of the actions only, and is never asked about others: those whose id starts with one of the prefixes
 // (or, without `with`, those whose does not) are known from now on, but apply to nothing.
-void pol_schema_confine(struct pol_schema *s, struct span prefix, bool with);
+void pol_schema_confine(struct pol_schema *s, const struct span *prefixes, size_t n, bool with);
 
 // Parses the policies and validates each, and the links in `options`. True when there is no error; what does not parse
 // is an error too.

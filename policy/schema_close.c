@@ -197,9 +197,13 @@ bool pol_schema_has_action(const struct pol_schema *s, struct span type, struct 
     return pol_schema_action(s, type, id) != NULL;
 }
 
-void pol_schema_confine(struct pol_schema *s, struct span prefix, bool with)
+void pol_schema_confine(struct pol_schema *s, const struct span *prefixes, size_t n, bool with)
 {
-    for (uint32_t i = 0; i < s->names.uids.n; i++)
-        if (span_starts(s->actions[i].id, prefix) == with)
+    for (uint32_t i = 0; i < s->names.uids.n; i++) {
+        bool has = false;
+        for (size_t k = 0; k < n; k++)
+            has |= span_starts(s->actions[i].id, prefixes[k]);
+        if (has == with)
             s->actions[i].principals.n = s->actions[i].resources.n = 0;
+    }
 }

@@ -179,6 +179,7 @@ bool gw_audit_record_write(const struct gw_audit_record *r, struct buf *out)
     count(&w, SPAN("bytes_in"), r->bytes_in);
     count(&w, SPAN("bytes_out"), r->bytes_out);
     latencies(&w, r);
+    json_text(&w, SPAN("enrolment"), r->enrolment);
     json_text(&w, SPAN("inputs"), r->inputs);
     json_w_end(&w);
     buf_byte(out, '\n');

@@ -62,6 +62,7 @@ struct gw_audit_record {
     struct span policy_errors; // JSON text, or SPAN_NONE
     struct span obligations;   // of the policies that permit it: JSON text, or SPAN_NONE
     struct span policy_set;    // which policies: the generation, and the version of a bundle
+    struct span enrolment;     // who was attested how, and what was issued: JSON text, or SPAN_NONE
     struct span
         inputs; // JSON text: the list of policy requests as evaluated, in the form of policy/request_json.h; SPAN_NONE: none
     // went where

@@ -166,7 +166,21 @@
     X(CONNECT_GATEWAY_TLS, 502, "", "gateway_untrusted", "TLS with the gateway failed")                                \
     X(CONNECT_GATEWAY_BUSY, 503, "", "gateway_busy", "all connections to the gateways are in use")                     \
     X(CONNECT_GATEWAY_TIMEOUT, 504, "", "gateway_timeout", "the gateway did not answer in time")                       \
-    X(CONNECT_GATEWAY_CUT, 502, "", "gateway_cut", "the gateway's answer was not valid, or ended early")
+    X(CONNECT_GATEWAY_CUT, 502, "", "gateway_cut", "the gateway's answer was not valid, or ended early")               \
+    /* enrolment at the authority */                                                                                   \
+    X(ENROL_CREDENTIAL, 401, "", "credential_missing", "neither a token nor a certificate to enrol with")              \
+    X(ENROL_ACCOUNT, 403, "", "attestation", "the namespace or service account is not one that may enrol")             \
+    X(ENROL_CLAIMS, 401, "", "credential_invalid", "the token is not a Kubernetes service account's")                  \
+    X(ENROL_POD, 403, "", "attestation", "the service account's token is bound to no pod")                             \
+    X(REVIEW_FAILED, 503, "", "token_review_failed", "the cluster could not be asked about the token")                 \
+    X(REVIEW_REFUSED, 401, "", "credential_invalid", "the cluster does not vouch for the token, or not for us")        \
+    X(JOIN_UNKNOWN, 401, "", "join_token_invalid", "no join token has this id and secret")                             \
+    X(JOIN_EXPIRED, 401, "", "join_token_expired", "the join token has expired")                                       \
+    X(JOIN_REVOKED, 401, "", "join_token_invalid", "the join token was revoked")                                       \
+    X(JOIN_USED, 401, "", "join_token_used", "the join token was used before")                                         \
+    X(CSR_INVALID, 400, "", "csr_invalid", "the certification request does not parse, is weak, or lacks possession")   \
+    X(CSR_EXTENSION, 403, "", "csr_refused", "the certification request asks to be a CA, or for other extensions")     \
+    X(CSR_NAME, 403, "", "csr_name", "the certification request has a name that it may not have")
 
 enum err_index_ {
 #define X(name, status, oauth, code, reason) ERR_INDEX_##name,

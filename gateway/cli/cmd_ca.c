@@ -292,8 +292,8 @@ static const struct gw_cli_command cmd_init = {
     .run = run_init,
 };
 static const struct gw_cli_command *const commands[] = {
-    &cmd_init,    &cmd_ca_issue, &cmd_ca_sign,   &cmd_ca_renew, &cmd_ca_revoke,
-    &cmd_ca_list, &cmd_ca_crl,   &cmd_ca_bundle, NULL,
+    &cmd_init,    &cmd_ca_issue, &cmd_ca_sign,   &cmd_ca_renew,      &cmd_ca_revoke,
+    &cmd_ca_list, &cmd_ca_crl,   &cmd_ca_bundle, &cmd_ca_join_token, NULL,
 };
 
 extern const struct gw_cli_command gw_cmd_ca;

@@ -18,7 +18,7 @@
     }
 
 extern const struct gw_cli_command cmd_ca_issue, cmd_ca_sign, cmd_ca_renew, cmd_ca_list, cmd_ca_revoke, cmd_ca_crl,
-    cmd_ca_bundle;
+    cmd_ca_bundle, cmd_ca_join_token;
 
 const char *cmd_ca_dir(const struct gw_cli *cli);
 int64_t cmd_ca_now(void);

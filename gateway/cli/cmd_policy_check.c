@@ -113,7 +113,7 @@ static void validate(const struct gw_policy_input *in, const struct gw_policy_sc
         return;
     // Neither role is ever asked about the other's actions, so a policy for all actions is one for all of its own.
     if (!gw_cli_has(in->cli, "schema") || in->authority || in->mode == POL_MODE_GATEWAY)
-        pol_schema_confine(s, SPAN("token:"), !in->authority);
+        gw_policy_confine(s, in->authority ? GW_POLICY_AUTHORITY : GW_POLICY_GATEWAY);
     pol_schema_validate(s, in->policies, in->n_policies, &in->options, diags);
     // The gateway's own actions are made here, not by whoever wrote the schema.
     for (size_t i = 0; i < in->n_entities; i++)

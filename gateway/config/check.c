@@ -191,6 +191,10 @@ static void issuers(struct checker *k)
                       SPAN_FMT(s->issuer.v), other->issuer.at.line);
         }
         source_of_keys(k, s);
+        if (is_set(s->bearer_token_file) && !is_set(s->keys.url) && s->discovery == GW_DISCOVERY_NONE)
+            ERROR(k, s->bearer_token_file.at, "fetch.bearer_token_file is set, but nothing is fetched; remove it");
+        if (s->uses == GW_ISSUER_ENROLMENT)
+            continue; // what is below is about access tokens
         if (s->binding == GW_BINDING_NONE && !s->unbound_bearer)
             ERROR(k, s->at,
                   "binding: none lets anyone who sees a token use it; say 'unbound_bearer: allow' if that is meant");
@@ -200,7 +204,7 @@ static void issuers(struct checker *k)
             ERROR(k, s->typ.at,
                   "typ: none cannot tell an access token from another JWT of '%.*s'; write the typ of its access "
                   "tokens, or "
-                  "'uses: [exchange]'",
+                  "'uses: [exchange]' or [enrolment]",
                   SPAN_FMT(s->name.v));
         if (s->workload_match == GW_WORKLOAD_UNCHECKED)
             WARNING(k, s->at, "workload_match: unchecked lets any workload use a token of '%.*s'", SPAN_FMT(s->name.v));

@@ -173,12 +173,12 @@ struct gw_config_introspection {
     struct gw_config_breaker breaker;
 };
 
-// What an issuer's tokens are good for.
-enum { GW_ISSUER_REQUESTS = 1, GW_ISSUER_EXCHANGE = 2 };
+// What an issuer's tokens are good for: requests through the gateway, being exchanged, a certificate.
+enum { GW_ISSUER_REQUESTS = 1, GW_ISSUER_EXCHANGE = 2, GW_ISSUER_ENROLMENT = 4 };
 
 struct gw_config_issuer {
     struct gw_config_place at;
-    unsigned uses;                // GW_ISSUER_*: requests through the gateway; being exchanged at the token service
+    unsigned uses;                // GW_ISSUER_*
     struct gw_config_text name;   // namespaces its roles in policy
     struct gw_config_text issuer; // `iss`, compared exactly
     // Where its keys come from; one of:
@@ -186,6 +186,7 @@ struct gw_config_issuer {
     struct gw_config_text symmetric_key_file; // path; then `algorithms` is one of HS256, HS384, HS512
     struct gw_config_remote keys; // keys.url: of the JWK set, or with `discovery` of the metadata that name it …
     enum gw_config_discovery discovery;
+    struct gw_config_text bearer_token_file;      // path: shown to that server, and to no other; read at each use
     int64_t refresh;                              // … looked at again at the latest after this
     int64_t max_stale;                            // since the keys were last read; 0: no bound
     struct gw_config_introspection introspection; // beside them, or instead
@@ -474,6 +475,43 @@ struct gw_config_signing {
     int64_t publish;                       // how long it is published before that
 };
 
+// Asks a cluster about a service account's token (Kubernetes TokenReview).
+struct gw_config_token_review {
+    bool present;
+    struct gw_config_remote server;          // of the API server; the target is TokenReview's, unless there is a path
+    struct gw_config_text bearer_token_file; // path: our own credential there, read at each use
+    struct gw_config_text issuer;            // `iss` of its tokens: no other cluster's are sent there
+    struct gw_config_text audience;          // that the tokens must be for
+};
+
+// A Kubernetes cluster whose service accounts may enrol. Either its tokens are verified here, by an entry of `issuers`, or it is asked.
+struct gw_config_cluster {
+    struct gw_config_place at;
+    struct gw_config_text name;   // as policies know it
+    struct gw_config_text issuer; // name of an entry of `issuers` with that use; SPAN_NONE: `review`
+    size_t issuer_index;          // that entry's …
+    struct gw_config_token_review review;
+    struct gw_config_texts namespaces, service_accounts; // globs
+    struct gw_config_texts dns;                          // globs: DNS names that may be asked for; none: none
+    struct gw_config_text id;                            // template of the SPIFFE ID; SPAN_NONE: of the trust domain
+    bool pod_optional;                                   // a token that is bound to no pod will do
+};
+
+// Where workloads get their certificates.
+struct gw_config_enrolment {
+    struct gw_config_place at;
+    bool present;
+    struct gw_config_text url;        // https://host[:port], as clients name it
+    struct gw_config_texts addresses; // host:port
+    struct gw_config_text ca;         // path of the CA's folder
+    struct gw_config_text ca_passphrase_file;
+    int64_t lifetime;
+    bool join_tokens, renewal; // are credentials
+    unsigned attempts;         // of one address in a minute
+    const struct gw_config_cluster *clusters;
+    size_t clusters_n;
+};
+
 // The authority role: the token service and the revocation feed.
 struct gw_config_authority {
     struct gw_config_place at;
@@ -496,6 +534,7 @@ struct gw_config_authority {
     bool feed;                        // publishes `revocations.store`
     struct gw_config_texts followers; // globs of SPIFFE IDs that may read the feed and introspect
     struct gw_config_texts revokers;  // globs of SPIFFE IDs that may enter revocations
+    struct gw_config_enrolment enrolment;
 };
 
 // A gateway that `connect` may use.

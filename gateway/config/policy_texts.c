@@ -118,7 +118,7 @@ static void write_action(struct json_writer *w, struct span name, unsigned mask)
 
 bool gw_policy_actions(enum gw_policy_role role, struct buf *out)
 {
-    const struct span tokens[] = { GW_TOKEN_ISSUE, GW_TOKEN_EXCHANGE, GW_TOKEN_IMPERSONATE };
+    const struct span own[] = { GW_TOKEN_ISSUE, GW_TOKEN_EXCHANGE, GW_TOKEN_IMPERSONATE, GW_SVID_ISSUE };
     bool gateway = role == GW_POLICY_GATEWAY;
     struct json_writer w = json_writer(out);
     json_w_array(&w);
@@ -127,8 +127,8 @@ bool gw_policy_actions(enum gw_policy_role role, struct buf *out)
         write_action(&w, gw_action_name((enum gw_action)i), GW_ACTION_BIT(i));
     for (unsigned i = 0; gateway && i < GW_ACTION_GROUPS; i++)
         write_action(&w, gw_action_groups[i].name, gw_action_groups[i].mask);
-    for (size_t i = 0; !gateway && i < sizeof tokens / sizeof *tokens; i++)
-        write_action(&w, tokens[i], 0);
+    for (size_t i = 0; !gateway && i < sizeof own / sizeof *own; i++)
+        write_action(&w, own[i], 0);
     json_w_end(&w);
     return !out->failed;
 }
@@ -190,6 +190,12 @@ bool gw_policy_texts_options(struct gw_policy_texts *t, enum gw_policy_role role
     return true;
 }
 
+void gw_policy_confine(struct pol_schema *s, enum gw_policy_role role)
+{
+    const struct span own[] = { SPAN("token:"), SPAN("svid:") };
+    pol_schema_confine(s, own, sizeof own / sizeof *own, role == GW_POLICY_GATEWAY);
+}
+
 void gw_policy_texts_validate(const struct gw_policy_texts *t, enum gw_policy_role role,
                               const struct pol_options *options, struct diags *diags)
 {
@@ -197,7 +203,7 @@ void gw_policy_texts_validate(const struct gw_policy_texts *t, enum gw_policy_ro
     struct pol_schema *s = pol_schema_new(own ? t->schemas.v : &pol_schema_shipped, own ? t->schemas.n : 1, diags);
     if (!s)
         return;
-    pol_schema_confine(s, SPAN("token:"), role == GW_POLICY_GATEWAY);
+    gw_policy_confine(s, role);
     pol_schema_validate(s, t->policies.v, t->policies.n, options, diags);
     // The built-in actions are made here, not by whoever wrote the schema.
     for (size_t i = 0; i < t->entities.n; i++)

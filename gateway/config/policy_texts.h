@@ -51,6 +51,9 @@ void gw_policy_texts_owned(struct gw_policy_texts *t);
 // a complaint.
 bool gw_policy_texts_options(struct gw_policy_texts *t, enum gw_policy_role role, struct pol_options *out,
                              struct diags *diags);
+struct pol_schema;
+// Cuts a schema to the actions of a role: neither is ever asked about the other's.
+void gw_policy_confine(struct pol_schema *s, enum gw_policy_role role);
 // Holds policies, links and entities to the schema. Errors and warnings in `diags`.
 void gw_policy_texts_validate(const struct gw_policy_texts *t, enum gw_policy_role role,
                               const struct pol_options *options, struct diags *diags);

@@ -102,6 +102,8 @@ void gw_config_check_parts(struct gw_config *c, struct diags *diags);
 void gw_config_check_authority(struct gw_config *c, struct diags *diags);
 // Of the connect role's part (check_connect.c), beside which there is no other.
 void gw_config_check_connect(struct gw_config *c, struct diags *diags);
+// Of where workloads get their certificates (check_enrolment.c).
+void gw_config_check_enrolment(struct gw_config *c, struct diags *diags);
 // Of the operator's API tables, which it compiles, and of the shards' APIs, which it looks up (schema_api.c).
 void gw_config_check_apis(struct gw_config *c, struct diags *diags);
 // Of modes, whose dates it reads (schema_modes.c).

@@ -185,5 +185,11 @@ static const struct gw_field fields[] = {
       AT(gw_config_authority, revokers),
       .fault = gw_fault_glob,
       .doc = "patterns of SPIFFE IDs that may enter revocations over the feed's endpoint; none without it" },
+    { .key = NAME("enrolment"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_authority, enrolment),
+      .extra = offsetof(struct gw_config_authority, enrolment.present),
+      .schema = &gw_config_enrolment_schema,
+      .doc = "where workloads get their certificates: docs/enrolment.md" },
 };
 const struct gw_schema gw_config_authority_schema = PLACED(fields, gw_config_authority);

@@ -124,7 +124,8 @@ static const struct gw_field asserts_fields[] = {
 static const struct gw_schema asserts_schema = PART(asserts_fields, gw_config_asserts);
 
 static const struct gw_choice uses[] = { { NAME("requests"), GW_ISSUER_REQUESTS },
-                                         { NAME("exchange"), GW_ISSUER_EXCHANGE } };
+                                         { NAME("exchange"), GW_ISSUER_EXCHANGE },
+                                         { NAME("enrolment"), GW_ISSUER_ENROLMENT } };
 
 // Of a struct gw_config_issuer.
 static const struct gw_field fetch_fields[] = {
@@ -137,6 +138,12 @@ static const struct gw_field fetch_fields[] = {
       .doc =
           "longest time until the keys are fetched again; the server's Cache-Control or Expires may make it shorter, "
           "down to 30s" },
+    { .key = NAME("bearer_token_file"),
+      .type = GW_FIELD_PATH,
+      AT(gw_config_issuer, bearer_token_file),
+      .doc =
+          "file with a token that is shown to the server of jwks_url, or of discovery, as Kubernetes API servers want "
+          "it; read at each use, and shown to no other host" },
     { .key = NAME("tls"),
       .type = GW_FIELD_MAP,
       AT(gw_config_issuer, keys.tls),
@@ -158,8 +165,8 @@ static const struct gw_field issuer_fields[] = {
       AT(gw_config_issuer, uses),
       CHOICES(uses),
       .fallback = "[requests]",
-      .doc = "what its tokens are good for, of requests (through the gateway) and exchange (at the token service, for "
-             "other tokens)" },
+      .doc = "what its tokens are good for, of requests (through the gateway), exchange (at the token service, for "
+             "other tokens) and enrolment (at the authority, for a certificate)" },
     { .key = NAME("name"),
       .type = GW_FIELD_TEXT,
       AT(gw_config_issuer, name),
@@ -228,7 +235,7 @@ static const struct gw_field issuer_fields[] = {
       AT(gw_config_issuer, typ),
       .fallback = "at+jwt",
       .doc =
-          "the token's typ header; none: it has none, as a Kubernetes service account's (only with uses: [exchange])" },
+          "the token's typ header; none: it has none, as a Kubernetes service account's (not with uses: [requests])" },
     { .key = NAME("binding"),
       .type = GW_FIELD_CHOICE,
       AT(gw_config_issuer, binding),

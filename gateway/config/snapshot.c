@@ -185,6 +185,13 @@ static void load_issuer(struct gw_snapshot *s, const struct gw_config_issuer *i,
         taken = taken && add_issuer(s->issuers, &issuer, keys);
     if (i->uses & GW_ISSUER_EXCHANGE)
         taken = taken && add_issuer(s->subjects, &issuer, keys);
+    if (i->uses & GW_ISSUER_ENROLMENT) {
+        // A service account's token is nobody's access token: it names no workload, has no roles, and is bound to nothing but a pod.
+        issuer.binding = PKI_BIND_UNBOUND_ALLOWED;
+        issuer.workload_match = PKI_WORKLOAD_UNCHECKED;
+        issuer.claims = (struct pki_claim_names){ .scope = SPAN_NONE };
+        taken = taken && add_issuer(s->attestors, &issuer, keys);
+    }
     pki_jwks_free(keys);
     if (!taken)
         gw_config_error(s->config, i->at, diags, "the issuer '%.*s' cannot be taken up", SPAN_FMT(i->issuer.v));
@@ -201,9 +208,12 @@ static void load_issuers(struct gw_snapshot *s, int64_t now_s, struct diags *dia
 {
     const struct gw_config *c = s->config;
     s->issuers = pki_issuers_new();
-    for (size_t i = 0; i < c->issuers_n && !s->subjects; i++)
-        if (c->issuers[i].uses & GW_ISSUER_EXCHANGE)
+    for (size_t i = 0; i < c->issuers_n; i++) {
+        if ((c->issuers[i].uses & GW_ISSUER_EXCHANGE) && !s->subjects)
             s->subjects = pki_issuers_new();
+        if ((c->issuers[i].uses & GW_ISSUER_ENROLMENT) && !s->attestors)
+            s->attestors = pki_issuers_new();
+    }
     s->key_servers = arena_array(&s->arena, c->issuers_n + 1, sizeof *s->key_servers);
     for (size_t i = 0; s->issuers && s->key_servers && i < c->issuers_n; i++) {
         load_issuer(s, &c->issuers[i], now_s, diags);
@@ -375,6 +385,7 @@ static void snapshot_free(struct gw_snapshot *s)
     pki_trust_free(s->trust);
     pki_issuers_free(s->issuers);
     pki_issuers_free(s->subjects);
+    pki_issuers_free(s->attestors);
     for (size_t i = 0; s->key_servers && i < s->config->issuers_n; i++)
         gw_remote_fini(&s->key_servers[i]);
     pol_set_free(s->policies);

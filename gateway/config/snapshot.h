@@ -57,6 +57,7 @@ struct gw_snapshot {
     struct pki_verify_options verify;
     struct pki_issuers *issuers;
     struct pki_issuers *subjects;      // whose tokens may be exchanged at the token service; NULL: nobody's
+    struct pki_issuers *attestors;     // whose tokens are good for a certificate; NULL: nobody's
     const struct pki_issuer *api_keys; // what keys of the registry are tokens of; NULL: none are accepted
     struct pki_dpop_params dpop;
     struct pol_set *policies;

@@ -79,8 +79,8 @@ static void load_tls(struct gw_snapshot *s, int64_t now_s, struct diags *diags)
     gw_tls_context_unref(context);
 }
 
-struct gw_tls_context *gw_snapshot_authority_tls(const struct gw_snapshot *s, struct gw_tls_ticket_keys *tickets,
-                                                 struct gw_tls_peers *peers, int64_t now_s, struct diags *diags)
+static struct gw_tls_context *context(const struct gw_snapshot *s, struct gw_tls_ticket_keys *tickets,
+                                      struct gw_tls_peers *peers, bool optional, int64_t now_s, struct diags *diags)
 {
     const struct gw_snapshot_authority *a = &s->authority;
     const struct gw_config_tls *t = &a->config->tls;
@@ -88,7 +88,7 @@ struct gw_tls_context *gw_snapshot_authority_tls(const struct gw_snapshot *s, st
     size_t n = t->groups.n < 16 ? t->groups.n : 16;
     for (size_t i = 0; i < n; i++)
         groups[i] = t->groups.v[i].v;
-    bool resumption = t->tickets.enabled && a->config->certificates_required;
+    bool resumption = t->tickets.enabled && !optional;
     struct gw_tls_config config = {
         .cert_pem = a->cert_pem,
         .cert_file = t->certificate.v,
@@ -101,9 +101,20 @@ struct gw_tls_context *gw_snapshot_authority_tls(const struct gw_snapshot *s, st
         .listener = GW_AUTHORITY_LISTENER,
         .tickets = resumption ? tickets : NULL,
         .peers = resumption ? peers : NULL,
-        .certificate_optional = !a->config->certificates_required,
+        .certificate_optional = optional,
     };
     return gw_tls_context_server(&config, now_s, diags);
+}
+
+struct gw_tls_context *gw_snapshot_authority_tls(const struct gw_snapshot *s, struct gw_tls_ticket_keys *tickets,
+                                                 struct gw_tls_peers *peers, int64_t now_s, struct diags *diags)
+{
+    return context(s, tickets, peers, !s->authority.config->certificates_required, now_s, diags);
+}
+
+struct gw_tls_context *gw_snapshot_enrolment_tls(const struct gw_snapshot *s, int64_t now_s, struct diags *diags)
+{
+    return context(s, NULL, NULL, true, now_s, diags);
 }
 
 static void load_clients(struct gw_snapshot *s, struct diags *diags)
@@ -117,25 +128,50 @@ static void load_clients(struct gw_snapshot *s, struct diags *diags)
     }
 }
 
+// What `url` (https://host[:port][/]) says of the requests that it leads to.
+static struct gw_target_options target(struct gw_snapshot *s, const struct gw_config_text *url, struct diags *diags)
+{
+    struct span base = url->v;
+    if (span_ends(base, SPAN("/")))
+        base.n--;
+    struct span *authority = arena_array(&s->arena, 1, sizeof *authority);
+    if (authority && gw_authority_normalise(span_sub(base, scheme.n + 3, base.n), scheme, &s->arena, authority) != 0)
+        gw_config_error(s->config, url->at, diags, "'%.*s' has no host that can be used", SPAN_FMT(url->v));
+    return (struct gw_target_options){ .scheme = scheme, .authorities = authority, .n_authorities = 1 };
+}
+
 static void load_target(struct gw_snapshot *s, struct diags *diags)
 {
     struct gw_snapshot_authority *a = &s->authority;
     a->issuer = a->base = a->config->issuer.v;
     if (span_ends(a->base, SPAN("/")))
         a->base.n--;
-    struct span *authority = arena_array(&s->arena, 1, sizeof *authority);
-    if (authority &&
-        gw_authority_normalise(span_sub(a->base, scheme.n + 3, a->base.n), scheme, &s->arena, authority) != 0)
-        gw_config_error(s->config, a->config->issuer.at, diags, "'%.*s' has no host that can be used",
-                        SPAN_FMT(a->issuer));
-    a->target = (struct gw_target_options){ .scheme = scheme, .authorities = authority, .n_authorities = 1 };
+    a->target = target(s, &a->config->issuer, diags);
+}
+
+static void load_enrolment(struct gw_snapshot *s, int64_t now_s, struct diags *diags)
+{
+    struct gw_snapshot_authority *a = &s->authority;
+    const struct gw_config_enrolment *e = &a->config->enrolment;
+    if (!e->present)
+        return;
+    a->enrol_target = target(s, &e->url, diags);
+    a->ca_passphrase = read_private(s, &e->ca_passphrase_file, true, diags);
+    // A new issuing CA is taken up when its certificate is there (`ca renew --issuing`).
+    struct span issuing = arena_printf(&s->arena, "%.*s/issuing/cert.pem", SPAN_FMT(e->ca.v));
+    if (!span_is_none(issuing))
+        gw_snapshot_note(s, issuing.p);
+    a->reviewers = arena_array(&s->arena, e->clusters_n + 1, sizeof *a->reviewers);
+    for (size_t i = 0; a->reviewers && i < e->clusters_n; i++)
+        if (e->clusters[i].review.present)
+            gw_remote_load(s, &e->clusters[i].review.server, &a->reviewers[i], now_s, diags);
 }
 
 void gw_snapshot_authority_load(struct gw_snapshot *s, int64_t now_s, struct diags *diags)
 {
     struct gw_snapshot_authority *a = &s->authority;
     const struct gw_config *c = s->config;
-    a->passphrase = a->cert_pem = a->key_pem = a->key_passphrase = SPAN_NONE;
+    a->passphrase = a->cert_pem = a->key_pem = a->key_passphrase = a->ca_passphrase = SPAN_NONE;
     if (!c->authority.present)
         return;
     a->config = &c->authority;
@@ -148,6 +184,7 @@ void gw_snapshot_authority_load(struct gw_snapshot *s, int64_t now_s, struct dia
     load_state(s, diags);
     a->passphrase = read_private(s, &a->config->signing.passphrase_file, true, diags);
     load_clients(s, diags);
+    load_enrolment(s, now_s, diags);
     a->policies =
         gw_policy_load(c, &c->authority.policy, GW_POLICY_AUTHORITY, s->start ? GW_POLICY_START : GW_POLICY_RELOAD,
                        gw_snapshot_note, s, &a->policy_bundle, diags);
@@ -155,11 +192,13 @@ void gw_snapshot_authority_load(struct gw_snapshot *s, int64_t now_s, struct dia
 
 void gw_snapshot_authority_fini(struct gw_snapshot_authority *a)
 {
-    const struct span secrets[] = { a->passphrase, a->key_pem, a->key_passphrase };
+    const struct span secrets[] = { a->passphrase, a->key_pem, a->key_passphrase, a->ca_passphrase };
     for (size_t i = 0; a->config && i < sizeof secrets / sizeof *secrets; i++)
         secret_wipe((void *)(uintptr_t)secrets[i].p, secrets[i].n);
     for (size_t i = 0; a->clients && i < a->config->clients_n; i++)
         pki_jwks_free(a->clients[i]);
+    for (size_t i = 0; a->reviewers && i < a->config->enrolment.clusters_n; i++)
+        gw_remote_fini(&a->reviewers[i]);
     pol_set_free(a->policies);
     gw_policy_bundle_free(a->policy_bundle);
 }

@@ -9,7 +9,10 @@
 #include "pki/jwks.h"
 #include "policy/set.h"
 
+#define GW_SVID_ISSUE SPAN("svid:issue")
+
 struct gw_policy_bundle;
+struct gw_remote;
 struct gw_tls_context;
 struct gw_tls_peers;
 struct gw_tls_ticket_keys;
@@ -34,6 +37,10 @@ struct gw_snapshot_authority {
     struct span cert_pem, key_pem, key_passphrase; // of its listener
     int64_t certificate_not_after_s;
     const char *keys_path, *grants_path; // in the state folder
+    // Where workloads get their certificates; nothing of it is set without config->enrolment.
+    struct gw_target_options enrol_target;
+    struct span ca_passphrase;   // SPAN_NONE: none. Secret
+    struct gw_remote *reviewers; // one each of config->enrolment.clusters; n_endpoints 0: it is not asked
 };
 
 struct gw_snapshot;
@@ -45,5 +52,7 @@ void gw_snapshot_authority_fini(struct gw_snapshot_authority *a); // wipes secre
 // The context of its listener. Tickets (both may be NULL) only where certificates are required. NULL with the reasons in `diags`.
 struct gw_tls_context *gw_snapshot_authority_tls(const struct gw_snapshot *s, struct gw_tls_ticket_keys *tickets,
                                                  struct gw_tls_peers *peers, int64_t now_s, struct diags *diags);
+// The same certificate where nobody needs one: the enrolment listener's.
+struct gw_tls_context *gw_snapshot_enrolment_tls(const struct gw_snapshot *s, int64_t now_s, struct diags *diags);
 
 #endif

@@ -63,7 +63,8 @@ enum gw_metric {
 };
 
 // The authority's endpoints, by whom their visits are counted.
-#define GW_VISIT_TABLE(X) X(other) X(token) X(introspect) X(revoke) X(jwks) X(metadata) X(revocations)
+#define GW_VISIT_TABLE(X) \
+    X(other) X(token) X(introspect) X(revoke) X(jwks) X(metadata) X(revocations) X(enrol) X(bundle)
 enum gw_visit_endpoint {
 #define X(name) GW_VISIT_##name,
     GW_VISIT_TABLE(X)

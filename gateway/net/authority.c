@@ -110,10 +110,26 @@ static void on_handshake(void *ctx, const char *remote, int err, const char *det
     buf_fini(&line);
 }
 
+static int on_enrol(void *ctx, struct gw_visit *v)
+{
+    struct gw_authority_server *s = ctx;
+    if (!can_record(s)) {
+        gw_visit_problem(v, ERR_AUDIT_FULL);
+        v->audited = false;
+        return 0;
+    }
+    int rc = gw_enrol_visit(&s->desk.endpoints, v);
+    if (rc != GW_VISIT_WAITS)
+        note_store(s, v);
+    return rc;
+}
+
 static void on_idle(void *ctx)
 {
     struct gw_authority_server *s = ctx;
-    if (!atomic_exchange(&s->drained, true) && s->on_drained)
+    bool idle = s->visitors.draining && s->visitors.n_open == 0 &&
+                (!s->desk.open || (s->desk.visitors.draining && s->desk.visitors.n_open == 0));
+    if (idle && !atomic_exchange(&s->drained, true) && s->on_drained)
         s->on_drained(s->ctx);
 }
 
@@ -124,6 +140,13 @@ static const struct gw_visitors_ops ops = { .visit = on_visit,
                                             .answered = on_answered,
                                             .handshake = on_handshake,
                                             .on_idle = on_idle };
+static const struct gw_visitors_ops enrol_ops = { .visit = on_enrol,
+                                                  .standing = on_standing,
+                                                  .record = on_record,
+                                                  .recorded = on_recorded,
+                                                  .answered = on_answered,
+                                                  .handshake = on_handshake,
+                                                  .on_idle = on_idle };
 
 // -------------------------------------------------------------------------------------------------- the generations
 
@@ -140,6 +163,7 @@ static void set_present(struct gw_authority_server *s)
     s->endpoints.metrics = &s->metrics;
     s->endpoints.revocations = s->revocations;
     s->visitors.target = &s->snapshot->authority.target;
+    gw_enrol_desk_adopt(&s->desk, s->snapshot, s->revocations, &s->metrics);
 }
 
 // The reference is taken over. False: the old one stays.
@@ -178,13 +202,15 @@ static void take_up(struct gw_authority_server *s)
     diags_fini(&diags);
     free(g);
     gw_visitors_changed(&s->visitors);
+    if (s->desk.open)
+        gw_visitors_changed(&s->desk.visitors);
 }
 
 // ------------------------------------------------------------------------------------------------------- the thread
 
 static void wake_up(struct gw_authority_server *s)
 {
-    s->visitors.now = clock_read();
+    s->visitors.now = s->desk.visitors.now = clock_read();
 }
 
 static void on_wake_up(struct gw_tcp_loop *tcp)
@@ -207,7 +233,8 @@ static void on_connection(uv_stream_t *listener, int status)
     if (status != 0)
         return;
     wake_up(s);
-    gw_visitor_new(&s->visitors, accept_one, listener);
+    bool own = (uv_tcp_t *)listener < s->listeners + s->n_own;
+    gw_visitor_new(own ? &s->visitors : &s->desk.visitors, accept_one, listener);
 }
 
 // Followers are not to wait for the control thread, which reads a large registry whole before it tells us: that takes longer than all the rest.
@@ -226,6 +253,8 @@ static void on_tick(uv_timer_t *t)
     struct gw_authority_server *s = t->data;
     wake_up(s);
     gw_wheel_advance(&s->visitors.wheel, s->visitors.now.mono_ms);
+    if (s->desk.open)
+        gw_wheel_advance(&s->desk.visitors.wheel, s->visitors.now.mono_ms);
     look_for_changes(s);
 }
 
@@ -251,6 +280,7 @@ static void on_second(uv_timer_t *t)
     struct gw_authority_server *s = t->data;
     wake_up(s);
     look_at_registry(s);
+    gw_reviews_look(&s->desk.reviews);
     int rc = pki_signing_keys_look(s->endpoints.keys, s->visitors.now.wall_ms / 1000, NULL);
     const char *before = atomic_load(&s->keys_what);
     const char *what = rc == 0                ? NULL
@@ -286,8 +316,12 @@ static void on_wake(uv_async_t *a)
     wake_up(s);
     take_up(s);
     gw_visitors_recorded(&s->visitors);
+    if (s->desk.open)
+        gw_visitors_recorded(&s->desk.visitors);
     if (atomic_load(&s->drain) && !s->visitors.draining) {
         close_listeners(s);
+        if (s->desk.open)
+            gw_visitors_drain(&s->desk.visitors);
         gw_visitors_drain(&s->visitors);
     }
     if (atomic_load(&s->stop))
@@ -313,10 +347,14 @@ static void run(void *ctx)
     wake_up(s);
     close_listeners(s);
     gw_visitors_cut(&s->visitors);
+    if (s->desk.open)
+        gw_visitors_cut(&s->desk.visitors);
+    gw_reviews_end(&s->desk.reviews);
     // Callbacks of what was closed run before the things they belong to are gone.
     uv_run(&s->uv, UV_RUN_NOWAIT);
     s->over = true;
     close_stores(s);
+    gw_enrol_desk_close(&s->desk);
     gw_tls_context_unref(s->visitors.tls);
     s->visitors.tls = NULL;
     gw_snapshot_unref(s->snapshot);
@@ -387,6 +425,29 @@ static int open_stores(struct gw_authority_server *s, struct diags *diags)
     return e->proofs && e->assertions ? 0 : ERR_NOMEM;
 }
 
+static int open_desk(struct gw_authority_server *s, struct diags *diags)
+{
+    struct gw_visitors *v = &s->desk.visitors;
+    *v = (struct gw_visitors){
+        .ops = &enrol_ops,
+        .ctx = s,
+        .now = s->visitors.now,
+        .trust = &s->trust,
+        .limits = gw_visitors_limits(),
+        .timeouts = timeouts,
+        .max_open = GW_AUTHORITY_OPEN,
+        .max_waiting = GW_AUTHORITY_WAITING,
+    };
+    gw_wheel_init(&v->wheel, v->now.mono_ms);
+    const struct gw_origin_ground ground = {
+        gw_tcp_dialler(&s->tcp), &v->wheel, &v->now, &s->metrics, &s->trust, NULL
+    };
+    int rc = gw_enrol_desk_open(&s->desk, &ground, s->shared->log, s->snapshot, diags);
+    s->desk.endpoints.revocations = s->revocations;
+    s->desk.endpoints.metrics = &s->metrics;
+    return rc;
+}
+
 static int listen_on(struct gw_authority_server *s, const int *fds, size_t n)
 {
     s->listeners = calloc(n, sizeof *s->listeners);
@@ -435,6 +496,9 @@ int gw_authority_server_init(struct gw_authority_server *s, const struct gw_shar
     if (!use_snapshot(s, snapshot, diags))
         return ERR_CONFIG;
     int rc = open_stores(s, diags);
+    if (rc == 0 && s->snapshot->authority.config->enrolment.present)
+        rc = open_desk(s, diags);
+    s->n_own = s->snapshot->authority.config->addresses.n;
     if (rc == 0)
         rc = listen_on(s, fds, n_fds);
     if (rc != 0)

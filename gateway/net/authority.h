@@ -6,6 +6,7 @@
 #define SALLYPORT_NET_AUTHORITY_H
 
 #include "gateway/endpoint/authority.h"
+#include "gateway/net/enrol_desk.h"
 #include "gateway/net/loop.h"
 #include "gateway/net/visitor.h"
 
@@ -15,6 +16,7 @@
 struct gw_authority_server {
     struct gw_visitors visitors;
     struct gw_authority endpoints;
+    struct gw_enrol_desk desk; // where workloads get their certificates; not open: that is not configured
     struct gw_tls_trust trust;
     struct gw_snapshot *snapshot;
     struct gw_revocations *revocations;
@@ -26,7 +28,7 @@ struct gw_authority_server {
     uv_async_t wake;
     uv_timer_t tick, second;
     uv_tcp_t *listeners;
-    size_t n_listeners;
+    size_t n_listeners, n_own; // the first are the token service's, the rest the enrolment's
     uv_thread_t thread;
     int64_t looked_ms; // whether something was revoked
     _Atomic(struct gw_generation *) next;
@@ -38,7 +40,8 @@ struct gw_authority_server {
     void *ctx;
 };
 
-// Opens the stores, makes what is not there, and takes over the listening `fds` and both references. What went wrong is in `diags`, under the
+// Opens the stores, makes what is not there, and takes over the listening `fds` (of authority.addresses, then of enrolment.addresses) and both
+// references. What went wrong is in `diags`, under the
 // place of its key. 0 or an error, after which gw_authority_server_stop and _fini are still due.
 int gw_authority_server_init(struct gw_authority_server *s, const struct gw_shared *shared, unsigned producer,
                              const int *fds, size_t n_fds, struct gw_snapshot *snapshot,

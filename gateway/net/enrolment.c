@@ -3,6 +3,7 @@
 
 #include "gateway/base/file.h"
 #include "gateway/base/secret.h"
+#include "gateway/config/bearer.h"
 #include "gateway/config/fault.h"
 #include "gateway/net/fetch.h"
 #include "pki/digest.h"
@@ -18,7 +19,6 @@
 #define WITHIN_MS 15000 // one question, whatever its parts take
 #define CONNECT_MS 5000
 #define FILE_BYTES (256u << 10)
-#define TOKEN_BYTES (16u << 10)
 #define WHAT 384
 
 // The connections of one question. It frees itself when they are closed, and may outlive the rest.
@@ -82,22 +82,9 @@ static int read_file(struct gw_enrolment *e, struct span path, size_t most, stru
     return rc == 0 ? 0 : say(e, ERR_CONFIG, "%.*s: %s", SPAN_FMT(path), strerror(-rc));
 }
 
-// "Bearer " and the first line of the file.
 static int read_token(struct gw_enrolment *e, struct span path, struct buf *out)
 {
-    struct buf text;
-    buf_init(&text, 0);
-    int rc = read_file(e, path, TOKEN_BYTES, &text);
-    struct span rest = buf_span(&text), token = rc == 0 ? span_trim(span_cut(&rest, '\n')) : SPAN_NONE;
-    for (size_t i = 0; rc == 0 && i < token.n; i++)
-        if (token.p[i] <= 0x20 || token.p[i] > 0x7e)
-            rc = say(e, ERR_CONFIG, "%.*s: its first line is no token", SPAN_FMT(path));
-    if (rc == 0 && token.n == 0)
-        rc = say(e, ERR_CONFIG, "%.*s: there is no token in it", SPAN_FMT(path));
-    if (rc == 0 && (!buf_append(out, SPAN("Bearer ")) || !buf_append(out, token)))
-        rc = say(e, ERR_NOMEM, "out of memory");
-    buf_wipe(&text);
-    return rc;
+    return gw_bearer_read(path.p, out) ? 0 : say(e, ERR_CONFIG, "%.*s: there is no token in it", SPAN_FMT(path));
 }
 
 // What it is asked with: the token file, or the certificate in hand, or the join token.

@@ -9,7 +9,11 @@ bool gw_fixed_roles(const struct gw_config *old, const struct gw_config *new, st
     if (old->authority.present != new->authority.present)
         gw_config_error(new, new->authority.at, diags, "'authority' was %s; restart the process",
                         new->authority.present ? "added" : "removed");
-    return old->listener.present == new->listener.present && old->authority.present == new->authority.present;
+    bool desk = old->authority.enrolment.present == new->authority.enrolment.present;
+    if (!desk && old->authority.present == new->authority.present)
+        gw_config_error(new, new->authority.at, diags, "'authority.enrolment' was %s; restart the process",
+                        new->authority.enrolment.present ? "added" : "removed");
+    return old->listener.present == new->listener.present && old->authority.present == new->authority.present &&desk;
 }
 
 static bool same_texts(const struct gw_config_texts *a, const struct gw_config_texts *b)
@@ -46,6 +50,7 @@ void gw_fixed_warn(struct log *log, const struct gw_config *old, const struct gw
         { "dpop.nonce_lifetime", old->dpop.nonce_lifetime == new->dpop.nonce_lifetime },
         { "listener.addresses", same_texts(&old->listener.addresses, &new->listener.addresses) },
         { "authority.addresses", same_texts(&a->addresses, &b->addresses) },
+        { "authority.enrolment.addresses", same_texts(&a->enrolment.addresses, &b->enrolment.addresses) },
         { "authority.state", same(&a->state, &b->state) },
         { "authority.signing", a->signing.algorithm == b->signing.algorithm &&
                                    same(&a->signing.passphrase_file, &b->signing.passphrase_file) &&

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/net/issuer_keys.h"
 
+#include "gateway/config/bearer.h"
 #include "gateway/config/key_source.h"
 #include "gateway/net/fetch.h"
 #include "pki/digest.h"
@@ -21,7 +22,9 @@ struct hop {
     struct gw_endpoint endpoint;
     struct arena arena;
     struct gw_h1_limits limits;
-    struct gw_fetch_field etag;
+    struct gw_fetch_field fields[2];
+    size_t n_fields;
+    struct buf bearer;            // secret
     struct gw_snapshot *snapshot; // counted: certificates and trust are there
 };
 
@@ -57,8 +60,22 @@ static void on_empty(struct gw_origin *o)
     struct hop *h = o->owner;
     gw_origin_fini(&h->origin);
     gw_snapshot_unref(h->snapshot);
+    buf_wipe(&h->bearer);
     arena_fini(&h->arena);
     free(h);
+}
+
+// The token of our own that the configured server wants, and nobody else: metadata may name another one.
+static bool add_bearer(struct hop *h, const struct gw_config_issuer *config, const struct gw_key_question *q)
+{
+    const struct gw_config_text *path = &config->bearer_token_file;
+    buf_init(&h->bearer, 0);
+    if (span_is_none(path->v) || !q->tls || !span_eq(q->authority, config->keys.endpoint.authority))
+        return true;
+    if (!gw_bearer_read(path->v.p, &h->bearer))
+        return false;
+    h->fields[h->n_fields++] = (struct gw_fetch_field){ SPAN("authorization"), buf_span(&h->bearer) };
+    return true;
 }
 
 // NULL: it cannot be made, and `*what` says why.
@@ -77,7 +94,8 @@ static struct hop *hop_new(const struct issuer *i, const struct gw_key_question 
                                         .port = q->port,
                                         .authority = arena_dup(&h->arena, q->authority) };
     h->endpoint.name = span_str(h->endpoint.host ? h->endpoint.host : "");
-    h->etag = (struct gw_fetch_field){ SPAN("if-none-match"), arena_dup(&h->arena, q->etag) };
+    if (!span_is_none(q->etag))
+        h->fields[h->n_fields++] = (struct gw_fetch_field){ SPAN("if-none-match"), arena_dup(&h->arena, q->etag) };
     h->remote.endpoints = &h->endpoint;
     h->remote.n_endpoints = 1;
     h->remote.max_idle = 0;
@@ -87,6 +105,10 @@ static struct hop *hop_new(const struct issuer *i, const struct gw_key_question 
     diags_init(&diags);
     // Metadata on this machine may name keys that are not; then nothing was configured to vouch for them.
     bool ok = !h->arena.failed;
+    if (ok && !add_bearer(h, config_of(i), q)) {
+        *what = "there is no token in fetch.bearer_token_file";
+        ok = false;
+    }
     if (ok && q->tls && !configured->tls) {
         *what = "nothing vouches for it: the metadata are not https";
         ok = false;
@@ -195,8 +217,8 @@ static void begin(struct issuer *i)
         .method = GW_METHOD_GET,
         .target = q.target,
         .accept = SPAN("application/json, application/jwk-set+json"),
-        .fields = &i->hop->etag,
-        .n_fields = span_is_none(q.etag) ? 0 : 1,
+        .fields = i->hop->fields,
+        .n_fields = i->hop->n_fields,
         .answer_max = GW_KEY_ANSWER_MAX,
         .within_ms = WITHIN_MS,
         .on_done = on_done,

@@ -223,6 +223,9 @@ int gw_process_run(const struct gw_process_options *options)
     addresses = &p->snapshot->config->authority.addresses;
     for (size_t i = 0; i < addresses->n; i++)
         log_info(&p->log, "the authority is listening on %.*s", SPAN_FMT(addresses->v[i].v));
+    addresses = &p->snapshot->config->authority.enrolment.addresses;
+    for (size_t i = 0; i < addresses->n; i++)
+        log_info(&p->log, "enrolment is listening on %.*s", SPAN_FMT(addresses->v[i].v));
     uv_run(&p->uv, UV_RUN_DEFAULT);
     gw_process_finish(p);
     log_info(&p->log, "stopped");

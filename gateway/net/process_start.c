@@ -47,7 +47,7 @@ bool gw_process_listen(struct gw_process *p)
 {
     const struct gw_config *c = p->snapshot->config;
     const struct gw_config_texts *addresses = &c->listener.addresses, *own = &c->authority.addresses;
-    p->fds = calloc(p->n_loops * addresses->n + own->n + 1, sizeof *p->fds);
+    p->fds = calloc(p->n_loops * addresses->n + own->n + c->authority.enrolment.addresses.n + 1, sizeof *p->fds);
     if (!p->fds)
         return false;
     for (size_t a = 0; a < addresses->n; a++) {
@@ -61,6 +61,10 @@ bool gw_process_listen(struct gw_process *p)
     }
     for (size_t a = 0; a < own->n; a++)
         if (!bind_to(p, &own->v[a], false, &p->fds[p->n_loops * addresses->n + a]))
+            return false;
+    const struct gw_config_texts *enrolment = &c->authority.enrolment.addresses;
+    for (size_t a = 0; a < enrolment->n; a++)
+        if (!bind_to(p, &enrolment->v[a], false, &p->fds[p->n_loops * addresses->n + own->n + a]))
             return false;
     return !c->operations.enabled || bind_to(p, &c->operations.listen, false, &p->operations_fd);
 }
@@ -122,7 +126,7 @@ static void await_full_second(struct gw_process *p)
     p->start_s = p->open_ms / 1000;
 }
 
-static bool start_authority(struct gw_process *p, const int *fds)
+static bool start_authority(struct gw_process *p, const int *fds, size_t n_fds)
 {
     struct diags diags;
     if (!p->snapshot->config->authority.present)
@@ -130,9 +134,8 @@ static bool start_authority(struct gw_process *p, const int *fds)
     diags_init(&diags);
     p->authority = calloc(1, sizeof *p->authority);
     bool ok = p->authority &&
-              gw_authority_server_init(p->authority, &p->shared, (unsigned)p->n_loops, fds,
-                                       p->snapshot->config->authority.addresses.n, gw_snapshot_ref(p->snapshot),
-                                       gw_revocations_ref(p->revocations), &diags) == 0;
+              gw_authority_server_init(p->authority, &p->shared, (unsigned)p->n_loops, fds, n_fds,
+                                       gw_snapshot_ref(p->snapshot), gw_revocations_ref(p->revocations), &diags) == 0;
     if (ok) {
         p->authority->on_drained = gw_process_on_drained;
         p->authority->ctx = p;
@@ -149,6 +152,7 @@ static bool start_authority(struct gw_process *p, const int *fds)
 bool gw_process_start(struct gw_process *p)
 {
     size_t n_addresses = p->snapshot->config->listener.addresses.n;
+    size_t n_own = p->snapshot->config->authority.addresses.n + p->snapshot->config->authority.enrolment.addresses.n;
     p->loops = calloc(p->n_loops + 1, sizeof *p->loops);
     p->metrics = calloc(p->n_loops + 1, sizeof *p->metrics);
     bool ok = p->loops && p->metrics;
@@ -169,6 +173,6 @@ bool gw_process_start(struct gw_process *p)
         gw_process_publish_directory(p);
     for (size_t i = 0; ok && i < p->n_loops; i++)
         ok = gw_loop_start(&p->loops[i]) == 0;
-    ok = ok && start_authority(p, p->fds + p->n_loops * n_addresses);
+    ok = ok && start_authority(p, p->fds + p->n_loops * n_addresses, n_own);
     return ok;
 }

@@ -378,11 +378,11 @@ static void certificate_never_outlives_the_issuing_ca(void **state)
     assert_true(issued.shortened);
     assert_int_equal(NOW + PKI_CA_ISSUING_TTL, issued.not_after);
     request.ttl = DAY;
-    request.now_s = NOW + PKI_CA_ISSUING_TTL - 30;
+    request.now_s = NOW + PKI_CA_ISSUING_TTL - PKI_CA_TTL_MIN / 2;
     assert_int_equal(ERR_CA_REFUSED, pki_ca_issue(ca, &request, &der, &issued));
     assert_non_null(strstr(pki_ca_what(ca), "renew --issuing"));
     request.now_s = NOW;
-    request.ttl = 59;
+    request.ttl = PKI_CA_TTL_MIN - 1;
     assert_int_equal(ERR_CA_REFUSED, pki_ca_issue(ca, &request, &der, &issued));
     buf_fini(&der);
     pki_key_free(key);

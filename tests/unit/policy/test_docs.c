@@ -213,7 +213,7 @@ static void load(const struct section *s, struct loaded *out)
     out->schema = pol_schema_new(schema.text.n ? &schema : &pol_schema_shipped, 1, &f->diags);
     if (f->set && out->schema) {
         if (!schema.text.n)
-            pol_schema_confine(out->schema, SPAN("token:"), !s->authority);
+            pol_schema_confine(out->schema, (struct span[]){ SPAN("token:"), SPAN("svid:") }, 2, !s->authority);
         pol_schema_validate(out->schema, &p, 1, &o, &f->diags);
         if (n_entities == 2)
             pol_schema_validate_entities(out->schema, &e[1], 1, false, &f->diags);

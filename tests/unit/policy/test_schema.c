@@ -236,8 +236,10 @@ static void who_decides_about_some_actions_is_asked_about_no_others(void **state
 {
     static const struct pol_source gateway = { SPAN("p"), SPAN("forbid(principal, action, resource) unless { "
                                                                "context.token.bound_to == \"dpop\" };") },
-                                   authority = { SPAN("p"), SPAN("permit(principal, action, resource) when { "
-                                                                 "context.grant_type == \"refresh_token\" };") };
+                                   authority = { SPAN("p"),
+                                                 SPAN("permit(principal is Workload, action, resource) when { "
+                                                      "if resource is Audience then context.grant_type == "
+                                                      "\"refresh_token\" else context.derived };") };
     struct pol_schema *s;
     struct diags d;
 
@@ -247,7 +249,7 @@ static void who_decides_about_some_actions_is_asked_about_no_others(void **state
         s = pol_schema_new(&pol_schema_shipped, 1, &d);
         assert_false(pol_schema_validate(s, &gateway, 1, &lax_, &d));
         assert_false(pol_schema_validate(s, &authority, 1, &lax_, &d));
-        pol_schema_confine(s, SPAN("token:"), with);
+        pol_schema_confine(s, (struct span[]){ SPAN("token:"), SPAN("svid:") }, 2, with);
         assert_int_equal(pol_schema_validate(s, &gateway, 1, &lax_, &d), with);
         assert_int_equal(pol_schema_validate(s, &authority, 1, &lax_, &d), !with);
         pol_schema_free(s);
