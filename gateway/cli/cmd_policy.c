@@ -4,7 +4,7 @@
 
 extern const struct gw_cli_command gw_cmd_policy_analyze, gw_cmd_policy_authorize, gw_cmd_policy_bench,
     gw_cmd_policy_bundle, gw_cmd_policy_check, gw_cmd_policy_diff, gw_cmd_policy_explain, gw_cmd_policy_format,
-    gw_cmd_policy_test;
+    gw_cmd_policy_suggest, gw_cmd_policy_test;
 
 // clang-format off
 static const struct gw_cli_command *const sub[] = {
@@ -16,6 +16,7 @@ static const struct gw_cli_command *const sub[] = {
     &gw_cmd_policy_diff,
     &gw_cmd_policy_explain,
     &gw_cmd_policy_format,
+    &gw_cmd_policy_suggest,
     &gw_cmd_policy_test,
     NULL,
 };

@@ -8,9 +8,9 @@ import { Authority } from './lib/ca.mjs'
 import { startChroma } from './lib/chroma.mjs'
 import { Client } from './lib/client.mjs'
 import { refused } from './lib/expect.mjs'
-import { temporary, until } from './lib/files.mjs'
+import { replace, sallyport, temporary, until } from './lib/files.mjs'
 import { World } from './lib/gateway.mjs'
-import { command, dumpLogs } from './lib/program.mjs'
+import { command, dumpLogs, run } from './lib/program.mjs'
 
 const DAY = 86400000
 const day = ms => new Date(Date.now() + ms).toISOString().slice(0, 10)
@@ -178,4 +178,106 @@ test('a list shows what it would hide, and says so', async () => {
   assert.match(list.headers['sallyport-observed'], /denied/)
   const record = await recordOf(list)
   assert.equal(record.observed.find(o => o.gate === 'policy').hidden, 2)
+})
+
+// What this team's client does all day.
+const day_ = async (c, options = KEY) => [
+  await search(c, docs, options), await search(c, docs, options),
+  await c.post(`${TENANT}/collections/${docs}/get`, { ids: ['1'] }, options),
+  await c.post(`${TENANT}/collections/${faq}/upsert`, { ids: ['2'], embeddings: [[0, 1, 0]], documents: ['two'] }, options),
+  await c.get(TENANT, options), await c.get('/api/v2/version', options)
+]
+const cli = (...args) => run(sallyport, args)
+
+test('the walk: observe, report, suggest, enforce; the same traffic passes and other traffic is refused', async () => {
+  const name = 'ns/team-a/sa/walk'
+  const walker = await habit(name)
+  await set([OBSERVE])
+  for (const answer of await day_(walker)) {
+    assert.equal(answer.status, 200, answer.text)
+    assert.equal(answer.headers['sallyport-observed'], 'token_missing, denied')
+  }
+  await until('the records', () => w.records().filter(r => r.kind === 'request' && r.workload === walker.who.id).length >= 6)
+
+  // What enforcing would break.
+  const bad = cli('report', 'observe', w.audit, '--workload', walker.who.id, '--json')
+  assert.equal(bad.status, 1, bad.err)
+  const report = JSON.parse(bad.out)
+  assert.equal(report.would_be_refused, 6)
+  const { findings } = report.workloads[0]
+  assert.deepEqual(findings.map(f => [f.gate, f.code, f.action, f.resource, f.requests]).slice(0, 2),
+    [['token', 'token_missing', undefined, undefined, 6], ['policy', 'denied', 'search', 'default_tenant/default_database/docs', 2]])
+  assert.ok(findings.every(f => f.todo && f.first <= f.last && f.example))
+  assert.match(cli('report', 'observe', w.audit).out, /enforcing would refuse \d+, and break \d+ workloads/)
+  const later = cli('report', 'observe', w.audit, '--since', '2100-01-01')
+  assert.deepEqual([later.status, /nothing is known/.test(later.err)], [0, true])
+
+  // What it needs. The text is good by the shipped schema, and has its canonical layout.
+  const records = w.records().filter(r => r.kind === 'request' && r.workload === walker.who.id)
+  const own = w.at('own.jsonl'), suggested = w.at('suggested.cedar')
+  fs.writeFileSync(own, records.map(r => `${JSON.stringify(r)}\n`).join(''))
+  const suggestion = cli('policy', 'suggest', own, '--missing')
+  assert.equal(suggestion.status, 0, suggestion.err)
+  fs.writeFileSync(suggested, suggestion.out)
+  command('policy', 'check', suggested)
+  assert.equal(command('policy', 'format', suggested), suggestion.out)
+  assert.match(suggestion.out, /permit \(\n {2}principal == Workload::"spiffe:\/\/example\.org\/ns\/team-a\/sa\/walk",\n {2}action == Action::"write",\n {2}resource == Collection::"default_tenant\/default_database\/faq"/)
+  assert.ok(!suggestion.out.includes('Action::"readonly"'))
+  const authorize = inputs => run(sallyport, ['policy', 'authorize', '--policies', suggested, '--gateway', '--request', '-'], { input: JSON.stringify(inputs) })
+  const near = (record, change) => { const copy = structuredClone(record.inputs); change(copy[0]); return authorize(copy) }
+  for (const record of records) {
+    const again = authorize(record.inputs)
+    assert.equal(again.status, 0, `${record.path}: ${again.out}${again.err}`)
+    assert.equal(near(record, i => { i.action.id = 'drop'; delete i.entities }).status, 1)
+    assert.equal(near(record, i => { i.principal.id += 'x'; delete i.entities }).status, 1)
+    assert.equal(near(record, i => { i.resource.id += 'x'; delete i.entities }).status, 1)
+  }
+  // Neither thieves nor the refused are provided for.
+  const everything = JSON.parse(cli('policy', 'suggest', w.audit, '--json').out)
+  assert.ok(everything.passed_over.bad_tokens >= 2 && everything.passed_over.refused >= 1)
+  assert.ok(everything.policies.every(p => p.requests.length > 0 && p.policy.startsWith('//')))
+
+  // The policy gate is closed first, for whom has a permit; then the token gate, for whom has a token.
+  const policies = fs.readFileSync(w.at('policy.cedar'), 'utf8')
+  replace(w.at('policy.cedar'), `${policies}\n${suggestion.out}`)
+  await set([{ ...OBSERVE, policy: 'enforce' }])
+  for (const answer of await day_(walker)) {
+    assert.equal(answer.status, 200, answer.text)
+    assert.equal(answer.headers['sallyport-observed'], 'token_missing')
+  }
+  await set([])
+  const known = await w.workload(name)
+  for (const answer of await day_(known, {})) {
+    assert.equal(answer.status, 200, answer.text)
+    assert.equal(answer.headers['sallyport-observed'], undefined)
+  }
+  refused(await search(walker), { status: 401, code: 'token_missing' })
+  const deleted = await known.post(`${TENANT}/collections/${docs}/delete`, { ids: ['1'] })
+  refused(deleted, { status: 403, code: 'denied' })
+  refused(await search(known, faq, {}), { status: 403, code: 'denied' })
+  refused(await search(await w.workload('ns/team-a/sa/walker'), docs, {}), { status: 403, code: 'denied' })
+  await recordOf(deleted)
+
+  // A refusal can be understood by whoever is given its id.
+  const id = deleted.headers['x-request-id']
+  const why = cli('explain', id, '--audit', w.audit, '--config', w.file)
+  assert.equal(why.status, 1, why.err)
+  assert.match(why.out, /^refused, answered 403 denied at /)
+  assert.match(why.out, /gate +policy\n {2}rule +POLICY_NO_PERMIT: no policy permits the request/)
+  assert.match(why.out, /delete default_tenant\/default_database\/docs/)
+  assert.match(why.out, /nearest to permitting:[^]*permit walk-reads-1[^]*action in \[Action::\"search\", Action::\"read\"\] {2}is false/)
+  const told = JSON.parse(cli('explain', id, '--audit', w.audit, '--config', w.file, '--json').out)
+  assert.deepEqual([told.refused.gate, told.refused.rule, told.policies[0].decision], ['policy', 'POLICY_NO_PERMIT', 'deny'])
+  assert.equal(cli('explain', 'nobody', '--audit', w.audit).status, 2)
+  // What was refused by the token gate was never asked of policies, and nothing of a credential is shown.
+  const bare = await search(walker)
+  await recordOf(bare)
+  const token = cli('explain', bare.headers['x-request-id'], '--audit', w.audit)
+  assert.match(token.out, /gate +token\n {2}rule +TOKEN_MISSING/)
+  assert.ok(!token.out.includes('the-databases-own-key'))
+  const since = new Date(Date.now() - 200).toISOString().slice(0, 19) + 'Z'
+  await until('the next second', () => Date.now() > Date.parse(since) + 2000)
+  await search(known, docs, {})
+  const good = cli('report', 'observe', w.audit, '--workload', walker.who.id, '--since', new Date(Date.now() - 1000).toISOString().slice(0, 19) + 'Z')
+  assert.equal(good.status, 0, good.out)
 })
