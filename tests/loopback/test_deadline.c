@@ -134,6 +134,25 @@ static void a_list_of_several_shards_keeps_to_it(void **state)
     end(&b);
 }
 
+// The name behind a UUID is asked of the shard first.
+static void waiting_for_a_name_counts(void **state)
+{
+    (void)state;
+    struct before_shards b;
+    begin(&b,
+          "shards:\n  - { name: a, api: chroma, endpoints: [\"http://127.0.0.1:2\"] }\nroutes:\n  - { shard: a }\n");
+    ask_with(&b.c, WAITS("1000"), "GET",
+             "/api/v2/tenants/acme/databases/main/collections/0f8fad5b-d9cb-469f-a165-70867728950e/count", NULL);
+    assert_int_equal(b.r.n_shards, 1);
+    rig_sleep(&b.r, 900);
+    assert_string_equal(rig_received(&b.c), "");
+    rig_sleep(&b.r, 200);
+    assert_int_equal(count(rig_received(&b.c), "HTTP/1.1 504 "), 1);
+    rig_shard_say(&b.r, 0, OK_ANSWER); // nobody waits for it
+    assert_int_equal(count(rig_received(&b.c), "HTTP/1.1 "), 1);
+    end(&b);
+}
+
 static void what_is_no_time_is_400_and_says_which_field(void **state)
 {
     (void)state;
@@ -172,6 +191,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(waiting_for_a_connection_counts),
         cmocka_unit_test(an_answer_that_has_begun_is_given_whole),
         cmocka_unit_test(a_list_of_several_shards_keeps_to_it),
+        cmocka_unit_test(waiting_for_a_name_counts),
         cmocka_unit_test(what_is_no_time_is_400_and_says_which_field),
     };
     return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
