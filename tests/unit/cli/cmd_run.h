@@ -20,8 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-extern const struct gw_cli_command gw_cmd_apikey, gw_cmd_check, gw_cmd_explain, gw_cmd_policy, gw_cmd_report,
-    gw_cmd_token, gw_cmd_verify;
+extern const struct gw_cli_command gw_cmd_apikey, gw_cmd_audit, gw_cmd_check, gw_cmd_explain, gw_cmd_policy,
+    gw_cmd_report, gw_cmd_token, gw_cmd_verify;
 
 static struct {
     char dir[64], before[4096];
@@ -59,10 +59,9 @@ static inline int cmd_fini(void **state)
 
 static inline int cmd_run(const char *fmt, ...)
 {
-    static const struct gw_cli_command *const commands[] = { &gw_cmd_apikey,  &gw_cmd_check,
-                                                             &gw_cmd_explain, &gw_cmd_policy,
-                                                             &gw_cmd_report,  &gw_cmd_token,
-                                                             &gw_cmd_verify,  NULL };
+    static const struct gw_cli_command *const commands[] = { &gw_cmd_apikey,  &gw_cmd_audit,  &gw_cmd_check,
+                                                             &gw_cmd_explain, &gw_cmd_policy, &gw_cmd_report,
+                                                             &gw_cmd_token,   &gw_cmd_verify, NULL };
     char *line, *argv[64] = { "sallyport" };
     int argc = 1, n;
     size_t out_n, err_n;
