@@ -433,13 +433,43 @@ struct gw_config_rates {
     size_t rules_n;
 };
 
+// The key that checkpoints of the audit log are signed with.
+struct gw_config_audit_signing {
+    struct gw_config_place at;
+    bool present;
+    struct gw_config_text key, passphrase_file; // paths
+    struct gw_config_text pkcs11;               // or the key is in a token
+    int64_t every;
+    uint64_t records;
+};
+
+struct gw_config_audit_rotate {
+    uint64_t size, keep; // 0: however large; all
+    int64_t every;       // 0: however old
+};
+
+// A collector that the audit log is sent to from its files.
+struct gw_config_audit_http {
+    struct gw_config_place at;
+    bool present;
+    struct gw_config_remote remote;
+    struct gw_config_text token_file; // path
+    bool array;                       // else lines
+    uint64_t batch, spool;            // bytes
+    int64_t interval;
+};
+
 struct gw_config_audit {
     bool present;               // `connect` has none: gateways record
-    struct gw_config_text file; // path
-    bool sync_request;          // an answer waits until its record is on the disk
-    bool drop_when_full;        // else the request is refused
-    uint64_t queue;             // bytes a loop
-    int64_t interval;           // between batches
+    struct gw_config_text file; // path; SPAN_NONE: to_stdout
+    bool to_stdout;
+    struct gw_config_audit_signing signing;
+    struct gw_config_audit_rotate rotate;
+    struct gw_config_audit_http http;
+    bool sync_request;   // an answer waits until its record is on the disk
+    bool drop_when_full; // else the request is refused
+    uint64_t queue;      // bytes a loop
+    int64_t interval;    // between batches
     enum gw_config_audit_inputs inputs;
 };
 

@@ -7,13 +7,6 @@ static const struct gw_choice groups[] = {
     { NAME("secp384r1"), 0 },      { NAME("secp521r1"), 0 }, { NAME("SecP256r1MLKEM768"), 0 },
 };
 static const struct gw_choice min_versions[] = { { NAME("tls1.3"), 0 }, { NAME("tls1.2"), 1 } };
-static const struct gw_choice batch_request[] = { { NAME("batch"), 0 }, { NAME("request"), 1 } };
-static const struct gw_choice refuse_drop[] = { { NAME("refuse"), 0 }, { NAME("drop"), 1 } };
-static const struct gw_choice inputs[] = {
-    { NAME("always"), GW_CONFIG_INPUTS_ALWAYS },
-    { NAME("denied"), GW_CONFIG_INPUTS_DENIED },
-    { NAME("never"), GW_CONFIG_INPUTS_NEVER },
-};
 static const struct gw_choice seccomp[] = { { NAME("enforce"), 0 }, { NAME("off"), 1 } };
 static const struct gw_choice locks[] = {
     { NAME("auto"), GW_CONFIG_LOCK_AUTO },
@@ -206,49 +199,6 @@ static const struct gw_field listener_fields[] = {
 };
 static const struct gw_schema listener_schema = PLACED(listener_fields, gw_config_listener);
 
-static const struct gw_field audit_fields[] = {
-    { .key = NAME("file"),
-      .type = GW_FIELD_PATH,
-      AT(gw_config_audit, file),
-      .required = true,
-      .doc = "file that records are appended to, one JSON object a line" },
-    { .key = NAME("sync"),
-      .type = GW_FIELD_SWITCH,
-      AT(gw_config_audit, sync_request),
-      CHOICES(batch_request),
-      .fallback = "batch",
-      .doc = "request: an answer ends only when its record is on the disk; batch: records follow within interval" },
-    { .key = NAME("on_full"),
-      .type = GW_FIELD_SWITCH,
-      AT(gw_config_audit, drop_when_full),
-      CHOICES(refuse_drop),
-      .fallback = "refuse",
-      .doc = "when records cannot be written: refuse requests (503), or drop records and count them" },
-    { .key = NAME("queue"),
-      .type = GW_FIELD_SIZE,
-      AT(gw_config_audit, queue),
-      .fallback = "16MiB",
-      .low = 64 * KIB,
-      .high = GIB,
-      .doc = "memory of an event loop for records that wait; a request whose record is larger is refused" },
-    { .key = NAME("interval"),
-      .type = GW_FIELD_DURATION,
-      AT(gw_config_audit, interval),
-      .fallback = "100ms",
-      .low = 1,
-      .high = MINUTE,
-      .doc = "between two batches, with sync: batch" },
-    { .key = NAME("inputs"),
-      .type = GW_FIELD_CHOICE,
-      AT(gw_config_audit, inputs),
-      CHOICES(inputs),
-      .fallback = "always",
-      .doc =
-          "which records hold the facts that were decided by, from which policy explain and diff decide again: always, "
-          "denied (of requests that were refused) or never; where a policy says @audit(\"full\"), always" },
-};
-static const struct gw_schema audit_schema = PART(audit_fields, gw_config_audit);
-
 static const struct gw_field operations_fields[] = {
     { .key = NAME("enabled"),
       .type = GW_FIELD_BOOL,
@@ -418,7 +368,7 @@ static const struct gw_field fields[] = {
       .extra = offsetof(struct gw_config, audit.present),
       .required = true,
       .unless = NAME("connect"),
-      .schema = &audit_schema,
+      .schema = &gw_config_audit_schema,
       .doc = "the record of every request" },
     { .key = NAME("operations"),
       .type = GW_FIELD_MAP,

@@ -36,6 +36,7 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 extern const struct gw_schema gw_config_tls_schema;
 extern const struct gw_schema gw_config_mode_schema;  // of a rule: with the workloads
 extern const struct gw_schema gw_config_modes_schema; // of a listener: all others
+extern const struct gw_schema gw_config_audit_schema;
 extern const struct gw_schema gw_config_policy_schema;
 extern const struct gw_schema gw_config_revocations_schema;
 extern const struct gw_schema gw_config_connect_schema;

@@ -15,6 +15,7 @@
 #include "gateway/config/introspector.h"
 #include "gateway/config/key_bell.h"
 #include "gateway/config/remote.h"
+#include "gateway/config/snapshot_audit.h"
 #include "gateway/config/snapshot_authority.h"
 #include "gateway/config/snapshot_connect.h"
 #include "gateway/config/snapshot_feed.h"
@@ -76,6 +77,7 @@ struct gw_snapshot {
     struct gw_shard *shards;
     size_t n_shards;
     struct gw_snapshot_feed feed;
+    struct gw_snapshot_audit audit;
     struct gw_remote *key_servers; // of the issuers of the configuration, in its order; n_endpoints 0: not fetched
     struct gw_introspector *introspectors; // of the issuers that answer for opaque tokens
     size_t n_introspectors;

@@ -40,7 +40,14 @@ void gw_fixed_warn(struct log *log, const struct gw_config *old, const struct gw
         { "process", same(&old->process.user, &new->process.user) && same(&old->process.group, &new->process.group) &&
                          old->process.unconfined == new->process.unconfined &&
                          old->process.lock_memory == new->process.lock_memory },
-        { "audit.file", span_eq(old->audit.file.v, new->audit.file.v) },
+        { "audit.file", same(&old->audit.file, &new->audit.file) && old->audit.to_stdout == new->audit.to_stdout },
+        { "audit.signing", same(&old->audit.signing.key, &new->audit.signing.key) &&
+                               same(&old->audit.signing.pkcs11, &new->audit.signing.pkcs11) &&
+                               old->audit.signing.every == new->audit.signing.every &&
+                               old->audit.signing.records == new->audit.signing.records },
+        { "audit.rotate", old->audit.rotate.size == new->audit.rotate.size &&
+                              old->audit.rotate.every == new->audit.rotate.every &&
+                              old->audit.rotate.keep == new->audit.rotate.keep },
         { "audit.sync", old->audit.sync_request == new->audit.sync_request },
         { "audit.on_full", old->audit.drop_when_full == new->audit.drop_when_full },
         { "operations.listen", span_eq(old->operations.listen.v, new->operations.listen.v) },

@@ -104,7 +104,10 @@ static void on_signal(uv_signal_t *s, int number)
 {
     struct gw_process *p = s->data;
     switch (number) {
-    case SIGHUP: gw_process_reload(p, "SIGHUP"); break;
+    case SIGHUP:
+        gw_process_reload(p, "SIGHUP");
+        gw_audit_reopen(p->shared.audit); // only where the file was moved away
+        break;
     case SIGUSR1: gw_audit_reopen(p->shared.audit); break;
     default: gw_process_drain(p); break;
     }

@@ -73,6 +73,7 @@ void gw_process_finish(struct gw_process *p)
     uint64_t lost = gw_audit_close(p->shared.audit, AUDIT_PATIENCE_MS);
     if (lost > 0)
         log_error(&p->log, "%llu audit records could not be written", (unsigned long long)lost);
+    pki_key_free(p->audit_key);
     for (size_t i = 0; i < p->n_made; i++)
         gw_loop_fini(&p->loops[i]);
     if (p->authority)

@@ -5,6 +5,7 @@
 #ifndef SALLYPORT_NET_PROCESS_INSIDE_H
 #define SALLYPORT_NET_PROCESS_INSIDE_H
 
+#include "gateway/audit/chain.h"
 #include "gateway/config/key_registry.h"
 #include "gateway/config/revoked_source.h"
 #include "gateway/endpoint/limit_rows.h"
@@ -27,6 +28,8 @@ struct gw_process {
     const char *path;
     struct log log;
     struct gw_shared shared;
+    struct pki_key *audit_key; // NULL: nobody signs
+    struct gw_chain_key audit_signer;
     struct pki_nonce_keys nonces;
     struct gw_name_news names;
     struct gw_snapshot *snapshot;

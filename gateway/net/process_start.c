@@ -2,6 +2,7 @@
 // How the process comes up: hardened, bound, with what the loops share, and the loops and the authority running.
 #include "gateway/net/process_inside.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,43 @@ bool gw_process_listen(struct gw_process *p)
     return !c->operations.enabled || bind_to(p, &c->operations.listen, false, &p->operations_fd);
 }
 
+// The log, and the key that signs it. False: the log of the process says why not.
+static bool open_audit(struct gw_process *p)
+{
+    const struct gw_config *c = p->snapshot->config;
+    const struct gw_config_audit *a = &c->audit;
+    struct diags diags;
+    diags_init(&diags);
+    if (a->signing.present) {
+        p->audit_key = gw_snapshot_audit_key(p->snapshot, &diags);
+        if (p->audit_key)
+            gw_chain_key_init(&p->audit_signer, p->audit_key);
+    }
+    struct gw_audit_options audit = {
+        .journal = { .file = a->file.v.p,
+                     .copy = a->to_stdout && a->file.v.p,
+                     .stream_fd = STDOUT_FILENO,
+                     .key = p->audit_key ? &p->audit_signer : NULL,
+                     .sign_every_ms = a->signing.every,
+                     .sign_lines = a->signing.records,
+                     .rotate_size = a->rotate.size,
+                     .rotate_every_ms = a->rotate.every,
+                     .keep = (uint32_t)a->rotate.keep,
+                     .log = &p->log },
+        .sync = a->sync_request ? GW_AUDIT_SYNC_REQUEST : GW_AUDIT_SYNC_BATCH,
+        .on_full = a->drop_when_full ? GW_AUDIT_DROP : GW_AUDIT_REFUSE,
+        .queue = (size_t)a->queue,
+        .interval_ms = a->interval,
+        .producers = (unsigned)p->n_loops + c->authority.present,
+    };
+    int rc = diags.errors ? -EINVAL : gw_audit_open(&audit, &p->shared.audit);
+    if (rc != 0 && diags.errors == 0)
+        gw_config_error(c, a->file.at, &diags, "%.*s: %s", SPAN_FMT(a->file.v), strerror(-rc));
+    gw_process_print(p, &diags);
+    diags_fini(&diags);
+    return rc == 0;
+}
+
 static bool make_shared(struct gw_process *p)
 {
     const struct gw_config *c = p->snapshot->config;
@@ -97,23 +135,7 @@ static bool make_shared(struct gw_process *p)
         log_error(&p->log, "out of memory; lower dpop.replay.capacity or limits.buckets");
         return false;
     }
-    struct gw_audit_options audit = {
-        .journal = { .file = c->audit.file.v.p, .log = &p->log },
-        .sync = c->audit.sync_request ? GW_AUDIT_SYNC_REQUEST : GW_AUDIT_SYNC_BATCH,
-        .on_full = c->audit.drop_when_full ? GW_AUDIT_DROP : GW_AUDIT_REFUSE,
-        .queue = (size_t)c->audit.queue,
-        .interval_ms = c->audit.interval,
-        .producers = (unsigned)p->n_loops + c->authority.present,
-    };
-    int rc = gw_audit_open(&audit, &p->shared.audit);
-    if (rc != 0) {
-        struct diags diags;
-        diags_init(&diags);
-        gw_config_error(c, c->audit.file.at, &diags, "%.*s: %s", SPAN_FMT(c->audit.file.v), strerror(-rc));
-        gw_process_print(p, &diags);
-        diags_fini(&diags);
-    }
-    return rc == 0;
+    return open_audit(p);
 }
 
 // Proofs from before the start are refused, since nobody knows which were used (checklist 16), and a proof tells its time in whole
