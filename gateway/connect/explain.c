@@ -71,6 +71,8 @@ static const struct row rows[] = {
     { N("api_body"), N("request"),
       "the gateway cannot tell from this body what is asked for, so it does not let it through", GW_REMEDY_NONE },
     { N("api_query"), N("request"), "a query parameter is repeated or malformed", GW_REMEDY_NONE },
+    { N("bad_expected_rq_timeout"), N("request"),
+      "x-envoy-expected-rq-timeout-ms, which the client sent, is no number of milliseconds", GW_REMEDY_NONE },
     { N("content_encoding"), N("request"), "the gateway has to read this body; send it without a content-encoding",
       GW_REMEDY_NONE },
     { N("body_too_large"), N("request"), "the body is larger than the gateway takes; send it in smaller parts",

@@ -8,10 +8,12 @@
 #include "gateway/net/local.h"
 #include "gateway/net/operations.h"
 #include "gateway/net/process_inside.h"
+#include "gateway/net/spare.h"
 #include "gateway/net/unix_socket.h"
 #include "gateway/net/watch.h"
 
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +24,7 @@
 #define LISTENERS 16
 #define FILES 64
 #define BACKLOG 128
+#define THREADS "2" // that resolve names: few names are asked for, and each thread costs memory
 
 struct listener {
     union {
@@ -48,8 +51,10 @@ struct connect {
     struct gw_operations_listener operations;
     struct gw_metrics *metrics[1];
     uint64_t generation, look, token_look;
-    uint64_t strangers; // of other users, at a Unix socket
-    bool draining, controls;
+    uint64_t strangers;    // of other users, at a Unix socket
+    pthread_barrier_t met; // of the threads that resolve names
+    uv_work_t sparing[2];
+    bool draining, controls, spared;
 };
 
 static void print(struct connect *c, const struct diags *diags, bool warn)
@@ -170,6 +175,11 @@ static void on_watch(uv_timer_t *t)
     }
     look_at_token(c);
     gw_connector_progress(&c->connector); // the certificate in force may have ended
+    if (!c->spared && span_is_none(gw_connector_missing(&c->connector))) {
+        c->spared = true;
+        gw_spare_program();
+        log_debug(&c->log, "gave back what only the start needed of memory");
+    }
 }
 
 // ------------------------------------------------------------------------------------------------------- listeners
@@ -346,6 +356,33 @@ static void on_signal(uv_signal_t *s, int number)
         drain(c);
 }
 
+// Each thread takes one of these and waits for the other, so that no thread takes two.
+static void spare_one(uv_work_t *w)
+{
+    struct connect *c = w->data;
+    pthread_barrier_wait(&c->met);
+    gw_spare_thread();
+}
+
+static void on_spared(uv_work_t *w, int status)
+{
+    (void)w;
+    (void)status;
+}
+
+static void spare_threads(struct connect *c)
+{
+    const char *threads = getenv("UV_THREADPOOL_SIZE");
+    size_t n = sizeof c->sparing / sizeof *c->sparing;
+    gw_spare_thread();
+    if (!threads || strcmp(threads, THREADS) != 0 || pthread_barrier_init(&c->met, NULL, (unsigned)n) != 0)
+        return; // an operator's own number counts
+    for (size_t i = 0; i < n; i++) {
+        c->sparing[i].data = c;
+        uv_queue_work(&c->uv, &c->sparing[i], spare_one, on_spared);
+    }
+}
+
 static bool start(struct connect *c)
 {
     static const int numbers[] = { SIGHUP, SIGTERM, SIGINT };
@@ -373,6 +410,7 @@ static bool start(struct connect *c)
     };
     if (!listen_all(c) || !serve_operations(c))
         return false;
+    spare_threads(c);
     c->look = look_at_files(c);
     load(c);
     uv_timer_start(&c->watch, on_watch, WATCH_MS, WATCH_MS);
@@ -433,6 +471,7 @@ int gw_connect_run(const struct gw_connect_options *options)
     c->log.sink = log_to_stderr;
     atomic_store(&c->log.level, LOG_INFO);
     gw_process_harden();
+    setenv("UV_THREADPOOL_SIZE", THREADS, 0);
     mallopt(M_ARENA_MAX, 1); // one thread allocates; those that resolve names need no memory of their own kept for them
     if (gw_tls_process_init() != 0) {
         log_error(&c->log, "the cryptographic library does not work on this machine");

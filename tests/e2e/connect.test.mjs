@@ -8,7 +8,7 @@ import http from 'node:http'
 import net from 'node:net'
 import { after, before, test } from 'node:test'
 import { authorityOf, Connect, siblingOf } from './lib/connect.mjs'
-import { port, replace, sallyport, sleep, until } from './lib/files.mjs'
+import { port, replace, sallyport, sanitised, sleep, until } from './lib/files.mjs'
 import { World } from './lib/gateway.mjs'
 import { dumpLogs, run } from './lib/program.mjs'
 import { boundToCertificate } from './lib/token.mjs'
@@ -348,6 +348,18 @@ test('check reads it as connect does; run does not take it', async () => {
   const other = run(sallyport, ['run', '--config', c.file])
   assert.equal(other.status, 1)
   assert.match(other.err, /use `sallyport connect/)
+})
+
+test('at rest, after work, it holds less than 6 MiB', { skip: sanitised && 'a sanitizer holds more' }, async () => {
+  const c = await connect('small')
+  await until('the start\'s memory', () => /gave back what only the start needed/.test(c.log))
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 8 })
+  await Promise.all(Array.from({ length: 200 }, () => c.post(SEARCH, QUERY, { agent })))
+  agent.destroy()
+  const memory = () => Object.fromEntries(fs.readFileSync(`/proc/${c.process.pid}/status`, 'utf8').match(/(VmRSS|RssAnon|RssFile):\s+\d+/g).map(l => l.split(/:\s+/)))
+  const { VmRSS, RssAnon, RssFile } = memory()
+  console.log(`resident: ${VmRSS} KiB, of which its own ${RssAnon}, of the program's file ${RssFile}`)
+  assert.ok(VmRSS < 6 * 1024, `${VmRSS} KiB`)
 })
 
 test('a drain ends what is under way, and takes nothing more', async () => {
