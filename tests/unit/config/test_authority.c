@@ -261,6 +261,26 @@ static void set_mode(const char *name, unsigned mode)
     assert_int_equal(chmod(path, mode), 0);
 }
 
+// The file, with the authority's state there.
+static void state_is(const char *folder)
+{
+    static const char before[] = "authority:\n"
+                                 "  issuer: https://Auth.example.org:443/\n"
+                                 "  addresses: [\"127.0.0.1:8444\"]\n"
+                                 "  tls: {certificate: own.pem, key: own.key}\n"
+                                 "  client_certificates: optional\n";
+    static const char after[] = "  signing: {passphrase_file: passphrase}\n"
+                                "  audiences: [sallyport]\n"
+                                "  nonce: required\n"
+                                "  clients:\n"
+                                "    - {id: a, workload: \"spiffe://example.org/a\", san_dns: a.example.org}\n"
+                                "    - {id: b, workload: \"spiffe://example.org/b\", jwks: client.jwks}\n"
+                                "  policy: {files: [issue.cedar]}\n" BESIDE;
+    char text[4096];
+    snprintf(text, sizeof text, "%s  state: %s\n%s", before, folder, after);
+    put("f.yaml", text, 0600);
+}
+
 static struct gw_snapshot *load(struct diags *diags)
 {
     char path[128];
@@ -366,7 +386,15 @@ static void a_state_folder_is_there_and_its_own(void **state)
     snprintf(from, sizeof from, "%s/state", certs.dir);
     snprintf(to, sizeof to, "%s/moved", certs.dir);
     assert_int_equal(rename(from, to), 0);
-    expect_file("state: No such file or directory; make the folder: mkdir -m 700");
+    // The start makes it, in a folder that is there.
+    struct diags diags;
+    struct gw_snapshot *s = load(&diags);
+    assert_non_null(s);
+    gw_snapshot_unref(s);
+    diags_fini(&diags);
+    state_is("gone/state");
+    expect_file("gone/state: No such file or directory; make the folder: mkdir -m 700");
+    state_is("state");
     put("state", "", 0600);
     expect_file("state: this is no folder; name one");
     assert_int_equal(unlink(from), 0);
@@ -404,21 +432,7 @@ static int setup(void **state)
     char path[128];
     snprintf(path, sizeof path, "%s/state", certs.dir);
     assert_int_equal(mkdir(path, 0700), 0);
-    put("f.yaml",
-        "authority:\n"
-        "  issuer: https://Auth.example.org:443/\n"
-        "  addresses: [\"127.0.0.1:8444\"]\n"
-        "  tls: {certificate: own.pem, key: own.key}\n"
-        "  client_certificates: optional\n"
-        "  state: state\n"
-        "  signing: {passphrase_file: passphrase}\n"
-        "  audiences: [sallyport]\n"
-        "  nonce: required\n"
-        "  clients:\n"
-        "    - {id: a, workload: \"spiffe://example.org/a\", san_dns: a.example.org}\n"
-        "    - {id: b, workload: \"spiffe://example.org/b\", jwks: client.jwks}\n"
-        "  policy: {files: [issue.cedar]}\n" BESIDE,
-        0600);
+    state_is("state");
     return 0;
 }
 
