@@ -6,7 +6,8 @@
 //
 //   token gate   Nothing is believed of the token: the request goes on as the workload alone, and policies see a token without any facts
 //                (bound_to "nothing"). A token that holds but for its scopes is believed, and its scopes bound nothing.
-//                A token that was revoked, or that its issuer calls inactive, is refused in every mode.
+//                A token that was revoked, or that its issuer calls inactive, is refused in every mode, and one in the query: a shard
+//                would get it.
 //   policy gate  What no policy permits, or one forbids, goes on whole. Where the request needs several authorisations, what holds of the
 //                others still obliges: their @filter confines, or refuses what it cannot confine. Entries of a list that would be
 //                hidden are shown.

@@ -2,6 +2,7 @@
 // Checklist rule 37 in the policy stage: a filter is met or the request is refused, and the record tells of everything that the policies oblige to.
 #include "tests/unit/stages/asked.h"
 
+#include "gateway/stages/observe.h"
 #include "gateway/stages/sightings.h"
 
 #include <stdlib.h>
@@ -302,6 +303,23 @@ static void rule37_a_full_record_leaves_nothing_out_and_comes_first(void **state
     }
 }
 
+static void a_request_that_is_only_observed_keeps_the_filter_of_what_holds(void **state)
+{
+    (void)state;
+    struct asked f;
+    request(&f, FILTER "permit(principal, action, resource == Collection::\"docs\");", GW_METHOD_POST,
+            "collections/docs/points/query", "{\"query\":[1,2],\"lookup_from\":{\"collection\":\"faq\"},\"limit\":3}");
+    assert_int_equal(f.x.meaning.n_authorisations, 2);
+    f.config.listener.modes = (struct gw_config_mode){ .policy = true, .until_ms = 1 };
+    int rc = gw_stage_policy(&f.x);
+    assert_int_equal(rc, ERR_POLICY_NO_PERMIT);
+    assert_int_equal(gw_observe(&f.x, rc), GW_PASS);
+    struct span sent = f.x.meaning.body;
+    assert_non_null(memmem(sent.p, sent.n, "\"match\":{\"value\":\"acme\"}", 24));
+    gw_decisions_release(&f.x);
+    asked_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +334,7 @@ int main(void)
         cmocka_unit_test(rule37_an_alias_does_not_lead_around_a_filter),
         cmocka_unit_test(the_record_names_every_obligation),
         cmocka_unit_test(rule37_a_full_record_leaves_nothing_out_and_comes_first),
+        cmocka_unit_test(a_request_that_is_only_observed_keeps_the_filter_of_what_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,6 +226,53 @@ static void what_holds_of_a_request_still_obliges(void **state)
     asked_fini(&f);
 }
 
+static void a_lesser_request_that_is_permitted_is_no_refusal(void **state)
+{
+    (void)state;
+    for (int permitted = 0; permitted < 2; permitted++) {
+        struct asked f;
+        struct gw_present present;
+        init(&f, &present, permitted ? "permit(principal, action == Action::\"read\", resource);" : "", 1);
+        f.config.listener.modes.token = false;
+        f.issuer.scopeless = true;
+        f.token.actions = UINT64_MAX;
+        f.authorisations[0].action = GW_ACTION_CREATE;
+        f.x.meaning.alternative.present = true;
+        f.x.meaning.alternative.authorisation =
+            (struct gw_api_authorisation){ .action = GW_ACTION_READ, .collection = SPAN("docs") };
+        assert_int_equal(observed(&f), 0);
+        assert_int_equal(gw_observed(&f.x), !permitted);
+        // What goes on is the whole request where neither is permitted, and its decision alone is in the record.
+        assert_int_equal(f.x.meaning.authorisations[0].action, permitted ? GW_ACTION_READ : GW_ACTION_CREATE);
+        assert_int_equal(f.x.n_decisions, permitted ? 2 : 1);
+        gw_exchange_fini(&f.x);
+        asked_fini(&f);
+    }
+}
+
+static void a_token_in_the_query_is_refused_since_a_shard_would_get_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query;
+        int rc;
+    } rows[] = {
+        { "access_token=x", ERR_TOKEN_WAYS },
+        { "a=b&access%5Ftoken=x", ERR_TOKEN_WAYS },
+        { "access_token=x&access_token=y", ERR_TOKEN_WAYS },
+        { "a=b", GW_PASS },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct asked f;
+        struct gw_present present;
+        init(&f, &present, "", 1);
+        f.x.to.query = span_str(rows[i].query);
+        assert_int_equal(gw_observe(&f.x, ERR_TOKEN_WAYS), rows[i].rc);
+        gw_exchange_fini(&f.x);
+        asked_fini(&f);
+    }
+}
+
 static void the_answer_has_codes_and_no_policies(void **state)
 {
     (void)state;
@@ -289,6 +336,8 @@ int main(void)
         cmocka_unit_test(a_token_that_is_good_but_for_its_scopes_is_believed),
         cmocka_unit_test(scopes_count_for_the_rest_of_a_request_that_policies_may_not_refuse),
         cmocka_unit_test(what_holds_of_a_request_still_obliges),
+        cmocka_unit_test(a_lesser_request_that_is_permitted_is_no_refusal),
+        cmocka_unit_test(a_token_in_the_query_is_refused_since_a_shard_would_get_it),
         cmocka_unit_test(the_answer_has_codes_and_no_policies),
         cmocka_unit_test(entries_of_a_list_are_shown_and_counted),
         cmocka_unit_test(what_was_taken_back_is_refused_whatever_else_is_wrong),
