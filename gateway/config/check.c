@@ -432,5 +432,6 @@ void gw_config_check(struct gw_config *c, struct diags *diags)
     gw_config_check_policy(c, "policy", &c->policy, diags);
     gw_config_check_parts(c, diags);
     gw_config_check_authority(c, diags);
+    gw_config_check_enrolment(c, diags);
     gw_config_check_connect(c, diags);
 }

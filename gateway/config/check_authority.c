@@ -131,7 +131,6 @@ void gw_config_check_authority(struct gw_config *c, struct diags *diags)
     addresses(&k, &a->addresses);
     signing(&k, a);
     clients(&k, a);
-    gw_config_check_enrolment(c, diags);
     if (a->feed && !is_set(c->revocations.store))
         ERROR(&k, a->at, "feed: true publishes revocations.store, which is not set; set it");
     if (a->feed && a->followers.n == 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What no single key of authority.enrolment can tell.
+#include "gateway/config/fault.h"
 #include "gateway/config/remote.h"
 #include "gateway/config/schema.h"
 
@@ -94,6 +95,27 @@ static void cluster(struct checker *k, struct gw_config_cluster *c)
         template(k, &c->id);
 }
 
+static void listener(struct checker *k, const struct gw_config_listener *l)
+{
+    const struct gw_config_enrol *e = &l->tls.enrol;
+    const char *fault;
+    struct span host, target;
+    uint16_t port;
+    bool tls = true;
+
+    if (!e->present)
+        return;
+    if (is_set(l->tls.certificate) || is_set(l->tls.key) || is_set(l->tls.key_passphrase_file))
+        ERROR(k, e->at, "'enrol' and 'certificate' exclude each other; keep one");
+    fault = is_set(e->url) ? gw_fault_url(e->url.v, &tls, &host, &port, &target) : NULL;
+    if (fault || !tls)
+        ERROR(k, e->url.at, "'%.*s': %s", SPAN_FMT(e->url.v), fault ? fault : "an authority is https");
+    if (is_set(e->token_file) == is_set(e->join_token_file))
+        ERROR(k, e->at, "enrol has either 'token_file' or 'join_token_file'; write one of them");
+    if (is_set(e->authority) && is_set(e->server_name))
+        ERROR(k, e->server_name.at, "authority and server_name exclude each other; keep one");
+}
+
 void gw_config_check_enrolment(struct gw_config *c, struct diags *diags)
 {
     struct checker k = { c, diags };
@@ -104,6 +126,10 @@ void gw_config_check_enrolment(struct gw_config *c, struct diags *diags)
         if ((c->issuers[i].uses & GW_ISSUER_ENROLMENT) && !e->present)
             ERROR(&k, c->issuers[i].at,
                   "uses: enrolment, and there is no authority.enrolment; add it, or remove the use");
+    listener(&k, &c->listener);
+    if (c->authority.tls.enrol.present)
+        ERROR(&k, c->authority.tls.enrol.at,
+              "nobody enrols the authority itself; name certificate and key (sallyport ca issue)");
     if (!e->present)
         return;
     addresses(&k, e);

@@ -37,11 +37,25 @@ struct gw_config_tickets {
     int64_t lifetime;
 };
 
+// Where the listener's certificate comes from when it is in no file: the authority (net/enrolment.h).
+struct gw_config_enrol {
+    struct gw_config_place at;
+    bool present;
+    struct gw_config_text url;                    // https://host[:port][/path]
+    struct gw_config_text ca;                     // path: who vouches for it
+    struct gw_config_text authority, server_name; // its SPIFFE ID, or the name in its certificate; neither: the host
+    struct gw_config_text token_file, join_token_file; // paths; one of them
+    struct gw_config_text state;                       // path of a folder; SPAN_NONE: nothing is written
+    struct gw_config_text spiffe_id;                   // to ask for
+    struct gw_config_texts dns;
+};
+
 struct gw_config_tls {
     struct gw_config_text certificate, key, key_passphrase_file; // paths; chain and key in PEM
     bool tls12;                                                  // TLS 1.2 beside 1.3
     struct gw_config_texts groups;                               // in order of preference
     struct gw_config_tickets tickets;
+    struct gw_config_enrol enrol; // of a listener, instead of certificate and key
 };
 
 struct gw_config_limits {

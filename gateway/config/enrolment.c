@@ -22,6 +22,25 @@ void gw_enrolled_fini(struct gw_enrolled *e)
     buf_wipe(&e->key);
 }
 
+static bool copy(struct buf *to, struct span from)
+{
+    buf_init(to, 0);
+    return buf_append(to, from);
+}
+
+bool gw_enrolled_copy(struct gw_enrolled *out, const struct gw_enrolled *e)
+{
+    struct gw_enrolled fresh = *e;
+    bool whole = copy(&fresh.chain, buf_span(&e->chain));
+    whole = copy(&fresh.key, buf_span(&e->key)) && whole;
+    whole = copy(&fresh.bundle, buf_span(&e->bundle)) && whole;
+    if (whole)
+        *out = fresh;
+    else
+        gw_enrolled_fini(&fresh);
+    return whole;
+}
+
 int gw_enrol_ask(struct span spiffe_id, const struct span *dns, size_t n_dns, struct buf *key, struct buf *csr)
 {
     struct pki_key *k = pki_key_generate(PKI_KEY_P256, 0);
@@ -112,12 +131,6 @@ static int look(const struct parts *p, struct span spiffe_id, int64_t now_s, str
     pki_trust_free(trust);
     diags_fini(&diags);
     return rc;
-}
-
-static bool copy(struct buf *to, struct span from)
-{
-    buf_init(to, 0);
-    return buf_append(to, from);
 }
 
 static int take(const struct parts *p, struct span spiffe_id, int64_t now_s, struct gw_enrolled *out, char *what,

@@ -26,7 +26,8 @@ struct gw_enrolled {
     int64_t not_before_s, not_after_s; // of the leaf
     int64_t renew_s;                   // when the next is due
 };
-void gw_enrolled_fini(struct gw_enrolled *e); // wipes the key
+void gw_enrolled_fini(struct gw_enrolled *e);                                // wipes the key
+bool gw_enrolled_copy(struct gw_enrolled *out, const struct gw_enrolled *e); // false: out of memory
 
 // A fresh key (PEM into `key`) and a request (PEM into `csr`) for `spiffe_id` (SPAN_NONE: no URI) and DNS names. 0, ERR_NOMEM, ERR_INTERNAL.
 int gw_enrol_ask(struct span spiffe_id, const struct span *dns, size_t n_dns, struct buf *key, struct buf *csr);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Where workloads get their certificates: the authority's enrolment listener.
+// Where workloads get their certificates: the authority's enrolment listener; and a listener that has its own from there.
 #include "gateway/config/schema_table.h"
 
 static const struct gw_choice pods[] = { { NAME("optional"), 1 }, { NAME("required"), 0 } };
@@ -142,3 +142,52 @@ static const struct gw_field fields[] = {
       .doc = "that one address has in a minute; further ones are answered 429" },
 };
 const struct gw_schema gw_config_enrolment_schema = PLACED(fields, gw_config_enrolment);
+
+static const struct gw_field enrol_fields[] = {
+    { .key = NAME("url"),
+      .type = GW_FIELD_TEXT,
+      AT(gw_config_enrol, url),
+      .required = true,
+      .doc = "authority.enrolment.url of the authority" },
+    { .key = NAME("ca"),
+      .type = GW_FIELD_PATH,
+      AT(gw_config_enrol, ca),
+      .required = true,
+      .doc = "file with the CA certificates that vouch for the authority, PEM; read at each use" },
+    { .key = NAME("authority"),
+      .type = GW_FIELD_TEXT,
+      AT(gw_config_enrol, authority),
+      .fault = gw_fault_workload_id,
+      .doc = "SPIFFE ID that it must have" },
+    { .key = NAME("server_name"),
+      .type = GW_FIELD_TEXT,
+      AT(gw_config_enrol, server_name),
+      .fault = gw_fault_host,
+      .doc = "or the name in its certificate; without either the host of url" },
+    { .key = NAME("token_file"),
+      .type = GW_FIELD_PATH,
+      AT(gw_config_enrol, token_file),
+      .doc = "file with a projected service-account token, read at each use" },
+    { .key = NAME("join_token_file"),
+      .type = GW_FIELD_PATH,
+      AT(gw_config_enrol, join_token_file),
+      .doc = "instead of token_file: file with a join token, for the first certificate; later ones are asked for with "
+             "the one in hand" },
+    { .key = NAME("state"),
+      .type = GW_FIELD_PATH,
+      AT(gw_config_enrol, state),
+      .doc = "folder, 0700, that cert.pem, key.pem and bundle.pem are written to, and read from at a start; without it "
+             "the key "
+             "never leaves memory, and each start needs the token" },
+    { .key = NAME("spiffe_id"),
+      .type = GW_FIELD_TEXT,
+      AT(gw_config_enrol, spiffe_id),
+      .fault = gw_fault_workload_id,
+      .doc = "to ask for; without it the one that the authority derives" },
+    { .key = NAME("dns"),
+      .type = GW_FIELD_TEXTS,
+      AT(gw_config_enrol, dns),
+      .fault = gw_fault_host,
+      .doc = "DNS names to ask for: those that clients know the gateway by, unless they know its SPIFFE ID" },
+};
+const struct gw_schema gw_config_enrol_schema = PLACED(enrol_fields, gw_config_enrol);

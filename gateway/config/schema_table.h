@@ -41,6 +41,7 @@ extern const struct gw_schema gw_config_policy_schema;
 extern const struct gw_schema gw_config_revocations_schema;
 extern const struct gw_schema gw_config_connect_schema;
 extern const struct gw_schema gw_config_enrolment_schema;
+extern const struct gw_schema gw_config_enrol_schema;
 extern const struct gw_schema gw_config_authority_schema; // What an issuer, or a registry of API keys, may assert.
 #define ASSERTS(member)                                                                                      \
     {                                                                                                        \

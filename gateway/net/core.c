@@ -85,10 +85,10 @@ static struct gw_tls_context *server_context(struct gw_core *c, const struct gw_
     for (size_t i = 0; i < n; i++)
         groups[i] = t->groups.v[i].v;
     struct gw_tls_config config = {
-        .cert_pem = s->cert_pem,
-        .cert_file = t->certificate.v,
-        .key_pem = s->key_pem,
-        .key_file = t->key.v,
+        .cert_pem = c->own ? buf_span(&c->own->e.chain) : s->cert_pem,
+        .cert_file = c->own ? SPAN("the certificate that was enrolled") : t->certificate.v,
+        .key_pem = c->own ? buf_span(&c->own->e.key) : s->key_pem,
+        .key_file = c->own ? SPAN("its key") : t->key.v,
         .passphrase = s->passphrase,
         .min_version = t->tls12 ? GW_TLS_1_2 : GW_TLS_1_3,
         .groups = groups,
@@ -221,6 +221,25 @@ static void log_diags(struct gw_core *c, const struct diags *diags)
     arena_fini(&arena);
 }
 
+void gw_core_adopt_own(struct gw_core *c, struct gw_own_certificate *own)
+{
+    struct diags diags;
+    struct gw_own_certificate *old = c->own;
+    diags_init(&diags);
+    c->own = own;
+    struct gw_tls_context *tls = server_context(c, c->view->snapshot, &diags);
+    if (tls) {
+        gw_tls_context_unref(c->view->tls);
+        c->view->tls = tls;
+        gw_own_certificate_unref(old);
+    } else {
+        log_diags(c, &diags);
+        c->own = old;
+        gw_own_certificate_unref(own);
+    }
+    diags_fini(&diags);
+}
+
 int gw_core_adopt(struct gw_core *c, struct gw_snapshot *snapshot)
 {
     struct diags diags;
@@ -265,6 +284,7 @@ int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned ind
                  struct gw_revocations *revocations)
 {
     *c = (struct gw_core){ .shared = shared,
+                           .own = gw_own_certificate_ref(shared->own),
                            .index = index,
                            .loops = loops,
                            .dialler = dialler,
@@ -298,6 +318,8 @@ void gw_core_fini(struct gw_core *c)
     c->revocations = NULL;
     gw_directory_unref(c->directory);
     c->directory = NULL;
+    gw_own_certificate_unref(c->own);
+    c->own = NULL;
 }
 
 void gw_core_random_id(struct gw_core *c, char out[static 33])

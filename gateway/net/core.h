@@ -8,6 +8,7 @@
 #define SALLYPORT_NET_CORE_H
 
 #include "gateway/audit/writer.h"
+#include "gateway/config/own_certificate.h"
 #include "gateway/net/directory.h"
 #include "gateway/net/fetch.h"
 #include "gateway/stages/exchange.h"
@@ -51,13 +52,15 @@ struct gw_shared {
     struct gw_audit *audit;
     struct gw_name_news *names;     // may be NULL: the loops then hear nothing of each other's changes
     struct gw_health_board *health; // may be NULL: every endpoint counts as ready
+    struct gw_own_certificate *own; // the listener's at the start, when it was enrolled; NULL: it is in files
     struct gw_sightings *sightings; // may be NULL: nobody asks how shards take filters
 };
 
 struct gw_core {
     const struct gw_shared *shared;
-    unsigned index; // of the loop: the audit writer's producer
-    size_t loops;   // how many share the configured bounds
+    struct gw_own_certificate *own; // counted: the listener's now
+    unsigned index;                 // of the loop: the audit writer's producer
+    size_t loops;                   // how many share the configured bounds
     struct gw_dialler dialler;
     struct clock_now now; // refreshed at each wake-up
     struct gw_wheel wheel;
@@ -93,6 +96,9 @@ int gw_core_adopt(struct gw_core *c, struct gw_snapshot *snapshot);
 void gw_core_adopt_revocations(struct gw_core *c, struct gw_revocations *revocations);
 // Shards whose endpoints are found out are there from now on (the reference is taken over).
 void gw_core_adopt_directory(struct gw_core *c, struct gw_directory *directory);
+// The listener's certificate from now on (the reference is taken over), for new handshakes; connections stay. One that cannot be used is logged, and the
+// old one stays.
+void gw_core_adopt_own(struct gw_core *c, struct gw_own_certificate *own);
 // What origins of this loop stand on.
 struct gw_origin_ground gw_core_ground(struct gw_core *c);
 void gw_core_random_id(struct gw_core *c, char out[static 33]);

@@ -430,8 +430,19 @@ static bool take_state(struct gw_enrolment *e)
     return good;
 }
 
+bool gw_enrolment_seed(struct gw_enrolment *e, const struct gw_enrolled *held)
+{
+    e->has = gw_enrolled_copy(&e->held, held);
+    e->spent = e->has;
+    return e->has;
+}
+
 void gw_enrolment_start(struct gw_enrolment *e)
 {
+    if (e->has) {
+        schedule(e);
+        return;
+    }
     if (!take_state(e)) {
         begin(e);
         return;

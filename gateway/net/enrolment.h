@@ -43,7 +43,9 @@ struct gw_enrolment_options {
 
 // NULL with the reason in `what`: an URL that is none, a CA or folder that cannot be used, out of memory.
 struct gw_enrolment *gw_enrolment_new(const struct gw_enrolment_options *options, char *what, size_t what_n);
-// Takes what the folder has, if it is good, and begins. Callbacks may come before it returns.
+// Goes on with what another one got (a copy), as though it had been in the folder: before the start. False: out of memory.
+bool gw_enrolment_seed(struct gw_enrolment *e, const struct gw_enrolled *held);
+// Takes what the folder has, if it is good, and begins. Callbacks may come before it returns, but for what was seeded.
 void gw_enrolment_start(struct gw_enrolment *e);
 // Tries at once, whenever the next attempt is due: the certificate was revoked, say, or somebody put a new join token there.
 void gw_enrolment_hurry(struct gw_enrolment *e);

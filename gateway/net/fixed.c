@@ -9,11 +9,16 @@ bool gw_fixed_roles(const struct gw_config *old, const struct gw_config *new, st
     if (old->authority.present != new->authority.present)
         gw_config_error(new, new->authority.at, diags, "'authority' was %s; restart the process",
                         new->authority.present ? "added" : "removed");
+    bool own = old->listener.tls.enrol.present == new->listener.tls.enrol.present;
+    if (!own && old->listener.present && new->listener.present)
+        gw_config_error(new, new->listener.at, diags, "'listener.tls.enrol' was %s; restart the process",
+                        new->listener.tls.enrol.present ? "added" : "removed");
     bool desk = old->authority.enrolment.present == new->authority.enrolment.present;
     if (!desk && old->authority.present == new->authority.present)
         gw_config_error(new, new->authority.at, diags, "'authority.enrolment' was %s; restart the process",
                         new->authority.enrolment.present ? "added" : "removed");
-    return old->listener.present == new->listener.present && old->authority.present == new->authority.present &&desk;
+    return old->listener.present == new->listener.present &&
+           old->authority.present == new->authority.present &&desk &&own;
 }
 
 static bool same_texts(const struct gw_config_texts *a, const struct gw_config_texts *b)
@@ -27,6 +32,14 @@ static bool same_texts(const struct gw_config_texts *a, const struct gw_config_t
 static bool same(const struct gw_config_text *a, const struct gw_config_text *b)
 {
     return span_is_none(a->v) == span_is_none(b->v) && span_eq(a->v, b->v);
+}
+
+static bool same_enrol(const struct gw_config_enrol *a, const struct gw_config_enrol *b)
+{
+    return same(&a->url, &b->url) && same(&a->ca, &b->ca) && same(&a->authority, &b->authority) &&
+           same(&a->server_name, &b->server_name) && same(&a->token_file, &b->token_file) &&
+           same(&a->join_token_file, &b->join_token_file) && same(&a->state, &b->state) &&
+           same(&a->spiffe_id, &b->spiffe_id) && same_texts(&a->dns, &b->dns);
 }
 
 void gw_fixed_warn(struct log *log, const struct gw_config *old, const struct gw_config *new)
@@ -56,6 +69,7 @@ void gw_fixed_warn(struct log *log, const struct gw_config *old, const struct gw
         { "limits.buckets", old->limits.buckets == new->limits.buckets },
         { "dpop.nonce_lifetime", old->dpop.nonce_lifetime == new->dpop.nonce_lifetime },
         { "listener.addresses", same_texts(&old->listener.addresses, &new->listener.addresses) },
+        { "listener.tls.enrol", same_enrol(&old->listener.tls.enrol, &new->listener.tls.enrol) },
         { "authority.addresses", same_texts(&a->addresses, &b->addresses) },
         { "authority.enrolment.addresses", same_texts(&a->enrolment.addresses, &b->enrolment.addresses) },
         { "authority.state", same(&a->state, &b->state) },

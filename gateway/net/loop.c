@@ -79,6 +79,8 @@ static void take_up(struct gw_loop *l)
         gw_core_adopt_revocations(&l->core, g->revocations);
     if (g->directory)
         gw_core_adopt_directory(&l->core, g->directory);
+    if (g->own)
+        gw_core_adopt_own(&l->core, g->own);
     if (g->snapshot && gw_core_adopt(&l->core, g->snapshot) != 0)
         log_error(l->core.shared->log, "loop %u: the new configuration could not be taken up; the old one stays",
                   l->core.index);
@@ -176,6 +178,7 @@ void gw_generation_free(struct gw_generation *g)
     gw_snapshot_unref(g->snapshot);
     gw_revocations_unref(g->revocations);
     gw_directory_unref(g->directory);
+    gw_own_certificate_unref(g->own);
     free(g);
 }
 
@@ -195,6 +198,10 @@ void gw_generation_publish(_Atomic(struct gw_generation *) *slot, struct gw_gene
     if (missed && !g->directory) {
         g->directory = missed->directory;
         missed->directory = NULL;
+    }
+    if (missed && !g->own) {
+        g->own = missed->own;
+        missed->own = NULL;
     }
     gw_generation_free(missed);
     atomic_store(slot, g);

@@ -14,6 +14,7 @@ struct gw_generation {
     struct gw_snapshot *snapshot; // each NULL: unchanged
     struct gw_revocations *revocations;
     struct gw_directory *directory;
+    struct gw_own_certificate *own;
 };
 
 struct gw_loop {

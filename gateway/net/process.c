@@ -33,9 +33,10 @@ void gw_process_set_log(struct gw_process *p)
 // ---------------------------------------------------------------------------------------------- what operators see
 
 // When the first of the process's own certificates ends; 0: it has none.
-static int64_t first_end(const struct gw_snapshot *s)
+static int64_t first_end(const struct gw_process *p)
 {
-    int64_t a = s->certificate_not_after_s, b = s->authority.certificate_not_after_s;
+    int64_t a = p->own ? p->own->e.not_after_s : p->snapshot->certificate_not_after_s;
+    int64_t b = p->snapshot->authority.certificate_not_after_s;
     return a != 0 && (b == 0 || a < b) ? a : b;
 }
 
@@ -50,6 +51,7 @@ static void describe(void *ctx, struct gw_operations_state *state)
     struct gw_process *p = ctx;
     const struct gw_readiness readiness = {
         .snapshot = p->snapshot,
+        .own_not_after_s = p->own ? p->own->e.not_after_s : 0,
         .revocations = p->revocations,
         .audit = p->shared.audit,
         .revoked = p->revoked,
@@ -73,7 +75,7 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .replay_entries = pki_replay_count(p->shared.replay),
         .replay_capacity = pki_replay_capacity(p->shared.replay),
         .audit_dropped = gw_audit_dropped(p->shared.audit),
-        .certificate_expires_s = first_end(p->snapshot),
+        .certificate_expires_s = first_end(p),
         .start_s = p->start_s,
         .ready = span_is_none(state->not_ready),
         .policies = &p->policy_rows,
@@ -133,6 +135,8 @@ static bool start_control(struct gw_process *p)
     if (!gw_process_discover(p) || !gw_prober_adopt(p->prober, p->snapshot))
         return false;
     gw_surveyor_adopt(p->surveyor, p->snapshot);
+    if (!gw_process_enrol(p))
+        return false;
     const struct gw_config_operations *o = &p->snapshot->config->operations;
     if (!o->enabled)
         return true;
@@ -156,6 +160,8 @@ static bool give_up_privileges(struct gw_process *p)
     if (rc == 0)
         rc = gw_privileges_lock(c, &p->log, &given);
     gw_process_print(p, &given);
+    if (rc == 0 && !gw_process_enrol_first(p, c))
+        rc = ERR_CONFIG;
     gw_config_free(c);
     diags_fini(&read);
     diags_fini(&given);
@@ -197,7 +203,8 @@ int gw_process_run(const struct gw_process_options *options)
     gw_process_harden();
     setenv("UV_THREADPOOL_SIZE", GW_LOOKUP_THREADS, 0); // an operator's own counts
     p->operations_fd = -1;
-    if (!give_up_privileges(p) || gw_tls_process_init() != 0) {
+    if (gw_tls_process_init() != 0 || !give_up_privileges(p)) {
+        gw_own_certificate_unref(p->own);
         free(p);
         return 1;
     }

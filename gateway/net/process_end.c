@@ -78,6 +78,7 @@ void gw_process_finish(struct gw_process *p)
         gw_loop_fini(&p->loops[i]);
     if (p->authority)
         gw_authority_server_fini(p->authority);
+    gw_enrolment_free(p->enrolment);
     gw_issuer_keys_free(p->issuer_keys);
     gw_follower_retire(p->follower);
     gw_discovery_retire(p->discovery);
@@ -95,6 +96,7 @@ void gw_process_finish(struct gw_process *p)
     gw_revocations_unref(p->revocations);
     gw_revoked_source_free(p->revoked);
     gw_snapshot_unref(p->snapshot);
+    gw_own_certificate_unref(p->own);
     gw_policy_rows_fini(&p->policy_rows);
     pki_replay_free(p->shared.replay);
     pki_nonce_demands_free(p->shared.demands);

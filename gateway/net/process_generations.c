@@ -61,6 +61,19 @@ void gw_process_publish_directory(struct gw_process *p)
     gw_directory_unref(all);
 }
 
+void gw_process_publish_own(struct gw_process *p)
+{
+    for (size_t i = 0; i < p->n_made; i++) {
+        struct gw_generation *g = calloc(1, sizeof *g);
+        if (!g) {
+            log_error(&p->log, "out of memory: not every loop has the listener's new certificate");
+            break;
+        }
+        g->own = gw_own_certificate_ref(p->own);
+        gw_loop_adopt(&p->loops[i], g);
+    }
+}
+
 static void on_endpoints(void *ctx)
 {
     gw_process_publish_directory(ctx);

@@ -13,6 +13,7 @@
 #include "gateway/net/authority.h"
 #include "gateway/net/control.h"
 #include "gateway/net/discovery.h"
+#include "gateway/net/enrolment.h"
 #include "gateway/net/follower.h"
 #include "gateway/net/issuer_keys.h"
 #include "gateway/net/loop.h"
@@ -38,6 +39,8 @@ struct gw_process {
     bool revoked_due; // its sets, or fetched keys, are newer than those in `revocations`
     struct gw_issuer_keys *issuer_keys;
     struct gw_follower *follower;
+    struct gw_own_certificate *own; // counted: the listener's, when it is enrolled; NULL: it is in files
+    struct gw_enrolment *enrolment; // renews it
     struct gw_discovery *discovery;
     struct gw_metrics_shard shard_rows[GW_PLACEMENT_SHARDS_MAX];
     struct gw_prober *prober;
@@ -91,6 +94,16 @@ void gw_process_publish_directory(struct gw_process *p);
 void gw_process_watch(struct gw_process *p);
 // When API keys were last used, and how much of their quotas; `now`: whatever has not been written, at once.
 void gw_process_write_back(struct gw_process *p, bool now);
+
+// The loops are to use p->own.
+void gw_process_publish_own(struct gw_process *p);
+
+// ---- process_enrol.c
+
+// Waits for the listener's first certificate, where the authority issues it. False: it cannot, and the log says why.
+bool gw_process_enrol_first(struct gw_process *p, const struct gw_config *c);
+// From now on it is renewed.
+bool gw_process_enrol(struct gw_process *p);
 
 // ---- process_start.c
 

@@ -128,6 +128,7 @@ static bool make_shared(struct gw_process *p)
             gw_tls_ticket_keys_new((c->listener.present ? c->listener.tls : c->authority.tls).tickets.lifetime / 1000),
         .peers = gw_tls_peers_new(PEERS),
         .names = &p->names,
+        .own = p->own,
         .health = p->shared.health,
         .sightings = p->shared.sightings,
     };

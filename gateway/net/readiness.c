@@ -43,7 +43,8 @@ struct span gw_not_ready(const struct gw_readiness *r, int64_t now_s, char text[
     const struct gw_snapshot *s = r->snapshot;
     if (r->draining)
         return SPAN("draining");
-    if (s->certificate_not_after_s != 0 && s->certificate_not_after_s <= now_s)
+    int64_t end_s = r->own_not_after_s != 0 ? r->own_not_after_s : s->certificate_not_after_s;
+    if (end_s != 0 && end_s <= now_s)
         return SPAN("the gateway's certificate has expired");
     if (s->authority.config && s->authority.certificate_not_after_s <= now_s)
         return SPAN("the authority's certificate has expired");

@@ -15,6 +15,7 @@
 // What is looked at; of the present generations.
 struct gw_readiness {
     const struct gw_snapshot *snapshot;
+    int64_t own_not_after_s; // of the listener's certificate, when it was enrolled; 0: it is the snapshot's
     const struct gw_revocations *revocations;
     const struct gw_audit *audit;
     const struct gw_revoked_source *revoked;
