@@ -42,7 +42,7 @@ static void accesses(FILE *out, json record)
 void gw_audit_row(struct gw_cli *cli, json r)
 {
     struct span decision = gw_audit_text(r, SPAN("decision")), kind = gw_audit_text(r, SPAN("kind"));
-    bool allowed = span_eq(decision, SPAN("allow"));
+    bool allowed = span_eq(decision, SPAN("allow")), observed = span_eq(decision, SPAN("observed"));
     FILE *out = cli->out;
     int64_t status;
 
@@ -56,7 +56,7 @@ void gw_audit_row(struct gw_cli *cli, json r)
         fprintf(out, "%s\n", gw_cli_style(cli, GW_STYLE_PLAIN));
         return;
     }
-    fprintf(out, "  %s", gw_cli_style(cli, allowed ? GW_STYLE_GOOD : GW_STYLE_BAD));
+    fprintf(out, "  %s", gw_cli_style(cli, allowed ? GW_STYLE_GOOD : observed ? GW_STYLE_WARN : GW_STYLE_BAD));
     gw_cli_print(out, decision);
     fputs(gw_cli_style(cli, GW_STYLE_PLAIN), out);
     part(out, " ", gw_audit_text(r, SPAN("error")));

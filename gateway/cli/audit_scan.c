@@ -5,6 +5,7 @@
 #include "gateway/audit/read.h"
 #include "gateway/base/clock.h"
 #include "gateway/cli/argument.h"
+#include "gateway/cli/audit_row.h"
 
 #include <string.h>
 
@@ -27,7 +28,7 @@ static bool line(struct scan *s, struct gw_audit_reader *r)
         return false;
     }
     struct span time = json_string(json_get(record, SPAN("time")));
-    if (span_is_none(json_string(json_get(record, SPAN("kind")))) || span_cmp(time, span_str(s->since)) < 0)
+    if (!gw_audit_is_record(record) || span_cmp(time, span_str(s->since)) < 0)
         return true;
     return s->on_record(s->ctx, record, r->file, r->number);
 }

@@ -52,6 +52,21 @@ static bool is_value(struct span member, const char *value)
     return span_ieq(member, v);
 }
 
+// A token that a gate let through without believing it is named where it was observed, and not among what the request was decided by.
+static bool observed_has(json r, const struct wanted *what, const char *value)
+{
+    struct json_iter it = json_iter(json_get(r, SPAN("observed")));
+    struct span name;
+    json o;
+
+    while (json_next(&it, &name, &o)) {
+        struct span member = json_string(json_get(o, what->members[0]));
+        if (!span_is_none(member) && is_value(member, value))
+            return true;
+    }
+    return false;
+}
+
 static bool matches(const struct trace *t, json r)
 {
     for (size_t i = 0; i < WANTED; i++) {
@@ -60,6 +75,7 @@ static bool matches(const struct trace *t, json r)
             struct span member = wanted[i].members[k].n ? json_string(json_get(r, wanted[i].members[k])) : SPAN_NONE;
             any = !span_is_none(member) && is_value(member, t->values[i]);
         }
+        any = any || observed_has(r, &wanted[i], t->values[i]);
         if (!any)
             return false;
     }
@@ -110,6 +126,7 @@ static void row_json(struct trace *t, json r, const struct gw_audit_reader *at)
         SPAN("accesses"),
         SPAN("decision"),
         SPAN("error"),
+        SPAN("observed"),
         SPAN("policies"),
         SPAN("shard"),
         SPAN("status"),
@@ -147,7 +164,7 @@ static void keep_moment(struct trace *t, json r)
 static void use(struct trace *t, json r, const struct gw_audit_reader *at)
 {
     t->uses++;
-    t->allowed += span_eq(gw_audit_text(r, SPAN("decision")), SPAN("allow"));
+    t->allowed += !span_eq(gw_audit_text(r, SPAN("decision")), SPAN("deny"));
     keep_moment(t, r);
     count(t, &t->remotes, host_of(gw_audit_text(r, SPAN("remote"))));
     count(t, &t->workloads, gw_audit_text(r, SPAN("workload")));

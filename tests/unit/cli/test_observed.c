@@ -209,6 +209,20 @@ static void names_that_somebody_chose_stay_names(void **state)
     assert_null(strchr(cmd.out, '\033'));
 }
 
+static void a_token_that_was_not_believed_is_found_by_its_jti(void **state)
+{
+    (void)state;
+    begin();
+    put("request", "r1", RAG, "search", "acme", "docs", NULL, "observed",
+        "{\"gate\":\"token\",\"code\":\"token_not_yours\",\"rule\":\"TOKEN_WORKLOAD\",\"jti\":\"leaked\"}");
+    seen("r2", BOT, "search", "acme", "docs", NULL);
+    end();
+    cmd_expect(0, "audit trace audit.jsonl --jti leaked");
+    cmd_says("1 use, 1 allowed");
+    cmd_says(RAG);
+    cmd_keeps_quiet_of(BOT);
+}
+
 static void the_report_says_what_would_break_and_its_status_whether(void **state)
 {
     (void)state;
@@ -276,6 +290,7 @@ int main(void)
         CASE(the_tenant_of_tokens_is_asked_for_where_all_had_it),
         CASE(nothing_is_suggested_for_the_refused_the_forbidden_and_thieves),
         CASE(names_that_somebody_chose_stay_names),
+        CASE(a_token_that_was_not_believed_is_found_by_its_jti),
         CASE(the_report_says_what_would_break_and_its_status_whether),
         CASE(a_request_is_explained_by_its_id_alone),
     };

@@ -273,6 +273,20 @@ static void a_token_in_the_query_is_refused_since_a_shard_would_get_it(void **st
     }
 }
 
+static void what_it_was_decided_by_is_recorded_where_only_denials_have_it(void **state)
+{
+    (void)state;
+    struct asked f;
+    struct gw_present present;
+    init(&f, &present, "", 1);
+    f.config.audit.inputs = GW_CONFIG_INPUTS_DENIED;
+    assert_int_equal(observed(&f), 0);
+    f.x.verdict = GW_ALLOW;
+    assert_true(asked_recorded(&f, "\"inputs\":[{\"principal\""));
+    gw_exchange_fini(&f.x);
+    asked_fini(&f);
+}
+
 static void the_answer_has_codes_and_no_policies(void **state)
 {
     (void)state;
@@ -338,6 +352,7 @@ int main(void)
         cmocka_unit_test(what_holds_of_a_request_still_obliges),
         cmocka_unit_test(a_lesser_request_that_is_permitted_is_no_refusal),
         cmocka_unit_test(a_token_in_the_query_is_refused_since_a_shard_would_get_it),
+        cmocka_unit_test(what_it_was_decided_by_is_recorded_where_only_denials_have_it),
         cmocka_unit_test(the_answer_has_codes_and_no_policies),
         cmocka_unit_test(entries_of_a_list_are_shown_and_counted),
         cmocka_unit_test(what_was_taken_back_is_refused_whatever_else_is_wrong),
