@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import { Authority } from './lib/ca.mjs'
 import { Client, plain } from './lib/client.mjs'
 import { port, repository, sallyport, sanitised, temporary, until } from './lib/files.mjs'
 import { merge } from './lib/gateway.mjs'
@@ -16,6 +17,7 @@ const DOCS = '/collections/docs'
 const PROFILE = path.join(repository, 'deploy/helm/sallyport/files/seccomp.json')
 const SECRETS = { passphrases: { ca: 'the passphrase of the CA\n', signing: 'the passphrase of tokens\n' } }
 const folder = temporary('container')
+SECRETS['kube-root-ca.crt'] = { 'ca.crt': new Authority(folder, 'cluster.example').bundlePem }
 const image = path.join(folder, 'image')
 const container = path.join(repository, 'tests/support/container.py')
 
@@ -151,7 +153,7 @@ test('the chart\'s authority makes its CA, and its gateway lets a workload throu
       ca: { dnsNames: ['localhost'] },
       policies: { 'issue.cedar': '@id("issue")\npermit (principal, action == Action::"token:issue", resource);\n' },
       config: { operations: { listen: `127.0.0.1:${authorityOperations}` } },
-      enrolment: { enabled: false }
+      enrolment: { port: await port() }
     }
   }
   docs = render(folder, values)

@@ -9,7 +9,7 @@ import { parse } from 'yaml'
 import { Authority } from './lib/ca.mjs'
 import { repository, sallyport, temporary } from './lib/files.mjs'
 import { merge } from './lib/gateway.mjs'
-import { faults, find, helm, helmProgram, mount, render, rooted } from './lib/helm.mjs'
+import { documents, faults, find, helm, helmProgram, mount, render, rooted } from './lib/helm.mjs'
 import { command, must, run } from './lib/program.mjs'
 import { Issuer } from './lib/token.mjs'
 
@@ -80,6 +80,7 @@ const SETS = {
   'port of the node': [{ gateway: { hostPort: { enabled: true, port: 8443 } } }],
   'older cluster': [{ gateway: { preStopSeconds: 0 }, authority: { preStopSeconds: 0 } }, { kube: '1.29.0' }],
   'no authority': [WITHOUT_AUTHORITY],
+  'the authority first': [{ gateway: { enabled: false }, trustBundle: { pem: 'none' } }],
   bundle: [{ gateway: { policyBundle: { enabled: true, volume: { persistentVolumeClaim: { claimName: 'policies', readOnly: true } }, keys: { configMap: 'policy-signers' } } } }],
   'certificates from a CSI driver': [{
     gateway: {
@@ -290,6 +291,113 @@ test('nonsense is refused, and said where it is', { skip }, () => {
   const { status, err } = helm(folder, ['template', 'sallyport'], BASE, '--kube-version', '1.28.0')
   assert.notEqual(status, 0)
   assert.match(err, /kubeVersion/)
+})
+
+// --------------------------------------------------------------------------------------------------- the team's example
+
+const example = path.join(repository, 'deploy/helm/examples/team-search')
+const team = file => fs.readFileSync(path.join(example, file), 'utf8')
+const teamDocs = () => ['workload.yaml', 'collection.yaml', 'access.yaml'].flatMap(f => documents(team(f)))
+const withTeam = () => {
+  const { status, out, err } = helm(folder, ['template', 'sallyport'], merge(BASE, { gateway: { policies: null }, authority: { policies: null } }), '--namespace', 'sallyport', '--kube-version', '1.35.0',
+    '--values', path.join(example, 'values.yaml'))
+  assert.equal(status, 0, err)
+  return documents(out)
+}
+
+test('the example: the token is the sidecar\'s alone, and the application starts after its enrolment', { skip }, () => {
+  const docs = teamDocs()
+  for (const d of docs) assert.deepEqual(faults(d), [], `${d.kind} ${d.metadata.name}`)
+  const chart = withTeam()
+  const enrolment = parse(find(chart, 'ConfigMap', 'sallyport-authority').data['authority.yaml']).authority.enrolment
+  for (const kind of ['Deployment', 'Job']) {
+    const pod = find(docs, kind).spec.template.spec
+    assert.equal(pod.automountServiceAccountToken, false)
+    assert.equal(pod.hostNetwork, undefined)
+    const [sidecar, ...others] = pod.initContainers
+    assert.deepEqual(others, [])
+    assert.equal(sidecar.restartPolicy, 'Always')
+    assert.deepEqual(sidecar.startupProbe.httpGet, { path: '/readyz', port: 'operations' })
+    assert.deepEqual(sidecar.args.slice(0, 2), ['connect', '--config'])
+    const tokens = pod.volumes.filter(v => v.projected?.sources.some(s => s.serviceAccountToken))
+    assert.deepEqual(tokens.map(t => t.projected.sources[0].serviceAccountToken.audience), [enrolment.kubernetes[0].token_review.audience])
+    const holders = [...pod.initContainers, ...pod.containers].filter(c => c.volumeMounts?.some(m => m.name === tokens[0].name))
+    assert.deepEqual(holders.map(c => c.name), ['sallyport'])
+    for (const c of [...pod.initContainers, ...pod.containers]) assert.deepEqual(c.securityContext, { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } })
+    assert.equal(pod.securityContext.runAsNonRoot, true)
+    assert.equal(sidecar.env.find(e => e.name === 'HOST_IP').valueFrom.fieldRef.fieldPath, 'status.hostIP')
+  }
+})
+
+test('the example: the sidecar goes to the chart\'s gateway and authority, and pins them', { skip }, () => {
+  const chart = withTeam()
+  const { connect } = parse(team('connect.yaml'))
+  const gateway = parse(find(chart, 'ConfigMap', 'sallyport-gateway').data['gateway.yaml'])
+  const { authority } = parse(find(chart, 'ConfigMap', 'sallyport-authority').data['authority.yaml'])
+  for (const g of connect.gateways) {
+    assert.ok(gateway.listener.authorities.includes(new URL(g.url).host), g.url)
+    assert.deepEqual(authority.followers, [g.spiffe_id])
+  }
+  assert.equal(connect.enrol.url, authority.enrolment.url)
+  assert.equal(connect.token.endpoint.url, `${authority.issuer}/oauth2/token`)
+  const { args } = find(chart, 'StatefulSet').spec.template.spec.initContainers[1]
+  for (const id of [connect.enrol.authority, connect.token.endpoint.spiffe_id]) assert.ok(args.includes(`--spiffe-id=${id}`), id)
+  const scopes = Object.keys(gateway.issuers[0].scopes)
+  for (const s of connect.token.endpoint.scope.split(' ')) assert.ok(scopes.includes(s), s)
+})
+
+test('the example: the program accepts all three configurations, and the team\'s policies stay within what it owns', { skip }, t => {
+  const docs = withTeam()
+  const policies = Object.fromEntries(fs.readdirSync(path.join(example, 'policies')).map(f => [f, team(`policies/${f}`)]))
+  const checked = (name, files) => {
+    const root = path.join(folder, name)
+    const d = find(docs, 'DaemonSet')
+    mount(root, docs, d, d.spec.template.spec.containers[0], { ...SECRETS, 'sallyport-policies-search': files })
+    const file = path.join(root, 'etc/sallyport/config/mapped.yaml')
+    fs.writeFileSync(file, rooted(root, fs.readFileSync(path.join(root, 'etc/sallyport/config/gateway.yaml'), 'utf8')))
+    return run(sallyport, ['check', '--config', file])
+  }
+  const good = checked('team', policies)
+  assert.equal(good.status, 0, good.out + good.err)
+  const greedy = checked('greedy', { ...policies, 'more.cedar': '@id("more")\npermit (principal, action, resource);\n' })
+  assert.equal(greedy.status, 1)
+  assert.match(greedy.out, /policies of search may only speak of what is in Namespace::"search"/)
+
+  const root = path.join(folder, 'sidecar')
+  fs.mkdirSync(path.join(root, 'etc/sallyport/trust'), { recursive: true })
+  fs.mkdirSync(path.join(root, 'var/run/sallyport'), { recursive: true })
+  fs.writeFileSync(path.join(root, 'etc/sallyport/trust/bundle.pem'), bundle)
+  fs.writeFileSync(path.join(root, 'var/run/sallyport/token'), 'a.b.c\n', { mode: 0o600 })
+  const file = path.join(root, 'connect.yaml')
+  fs.writeFileSync(file, rooted(root, team('connect.yaml')))
+  const { status, out, err } = run(sallyport, ['check', '--config', file])
+  if (/unknown key 'enrol'/.test(out)) return t.skip('this program has no connect.enrol')
+  assert.equal(status, 0, out + err)
+})
+
+test('the example: the authority\'s policies give its pods a certificate and a token, and no other\'s', { skip }, () => {
+  const at = path.join(folder, 'issue')
+  fs.mkdirSync(at)
+  const { data } = find(withTeam(), 'ConfigMap', 'sallyport-authority-policies')
+  for (const [name, text] of Object.entries(data)) fs.writeFileSync(path.join(at, name), text)
+  must(sallyport, ['policy', 'check', '--authority', at])
+  must(sallyport, ['policy', 'check', path.join(example, 'policies')])
+  const uid = (type, id) => ({ type, id })
+  const workload = name => ({ uid: uid('Workload', `spiffe://example.org/ns/${name.replace('/', '/sa/')}`), attrs: { path: `/ns/${name.replace('/', '/sa/')}` }, parents: [uid('TrustDomain', 'example.org')] })
+  const pod = namespace => ({ uid: uid('ServiceAccount', `kubernetes/${namespace}/retriever`), attrs: {}, parents: [uid('KubernetesNamespace', `kubernetes/${namespace}`)] })
+  const decide = (principal, action, resource, context) => {
+    const file = path.join(at, 'request.json')
+    const others = resource.type === 'Workload' ? [{ uid: resource, attrs: {}, parents: [] }].filter(e => e.uid.id !== principal.uid.id) : []
+    fs.writeFileSync(file, JSON.stringify({ principal: principal.uid, action: uid('Action', action), resource, context, entities: [principal, ...others] }))
+    return run(sallyport, ['policy', 'authorize', '--policies', path.join(at, 'pods.cedar'), '--request', file]).status === 0
+  }
+  const retriever = workload('search/retriever').uid
+  assert.ok(decide(pod('search'), 'svid:issue', retriever, { derived: true }))
+  assert.ok(!decide(pod('search'), 'svid:issue', workload('sallyport/sallyport-gateway').uid, { derived: false }), 'no name that it asks for')
+  assert.ok(!decide(pod('finance'), 'svid:issue', workload('finance/retriever').uid, { derived: true }), 'no other namespace')
+  assert.ok(decide(workload('search/retriever'), 'svid:issue', retriever, { derived: true }), 'renewal')
+  assert.ok(decide(workload('search/retriever'), 'token:issue', uid('Audience', 'sallyport'), {}))
+  assert.ok(!decide(workload('finance/retriever'), 'token:issue', uid('Audience', 'sallyport'), {}))
 })
 
 test('the version of the chart is the program\'s', () => {
