@@ -80,7 +80,7 @@ static const struct gw_field http_fields[] = {
       AT(gw_config_audit_http, remote.timeouts),
       .schema = &gw_config_remote_timeouts_schema,
       .doc = "how long it may take" },
-    { .key = NAME("token_file"),
+    { .key = NAME("bearer_token_file"),
       .type = GW_FIELD_PATH,
       AT(gw_config_audit_http, token_file),
       .doc = "file with a bearer token for the collector, read anew with each batch" },

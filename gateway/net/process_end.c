@@ -70,6 +70,7 @@ void gw_process_finish(struct gw_process *p)
     if (p->snapshot && p->revocations)
         gw_process_write_back(p, true);
     gw_key_registry_fini(&p->keys);
+    gw_shipper_retire(p->shipper);
     uint64_t lost = gw_audit_close(p->shared.audit, AUDIT_PATIENCE_MS);
     if (lost > 0)
         log_error(&p->log, "%llu audit records could not be written", (unsigned long long)lost);
@@ -92,6 +93,7 @@ void gw_process_finish(struct gw_process *p)
         gw_control_fini(&p->control);
     }
     gw_follower_free(p->follower);
+    gw_shipper_free(p->shipper);
     gw_discovery_free(p->discovery);
     gw_revocations_unref(p->revocations);
     gw_revoked_source_free(p->revoked);

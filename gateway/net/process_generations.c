@@ -204,6 +204,7 @@ void gw_process_reload(struct gw_process *p, const char *why)
         if (!gw_issuer_keys_adopt(p->issuer_keys, fresh))
             log_error(&p->log, "out of memory: the keys of some issuers are not fetched");
         gw_follower_adopt(p->follower, fresh);
+        gw_shipper_adopt(p->shipper, fresh);
         if (!gw_prober_adopt(p->prober, fresh))
             log_error(&p->log, "out of memory: some endpoints of shards are not checked and count as ready");
         gw_surveyor_adopt(p->surveyor, fresh);

@@ -20,6 +20,7 @@
 #include "gateway/net/operations.h"
 #include "gateway/net/prober.h"
 #include "gateway/net/readiness.h"
+#include "gateway/net/shipper.h"
 #include "gateway/net/surveyor.h"
 
 #define GW_PROCESS_ISSUER_ROWS 64 // of metrics
@@ -41,6 +42,7 @@ struct gw_process {
     struct gw_follower *follower;
     struct gw_own_certificate *own; // counted: the listener's, when it is enrolled; NULL: it is in files
     struct gw_enrolment *enrolment; // renews it
+    struct gw_shipper *shipper; // of the audit log
     struct gw_discovery *discovery;
     struct gw_metrics_shard shard_rows[GW_PLACEMENT_SHARDS_MAX];
     struct gw_prober *prober;

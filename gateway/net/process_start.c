@@ -197,5 +197,11 @@ bool gw_process_start(struct gw_process *p)
     for (size_t i = 0; ok && i < p->n_loops; i++)
         ok = gw_loop_start(&p->loops[i]) == 0;
     ok = ok && start_authority(p, p->fds + p->n_loops * n_addresses, n_own);
+    if (ok) {
+        struct gw_origin_ground ground = gw_control_ground(&p->control);
+        p->shipper = gw_shipper_new(&ground, &p->log, p->shared.audit);
+        ok = p->shipper != NULL;
+        gw_shipper_adopt(p->shipper, p->snapshot);
+    }
     return ok;
 }
