@@ -54,7 +54,7 @@ static void server(struct checker *k, struct gw_config_remote *r, const char *wh
         r->tls.ca = k->c->connect.ca;
     if (!r->endpoint.tls)
         ERROR(k, r->url.at, "%s is not https; write https://", what);
-    else
+    else if (is_set(r->tls.ca) || !k->c->connect.enrol.present) // else the bundle that comes with the certificate
         gw_config_remote_tls_check(k->c, &r->tls, r->url.at, what, k->diags);
     r->timeouts = k->c->connect.timeouts;
 }
@@ -107,6 +107,24 @@ static void gateways(struct checker *k)
     }
 }
 
+static void enrol(struct checker *k)
+{
+    const struct gw_config_connect *c = &k->c->connect;
+    const struct gw_config_enrol *e = &c->enrol;
+
+    if (!e->present)
+        return;
+    if (is_set(c->certificate) || is_set(c->key))
+        ERROR(k, is_set(c->certificate) ? c->certificate.at : c->key.at,
+              "the certificate comes from 'enrol'; remove 'certificate' and 'key', or 'enrol'");
+    if (is_set(e->spiffe_id) && is_set(e->server_name))
+        ERROR(k, e->server_name.at, "spiffe_id and server_name exclude each other; keep one");
+    if (is_set(e->token_file) && is_set(e->join_token_file))
+        ERROR(k, e->join_token_file.at, "token_file and join_token_file exclude each other; keep one");
+    if (!is_set(e->token_file) && !is_set(e->join_token_file) && !is_set(e->state))
+        ERROR(k, e->at, "nothing says who this workload is; set token_file or join_token_file");
+}
+
 static void token(struct checker *k)
 {
     struct gw_config_connect *c = &k->c->connect;
@@ -136,5 +154,6 @@ void gw_config_check_connect(struct gw_config *c, struct diags *diags)
         return;
     alone(&k);
     gateways(&k);
+    enrol(&k);
     token(&k);
 }

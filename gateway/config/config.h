@@ -603,12 +603,25 @@ struct gw_config_connect_token {
     struct gw_config_token_endpoint endpoint;
 };
 
+// Where `connect` gets its certificate by itself (net/enrolment.h), instead of files that others renew.
+struct gw_config_enrol {
+    struct gw_config_place at;
+    bool present;
+    struct gw_config_text url;                        // of the authority's enrolment listener
+    struct gw_config_text ca, spiffe_id, server_name; // path; who vouches for it, and who it is
+    struct gw_config_text token_file,
+        join_token_file;         // paths: what says who we are; one of them, or a certificate in `state`
+    struct gw_config_text state; // path of a folder; SPAN_NONE: nothing is kept
+    struct gw_config_text name;  // SPIFFE ID to ask for; SPAN_NONE: what the authority derives
+};
+
 // The connect role: the loopback side for unmodified clients, as one workload.
 struct gw_config_connect {
     struct gw_config_place at;
     bool present;
     struct gw_config_texts listen; // address:port of this machine, or unix:PATH; none: by the place
     struct gw_config_text certificate, key, key_passphrase_file; // paths, of the workload
+    struct gw_config_enrol enrol;                                // in their place
     struct gw_config_text ca;                                    // path: who vouches for servers that name no other
     const struct gw_config_gateway *gateways;                    // in order of preference
     size_t gateways_n;

@@ -409,7 +409,8 @@ static void snapshot_free(struct gw_snapshot *s)
     free(s);
 }
 
-static struct gw_snapshot *load(const char *path, uint64_t generation, bool start, int64_t now_s, struct diags *diags)
+static struct gw_snapshot *load(const char *path, uint64_t generation, bool start, const struct gw_enrolled *enrolled,
+                                int64_t now_s, struct diags *diags)
 {
     struct gw_config *config;
     if (gw_config_load(path, &config, diags) != 0)
@@ -449,7 +450,7 @@ static struct gw_snapshot *load(const char *path, uint64_t generation, bool star
                     : arena_printf(&s->arena, "generation %llu", (unsigned long long)generation);
         gw_snapshot_authority_load(s, now_s, diags);
         gw_modes_warn(config, now_s * 1000, diags);
-        gw_snapshot_connect_load(s, now_s, diags);
+        gw_snapshot_connect_load(s, enrolled, now_s, diags);
     }
     if (diags->errors == 0 && (s->arena.failed || !s->issuers || (config->policy.present && !s->policies)))
         diag_error(diags, span_str(path), 0, 0, "out of memory");
@@ -461,12 +462,18 @@ static struct gw_snapshot *load(const char *path, uint64_t generation, bool star
 
 struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int64_t now_s, struct diags *diags)
 {
-    return load(path, generation, false, now_s, diags);
+    return load(path, generation, false, NULL, now_s, diags);
+}
+
+struct gw_snapshot *gw_snapshot_load_enrolled(const char *path, uint64_t generation, const struct gw_enrolled *enrolled,
+                                              int64_t now_s, struct diags *diags)
+{
+    return load(path, generation, false, enrolled, now_s, diags);
 }
 
 struct gw_snapshot *gw_snapshot_start(const char *path, int64_t now_s, struct diags *diags)
 {
-    return load(path, 1, true, now_s, diags);
+    return load(path, 1, true, NULL, now_s, diags);
 }
 
 struct gw_snapshot *gw_snapshot_ref(struct gw_snapshot *s)

@@ -97,6 +97,10 @@ struct gw_snapshot {
 
 // Reads `path` and all it names. NULL with the reasons in `diags` (warnings may be there on success too). One reference.
 struct gw_snapshot *gw_snapshot_load(const char *path, uint64_t generation, int64_t now_s, struct diags *diags);
+struct gw_enrolled;
+// The same for the connect role, with the certificate that the authority issued; NULL: as the one above.
+struct gw_snapshot *gw_snapshot_load_enrolled(const char *path, uint64_t generation, const struct gw_enrolled *enrolled,
+                                              int64_t now_s, struct diags *diags);
 // The first of a process that starts: the last good policy bundle stands in for one that does not load, with a warning. Generation 1.
 struct gw_snapshot *gw_snapshot_start(const char *path, int64_t now_s, struct diags *diags);
 struct gw_snapshot *gw_snapshot_ref(struct gw_snapshot *s);

@@ -15,9 +15,12 @@ struct gw_snapshot_connect {
     int64_t certificate_not_after_s;
 };
 
+struct gw_enrolled;
 struct gw_snapshot;
-// Reads what `connect:` names into the snapshot; nothing when it is not there. Complaints in `diags`.
-void gw_snapshot_connect_load(struct gw_snapshot *s, int64_t now_s, struct diags *diags);
+// Reads what `connect:` names into the snapshot; nothing when it is not there. `enrolled`: the certificate, where it comes from `enrol:`; NULL: there is none yet,
+// and nothing can be connected to. Complaints in `diags`.
+void gw_snapshot_connect_load(struct gw_snapshot *s, const struct gw_enrolled *enrolled, int64_t now_s,
+                              struct diags *diags);
 void gw_snapshot_connect_fini(struct gw_snapshot_connect *c); // wipes secrets
 
 // The files that a configuration of this role names, of which some may not be there yet. How many were written to `out`, at most `n`.

@@ -4,6 +4,7 @@
 #include "gateway/base/file.h"
 #include "gateway/net/connect_place.h"
 #include "gateway/net/control.h"
+#include "gateway/net/enrolment.h"
 #include "gateway/net/links.h"
 #include "gateway/net/local.h"
 #include "gateway/net/operations.h"
@@ -41,7 +42,7 @@ struct connect {
     struct gw_config *config; // as it was at the start: what is fixed until the next
     struct gw_connector connector;
     struct pki_key *key;
-    struct gw_tls_trust no_bundles;
+    struct gw_enrolment *enrolment; // NULL: the certificate is in files
     uv_loop_t uv;
     struct gw_control control;
     uv_signal_t signals[3];
@@ -57,12 +58,17 @@ struct connect {
     bool draining, controls, spared;
 };
 
-static void print(struct connect *c, const struct diags *diags, bool warn)
+// `later`: what was in force before stays, so an error is no end, and certificates that end soon are what is renewed here all the time.
+static void print(struct connect *c, const struct diags *diags, bool later)
 {
     struct arena arena;
     arena_init(&arena, 0);
     for (const struct diag *d = diags->first; d; d = d->next)
-        log_write(&c->log, warn || d->warning ? LOG_WARN : LOG_ERROR, "%.*s", SPAN_FMT(diag_format(&arena, d)));
+        log_write(&c->log,
+                  d->warning ? (later ? LOG_DEBUG : LOG_WARN)
+                  : later    ? LOG_WARN
+                             : LOG_ERROR,
+                  "%.*s", SPAN_FMT(diag_format(&arena, d)));
     arena_fini(&arena);
 }
 
@@ -111,14 +117,22 @@ static void look_at_token(struct connect *c)
     read_token(c);
 }
 
+static bool same_enrol(const struct gw_config_enrol *a, const struct gw_config_enrol *b)
+{
+    return a->present == b->present && span_eq(a->url.v, b->url.v) && span_eq(a->ca.v, b->ca.v) &&
+           span_eq(a->token_file.v, b->token_file.v) && span_eq(a->name.v, b->name.v) &&
+           span_eq(a->state.v, b->state.v);
+}
+
 static void warn_of_fixed(struct connect *c, const struct gw_config_connect *now)
 {
     const struct gw_config_connect *then = &c->config->connect;
     bool same = then->listen.n == now->listen.n && then->connections == now->connections && then->buffer == now->buffer;
     for (size_t i = 0; same && i < now->listen.n; i++)
         same = span_eq(then->listen.v[i].v, now->listen.v[i].v);
+    same = same && same_enrol(&then->enrol, &now->enrol);
     if (!same)
-        log_warn(&c->log, "%s: connect.listen, connections or buffer changed; it takes effect at the next start",
+        log_warn(&c->log, "%s: connect.listen, connections, buffer or enrol changed; it takes effect at the next start",
                  c->path);
 }
 
@@ -135,9 +149,12 @@ static void keep_why(struct connect *c, const struct diags *diags)
 static void load(struct connect *c)
 {
     struct diags diags;
+    const struct gw_enrolled *enrolled = c->enrolment ? gw_enrolment_held(c->enrolment) : NULL;
+    if (c->enrolment && !enrolled)
+        return; // comes back with the certificate
     diags_init(&diags);
     int64_t now_s = c->control.now.wall_ms / 1000;
-    struct gw_snapshot *s = gw_snapshot_load(c->path, ++c->generation, now_s, &diags);
+    struct gw_snapshot *s = gw_snapshot_load_enrolled(c->path, ++c->generation, enrolled, now_s, &diags);
     if (s && !s->connect.config) {
         diag_error(&diags, span_str(c->path), 0, 0, "'connect' was removed; restart the process");
         gw_snapshot_unref(s);
@@ -162,6 +179,48 @@ static void load(struct connect *c)
     gw_connector_adopt(&c->connector, l);
     c->token_look = 0;
     look_at_token(c);
+}
+
+static void on_certificate(void *ctx, const struct gw_enrolled *e)
+{
+    struct connect *c = ctx;
+    log_info(&c->log, "enrolled as %s", e->spiffe_id);
+    load(c);
+}
+
+static void on_not_enrolled(void *ctx, const char *what)
+{
+    struct connect *c = ctx;
+    snprintf(c->connector.why, sizeof c->connector.why, "%s", what);
+}
+
+static bool enrol(struct connect *c)
+{
+    const struct gw_config_enrol *e = &c->config->connect.enrol;
+    char what[256] = "";
+    if (!e->present)
+        return true;
+    const struct gw_enrolment_options options = {
+        .ground = gw_control_ground(&c->control),
+        .log = &c->log,
+        .url = e->url.v,
+        .ca = e->ca.v,
+        .authority = e->spiffe_id.v,
+        .server_name = e->server_name.v,
+        .token_file = e->token_file.v,
+        .join_token_file = e->join_token_file.v,
+        .state = e->state.v,
+        .spiffe_id = e->name.v,
+        .on_certificate = on_certificate,
+        .on_failed = on_not_enrolled,
+        .ctx = c,
+    };
+    c->enrolment = gw_enrolment_new(&options, what, sizeof what);
+    if (c->enrolment)
+        gw_enrolment_start(c->enrolment);
+    else
+        log_error(&c->log, "connect.enrol: %s", what);
+    return c->enrolment != NULL;
 }
 
 static void on_watch(uv_timer_t *t)
@@ -412,7 +471,10 @@ static bool start(struct connect *c)
         return false;
     spare_threads(c);
     c->look = look_at_files(c);
-    load(c);
+    if (!enrol(c))
+        return false;
+    if (!c->enrolment)
+        load(c);
     uv_timer_start(&c->watch, on_watch, WATCH_MS, WATCH_MS);
     return true;
 }
@@ -445,6 +507,7 @@ static void finish(struct connect *c)
     if (c->controls) {
         c->connector.on_idle = NULL;
         gw_connector_cut(&c->connector);
+        gw_enrolment_free(c->enrolment);
         gw_operations_end(&c->operations);
         uv_run(&c->uv, UV_RUN_NOWAIT); // what was closed says so before what it belongs to is gone
         uv_walk(&c->uv, close_handle, NULL);

@@ -156,7 +156,10 @@ static void wait(struct gw_relay *r)
     r->link = &c->waiting;
     c->waiting = r;
     r->patience.on_due = on_patience;
-    gw_deadline_set(c->ground.wheel, &r->patience, gw_connector_mono(c) + c->wait_ms);
+    // Whoever looked and has to wait on does not wait longer for it.
+    if (r->until_ms == 0)
+        r->until_ms = gw_connector_mono(c) + c->wait_ms;
+    gw_deadline_set(c->ground.wheel, &r->patience, r->until_ms);
 }
 
 // ---------------------------------------------------------------------------------------------------- being sent

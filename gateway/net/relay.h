@@ -44,6 +44,7 @@ struct gw_relay {
     struct buf problem;            // of an answer that is a refusal
     struct gw_relay *next, **link; // among those that wait
     struct gw_deadline patience;
+    int64_t until_ms; // it waits in all; 0: it has not waited yet
     uint64_t discarded;
     bool long_body; // longer than may be kept
     bool whole;     // the request is

@@ -290,7 +290,7 @@ test('without a gateway there is an error that says so, and a probe that knows',
 })
 
 test('a token that cannot be had: the application is told why', async () => {
-  const c = await connect('scopeless', { ready: false, change: { connect: { wait: '200ms', token: { endpoint: { scope: 'vec"tors' } } } } })
+  const c = await connect('scopeless', { ready: false, change: { connect: { wait: '1500ms', token: { endpoint: { scope: 'vec"tors' } } } } })
   const answer = await c.post(SEARCH, QUERY)
   refusal(answer, 503, 'no_token')
   assert.match(answer.json.detail, /token endpoint answered 400 invalid_scope/)

@@ -18,25 +18,17 @@ static struct span member(struct json_doc *doc, const char *name)
 static void every_refusal_of_a_gateway_has_words(void **state)
 {
     (void)state;
-    // What ends the connection before a gate, or never reaches a client of ours.
-    static const char *const silent[] = { "internal",           "tls",
-                                          "bad_request",        "bad_framing",
-                                          "bad_host",           "bad_target",
-                                          "uri_too_long",       "headers_too_large",
-                                          "request_timeout",    "upgrade_refused",
-                                          "method_unknown",     "expectation_failed",
-                                          "http_version",       "not_found",
-                                          "method_not_allowed", "client_closed",
-                                          "token_ways",         "store_busy",
-                                          "store_failed",       "exists",
-                                          "ca_refused" };
+    // The families of errors that a request through a gateway can meet behind its handshake.
+    static const char *const met[] = { "CERT_",        "TOKEN_",        "CNF_",   "APIKEY_",  "PROOF_",     "API_",
+                                       "POLICY_",      "SCOPE",         "RATE",   "ROUTE_",   "SHARD_",     "KEYS_",
+                                       "REVOCATIONS_", "INTROSPECTION", "AUDIT_", "DRAINING", "OVERLOADED", "REPLAY_" };
     for (int e = -1; e >= -(int)ERR_INDEX_COUNT; e--) {
         struct span code = err_info(e)->code;
-        bool quiet = span_starts(err_info(e)->name, SPAN("GRANT_")) || span_starts(err_info(e)->name, SPAN("OAUTH_")) ||
-                     span_starts(err_info(e)->name, SPAN("CONNECT_")) ||
-                     span_starts(err_info(e)->name, SPAN("ENROL_")) || span_starts(err_info(e)->name, SPAN("STORE_"));
-        for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
-            quiet = quiet || span_eq(code, span_str(silent[i]));
+        bool quiet = true;
+        for (size_t i = 0; i < sizeof met / sizeof *met; i++)
+            quiet = quiet && !span_starts(err_info(e)->name, span_str(met[i]));
+        // connect sends one credential.
+        quiet = quiet || e == ERR_TOKEN_WAYS;
         if (quiet)
             continue;
         struct buf body, out;
