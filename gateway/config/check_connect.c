@@ -107,24 +107,6 @@ static void gateways(struct checker *k)
     }
 }
 
-static void enrol(struct checker *k)
-{
-    const struct gw_config_connect *c = &k->c->connect;
-    const struct gw_config_enrol *e = &c->enrol;
-
-    if (!e->present)
-        return;
-    if (is_set(c->certificate) || is_set(c->key))
-        ERROR(k, is_set(c->certificate) ? c->certificate.at : c->key.at,
-              "the certificate comes from 'enrol'; remove 'certificate' and 'key', or 'enrol'");
-    if (is_set(e->spiffe_id) && is_set(e->server_name))
-        ERROR(k, e->server_name.at, "spiffe_id and server_name exclude each other; keep one");
-    if (is_set(e->token_file) && is_set(e->join_token_file))
-        ERROR(k, e->join_token_file.at, "token_file and join_token_file exclude each other; keep one");
-    if (!is_set(e->token_file) && !is_set(e->join_token_file) && !is_set(e->state))
-        ERROR(k, e->at, "nothing says who this workload is; set token_file or join_token_file");
-}
-
 static void token(struct checker *k)
 {
     struct gw_config_connect *c = &k->c->connect;
@@ -154,6 +136,7 @@ void gw_config_check_connect(struct gw_config *c, struct diags *diags)
         return;
     alone(&k);
     gateways(&k);
-    enrol(&k);
+    gw_config_check_enrol(c, &c->connect.enrol, &c->connect.certificate, &c->connect.key,
+                          &c->connect.key_passphrase_file, diags);
     token(&k);
 }

@@ -95,18 +95,13 @@ static void cluster(struct checker *k, struct gw_config_cluster *c)
         template(k, &c->id);
 }
 
-static void listener(struct checker *k, const struct gw_config_listener *l)
+static void enrol(struct checker *k, const struct gw_config_enrol *e)
 {
-    const struct gw_config_enrol *e = &l->tls.enrol;
     const char *fault;
     struct span host, target;
     uint16_t port;
     bool tls = true;
 
-    if (!e->present)
-        return;
-    if (is_set(l->tls.certificate) || is_set(l->tls.key) || is_set(l->tls.key_passphrase_file))
-        ERROR(k, e->at, "'enrol' and 'certificate' exclude each other; keep one");
     fault = is_set(e->url) ? gw_fault_url(e->url.v, &tls, &host, &port, &target) : NULL;
     if (fault || !tls)
         ERROR(k, e->url.at, "'%.*s': %s", SPAN_FMT(e->url.v), fault ? fault : "an authority is https");
@@ -114,6 +109,19 @@ static void listener(struct checker *k, const struct gw_config_listener *l)
         ERROR(k, e->at, "enrol has either 'token_file' or 'join_token_file'; write one of them");
     if (is_set(e->authority) && is_set(e->server_name))
         ERROR(k, e->server_name.at, "authority and server_name exclude each other; keep one");
+}
+
+void gw_config_check_enrol(struct gw_config *c, const struct gw_config_enrol *e,
+                           const struct gw_config_text *certificate, const struct gw_config_text *key,
+                           const struct gw_config_text *passphrase, struct diags *diags)
+{
+    struct checker k = { c, diags };
+
+    if (!e->present)
+        return;
+    if (is_set(*certificate) || is_set(*key) || is_set(*passphrase))
+        ERROR(&k, e->at, "'enrol' and 'certificate' exclude each other; keep one");
+    enrol(&k, e);
 }
 
 void gw_config_check_enrolment(struct gw_config *c, struct diags *diags)
@@ -126,7 +134,8 @@ void gw_config_check_enrolment(struct gw_config *c, struct diags *diags)
         if ((c->issuers[i].uses & GW_ISSUER_ENROLMENT) && !e->present)
             ERROR(&k, c->issuers[i].at,
                   "uses: enrolment, and there is no authority.enrolment; add it, or remove the use");
-    listener(&k, &c->listener);
+    const struct gw_config_tls *tls = &c->listener.tls;
+    gw_config_check_enrol(c, &tls->enrol, &tls->certificate, &tls->key, &tls->key_passphrase_file, diags);
     if (c->authority.tls.enrol.present)
         ERROR(&k, c->authority.tls.enrol.at,
               "nobody enrols the authority itself; name certificate and key (sallyport ca issue)");

@@ -37,7 +37,7 @@ struct gw_config_tickets {
     int64_t lifetime;
 };
 
-// Where the listener's certificate comes from when it is in no file: the authority (net/enrolment.h).
+// Where the listener's certificate, or connect's, comes from when it is in no file: the authority (net/enrolment.h).
 struct gw_config_enrol {
     struct gw_config_place at;
     bool present;
@@ -601,18 +601,6 @@ struct gw_config_token_endpoint {
 struct gw_config_connect_token {
     struct gw_config_text file; // path of a token that somebody else renews; one of the two
     struct gw_config_token_endpoint endpoint;
-};
-
-// Where `connect` gets its certificate by itself (net/enrolment.h), instead of files that others renew.
-struct gw_config_enrol {
-    struct gw_config_place at;
-    bool present;
-    struct gw_config_text url;                        // of the authority's enrolment listener
-    struct gw_config_text ca, spiffe_id, server_name; // path; who vouches for it, and who it is
-    struct gw_config_text token_file,
-        join_token_file;         // paths: what says who we are; one of them, or a certificate in `state`
-    struct gw_config_text state; // path of a folder; SPAN_NONE: nothing is kept
-    struct gw_config_text name;  // SPIFFE ID to ask for; SPAN_NONE: what the authority derives
 };
 
 // The connect role: the loopback side for unmodified clients, as one workload.

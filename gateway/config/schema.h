@@ -104,6 +104,10 @@ void gw_config_check_authority(struct gw_config *c, struct diags *diags);
 void gw_config_check_connect(struct gw_config *c, struct diags *diags);
 // Of where workloads get their certificates (check_enrolment.c).
 void gw_config_check_enrolment(struct gw_config *c, struct diags *diags);
+// Of who enrols, and the files that would stand in for it (likewise).
+void gw_config_check_enrol(struct gw_config *c, const struct gw_config_enrol *e,
+                           const struct gw_config_text *certificate, const struct gw_config_text *key,
+                           const struct gw_config_text *passphrase, struct diags *diags);
 // Of the operator's API tables, which it compiles, and of the shards' APIs, which it looks up (schema_api.c).
 void gw_config_check_apis(struct gw_config *c, struct diags *diags);
 // Of modes, whose dates it reads (schema_modes.c).

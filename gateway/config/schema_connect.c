@@ -95,50 +95,6 @@ static const struct gw_field token_fields[] = {
 };
 static const struct gw_schema token_schema = PART(token_fields, gw_config_connect_token);
 
-static const struct gw_field enrol_fields[] = {
-    { .key = NAME("url"),
-      .type = GW_FIELD_TEXT,
-      AT(gw_config_enrol, url),
-      .required = true,
-      .fault = gw_fault_issuer_url,
-      .doc = "https://host[:port] of the authority's enrolment listener" },
-    { .key = NAME("ca"),
-      .type = GW_FIELD_PATH,
-      AT(gw_config_enrol, ca),
-      .required = true,
-      .doc = "file with the CA certificates that vouch for it, PEM" },
-    { .key = NAME("spiffe_id"),
-      .type = GW_FIELD_TEXT,
-      AT(gw_config_enrol, spiffe_id),
-      .fault = gw_fault_workload_id,
-      .doc = "the authority's SPIFFE ID; without it, it is known by its name" },
-    { .key = NAME("server_name"),
-      .type = GW_FIELD_TEXT,
-      AT(gw_config_enrol, server_name),
-      .fault = gw_fault_host,
-      .doc = "the name in its certificate; the host of its URL without it" },
-    { .key = NAME("token_file"),
-      .type = GW_FIELD_PATH,
-      AT(gw_config_enrol, token_file),
-      .doc = "file with a token that says who this workload is, such as a Kubernetes service-account token; read again "
-             "at each use" },
-    { .key = NAME("join_token_file"),
-      .type = GW_FIELD_PATH,
-      AT(gw_config_enrol, join_token_file),
-      .doc = "or: file with a join token, which is good once" },
-    { .key = NAME("state"),
-      .type = GW_FIELD_PATH,
-      AT(gw_config_enrol, state),
-      .doc = "folder of connect's own, where certificate and key are kept over a restart; without it the key never "
-             "leaves memory" },
-    { .key = NAME("name"),
-      .type = GW_FIELD_TEXT,
-      AT(gw_config_enrol, name),
-      .fault = gw_fault_workload_id,
-      .doc = "SPIFFE ID to ask for; without it the authority derives one from the token" },
-};
-static const struct gw_schema enrol_schema = PLACED(enrol_fields, gw_config_enrol);
-
 static const struct gw_field timeouts_fields[] = {
     { .key = NAME("connect"),
       .type = GW_FIELD_DURATION,
@@ -192,7 +148,7 @@ static const struct gw_field fields[] = {
       .type = GW_FIELD_MAP,
       AT(gw_config_connect, enrol),
       .extra = offsetof(struct gw_config_connect, enrol.present),
-      .schema = &enrol_schema,
+      .schema = &gw_config_enrol_schema,
       .doc = "or: the authority that issues the certificate, and renews it" },
     { .key = NAME("ca"),
       .type = GW_FIELD_PATH,

@@ -188,6 +188,6 @@ static const struct gw_field enrol_fields[] = {
       .type = GW_FIELD_TEXTS,
       AT(gw_config_enrol, dns),
       .fault = gw_fault_host,
-      .doc = "DNS names to ask for: those that clients know the gateway by, unless they know its SPIFFE ID" },
+      .doc = "DNS names to ask for: those that clients know a gateway by, unless they know its SPIFFE ID" },
 };
 const struct gw_schema gw_config_enrol_schema = PLACED(enrol_fields, gw_config_enrol);

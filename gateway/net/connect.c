@@ -5,6 +5,7 @@
 #include "gateway/net/connect_place.h"
 #include "gateway/net/control.h"
 #include "gateway/net/enrolment.h"
+#include "gateway/net/fixed.h"
 #include "gateway/net/links.h"
 #include "gateway/net/local.h"
 #include "gateway/net/operations.h"
@@ -117,20 +118,13 @@ static void look_at_token(struct connect *c)
     read_token(c);
 }
 
-static bool same_enrol(const struct gw_config_enrol *a, const struct gw_config_enrol *b)
-{
-    return a->present == b->present && span_eq(a->url.v, b->url.v) && span_eq(a->ca.v, b->ca.v) &&
-           span_eq(a->token_file.v, b->token_file.v) && span_eq(a->name.v, b->name.v) &&
-           span_eq(a->state.v, b->state.v);
-}
-
 static void warn_of_fixed(struct connect *c, const struct gw_config_connect *now)
 {
     const struct gw_config_connect *then = &c->config->connect;
     bool same = then->listen.n == now->listen.n && then->connections == now->connections && then->buffer == now->buffer;
     for (size_t i = 0; same && i < now->listen.n; i++)
         same = span_eq(then->listen.v[i].v, now->listen.v[i].v);
-    same = same && same_enrol(&then->enrol, &now->enrol);
+    same = same && gw_fixed_same_enrol(&then->enrol, &now->enrol);
     if (!same)
         log_warn(&c->log, "%s: connect.listen, connections, buffer or enrol changed; it takes effect at the next start",
                  c->path);
@@ -197,24 +191,16 @@ static void on_not_enrolled(void *ctx, const char *what)
 static bool enrol(struct connect *c)
 {
     const struct gw_config_enrol *e = &c->config->connect.enrol;
-    char what[256] = "";
+    char what[GW_ENROLMENT_WHAT] = "";
     if (!e->present)
         return true;
-    const struct gw_enrolment_options options = {
-        .ground = gw_control_ground(&c->control),
-        .log = &c->log,
-        .url = e->url.v,
-        .ca = e->ca.v,
-        .authority = e->spiffe_id.v,
-        .server_name = e->server_name.v,
-        .token_file = e->token_file.v,
-        .join_token_file = e->join_token_file.v,
-        .state = e->state.v,
-        .spiffe_id = e->name.v,
-        .on_certificate = on_certificate,
-        .on_failed = on_not_enrolled,
-        .ctx = c,
-    };
+    struct gw_enrolment_options options = { .ground = gw_control_ground(&c->control),
+                                            .log = &c->log,
+                                            .on_certificate = on_certificate,
+                                            .on_failed = on_not_enrolled,
+                                            .ctx = c };
+    struct span dns[GW_ENROLMENT_DNS];
+    gw_enrolment_configure(&options, e, dns);
     c->enrolment = gw_enrolment_new(&options, what, sizeof what);
     if (c->enrolment)
         gw_enrolment_start(c->enrolment);

@@ -19,7 +19,7 @@
 #define WITHIN_MS 15000 // one question, whatever its parts take
 #define CONNECT_MS 5000
 #define FILE_BYTES (256u << 10)
-#define WHAT 384
+#define WHAT GW_ENROLMENT_WHAT
 
 // The connections of one question. It frees itself when they are closed, and may outlive the rest.
 struct hop {
@@ -379,6 +379,23 @@ static int check(struct gw_enrolment *e)
         return say(e, ERR_CONFIG, "'%.*s' is no SPIFFE ID of a workload", SPAN_FMT(e->o.spiffe_id));
     int rc = take_url(e);
     return rc == 0 ? make_state(e) : rc;
+}
+
+void gw_enrolment_configure(struct gw_enrolment_options *o, const struct gw_config_enrol *e,
+                            struct span dns[static GW_ENROLMENT_DNS])
+{
+    o->url = e->url.v;
+    o->ca = e->ca.v;
+    o->authority = e->authority.v;
+    o->server_name = e->server_name.v;
+    o->token_file = e->token_file.v;
+    o->join_token_file = e->join_token_file.v;
+    o->state = e->state.v;
+    o->spiffe_id = e->spiffe_id.v;
+    o->dns = dns;
+    o->n_dns = e->dns.n < GW_ENROLMENT_DNS ? e->dns.n : GW_ENROLMENT_DNS;
+    for (size_t i = 0; i < o->n_dns; i++)
+        dns[i] = e->dns.v[i].v;
 }
 
 struct gw_enrolment *gw_enrolment_new(const struct gw_enrolment_options *options, char *what, size_t what_n)

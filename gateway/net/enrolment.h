@@ -41,6 +41,12 @@ struct gw_enrolment_options {
     void *ctx;
 };
 
+struct gw_config_enrol;
+#define GW_ENROLMENT_DNS 32
+#define GW_ENROLMENT_WHAT 384
+// The texts of the options as configured; `dns` is lent.
+void gw_enrolment_configure(struct gw_enrolment_options *o, const struct gw_config_enrol *e,
+                            struct span dns[static GW_ENROLMENT_DNS]);
 // NULL with the reason in `what`: an URL that is none, a CA or folder that cannot be used, out of memory.
 struct gw_enrolment *gw_enrolment_new(const struct gw_enrolment_options *options, char *what, size_t what_n);
 // Goes on with what another one got (a copy), as though it had been in the folder: before the start. False: out of memory.

@@ -34,12 +34,12 @@ static bool same(const struct gw_config_text *a, const struct gw_config_text *b)
     return span_is_none(a->v) == span_is_none(b->v) && span_eq(a->v, b->v);
 }
 
-static bool same_enrol(const struct gw_config_enrol *a, const struct gw_config_enrol *b)
+bool gw_fixed_same_enrol(const struct gw_config_enrol *a, const struct gw_config_enrol *b)
 {
-    return same(&a->url, &b->url) && same(&a->ca, &b->ca) && same(&a->authority, &b->authority) &&
-           same(&a->server_name, &b->server_name) && same(&a->token_file, &b->token_file) &&
-           same(&a->join_token_file, &b->join_token_file) && same(&a->state, &b->state) &&
-           same(&a->spiffe_id, &b->spiffe_id) && same_texts(&a->dns, &b->dns);
+    return a->present == b->present && same(&a->url, &b->url) && same(&a->ca, &b->ca) &&
+           same(&a->authority, &b->authority) && same(&a->server_name, &b->server_name) &&
+           same(&a->token_file, &b->token_file) && same(&a->join_token_file, &b->join_token_file) &&
+           same(&a->state, &b->state) && same(&a->spiffe_id, &b->spiffe_id) && same_texts(&a->dns, &b->dns);
 }
 
 void gw_fixed_warn(struct log *log, const struct gw_config *old, const struct gw_config *new)
@@ -69,7 +69,7 @@ void gw_fixed_warn(struct log *log, const struct gw_config *old, const struct gw
         { "limits.buckets", old->limits.buckets == new->limits.buckets },
         { "dpop.nonce_lifetime", old->dpop.nonce_lifetime == new->dpop.nonce_lifetime },
         { "listener.addresses", same_texts(&old->listener.addresses, &new->listener.addresses) },
-        { "listener.tls.enrol", same_enrol(&old->listener.tls.enrol, &new->listener.tls.enrol) },
+        { "listener.tls.enrol", gw_fixed_same_enrol(&old->listener.tls.enrol, &new->listener.tls.enrol) },
         { "authority.addresses", same_texts(&a->addresses, &b->addresses) },
         { "authority.enrolment.addresses", same_texts(&a->enrolment.addresses, &b->enrolment.addresses) },
         { "authority.state", same(&a->state, &b->state) },

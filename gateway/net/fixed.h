@@ -10,5 +10,7 @@
 bool gw_fixed_roles(const struct gw_config *old, const struct gw_config *new, struct diags *diags);
 // Says in the log what else changed and waits.
 void gw_fixed_warn(struct log *log, const struct gw_config *old, const struct gw_config *new);
+// Whether two say the same of where a certificate comes from.
+bool gw_fixed_same_enrol(const struct gw_config_enrol *a, const struct gw_config_enrol *b);
 
 #endif

@@ -5,33 +5,16 @@
 #include "gateway/net/enrolment.h"
 #include "gateway/net/process_inside.h"
 
-#define WHAT 384
-
 static struct gw_enrolment *client_new(struct gw_process *p, const struct gw_config *c, struct gw_control *control,
                                        void (*on_certificate)(void *, const struct gw_enrolled *), void *ctx)
 {
     const struct gw_config_enrol *e = &c->listener.tls.enrol;
-    struct span dns[32];
-    size_t n = e->dns.n < 32 ? e->dns.n : 32;
-    char what[WHAT];
-    for (size_t i = 0; i < n; i++)
-        dns[i] = e->dns.v[i].v;
-    const struct gw_enrolment_options options = {
-        .ground = gw_control_ground(control),
-        .log = &p->log,
-        .url = e->url.v,
-        .ca = e->ca.v,
-        .authority = e->authority.v,
-        .server_name = e->server_name.v,
-        .token_file = e->token_file.v,
-        .join_token_file = e->join_token_file.v,
-        .state = e->state.v,
-        .spiffe_id = e->spiffe_id.v,
-        .dns = dns,
-        .n_dns = n,
-        .on_certificate = on_certificate,
-        .ctx = ctx,
+    struct span dns[GW_ENROLMENT_DNS];
+    char what[GW_ENROLMENT_WHAT];
+    struct gw_enrolment_options options = {
+        .ground = gw_control_ground(control), .log = &p->log, .on_certificate = on_certificate, .ctx = ctx
     };
+    gw_enrolment_configure(&options, e, dns);
     struct gw_enrolment *client = gw_enrolment_new(&options, what, sizeof what);
     struct diags diags;
     diags_init(&diags);
