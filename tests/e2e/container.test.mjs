@@ -10,6 +10,7 @@ import { Client, plain } from './lib/client.mjs'
 import { port, repository, sallyport, sanitised, temporary, until } from './lib/files.mjs'
 import { merge } from './lib/gateway.mjs'
 import { find, helmProgram, mount, project, render } from './lib/helm.mjs'
+import { Cluster } from './lib/kubernetes.mjs'
 import { dumpLogs, must, run, start } from './lib/program.mjs'
 import { json, Upstream } from './lib/upstream.mjs'
 
@@ -17,7 +18,6 @@ const DOCS = '/collections/docs'
 const PROFILE = path.join(repository, 'deploy/helm/sallyport/files/seccomp.json')
 const SECRETS = { passphrases: { ca: 'the passphrase of the CA\n', signing: 'the passphrase of tokens\n' } }
 const folder = temporary('container')
-SECRETS['kube-root-ca.crt'] = { 'ca.crt': new Authority(folder, 'cluster.example').bundlePem }
 const image = path.join(folder, 'image')
 const container = path.join(repository, 'tests/support/container.py')
 
@@ -93,7 +93,7 @@ test('the profile has all that the filter of the process itself leaves to it', (
 
 // --------------------------------------------------------------------------------------------- the chart's pods, started
 
-let shard, authority, gateway, docs, values, worker
+let shard, cluster, authority, gateway, docs, values, worker
 const roots = {}
 const pods = []
 
@@ -132,7 +132,13 @@ const issue = (id, out, ...more) => {
 
 test('the chart\'s authority makes its CA, and its gateway lets a workload through both gates', { skip: noHelm }, async () => {
   shard = await Upstream.start()
-  const [https, operations, authorityPort, authorityOperations] = [await port(), await port(), await port(), await port()]
+  const api = new Authority(folder, 'cluster.example')
+  cluster = await Cluster.start(api.issue('api', { dns: ['localhost'] }))
+  SECRETS['kube-root-ca.crt'] = { 'ca.crt': api.bundlePem }
+  SECRETS['token for the API server'] = cluster.bearer
+  SECRETS['token for sallyport'] = await cluster.token({ namespace: 'sallyport', account: 'sallyport-gateway' })
+  const [https, operations, authorityPort, authorityOperations, enrolmentPort] = [await port(), await port(), await port(), await port(), await port()]
+  const enrolment = `https://localhost:${enrolmentPort}`
   values = {
     image: { repository: 'sallyport' },
     trustDomain: 'example.org',
@@ -143,6 +149,7 @@ test('the chart\'s authority makes its CA, and its gateway lets a workload throu
       authorities: [`localhost:${https}`],
       policies: { 'search.cedar': '@id("search")\npermit (principal, action == Action::"list", resource);\npermit (principal, action == Action::"meta", resource);\n' },
       config: { shards: [{ name: 'vectors', api: 'qdrant', endpoints: [shard.url], health: { interval: '0s' } }], routes: [{ shard: 'vectors' }], loops: 1 },
+      certificate: { dnsNames: ['localhost'] },
       drainSeconds: 5
     },
     authority: {
@@ -152,8 +159,9 @@ test('the chart\'s authority makes its CA, and its gateway lets a workload throu
       passphraseSecret: 'passphrases',
       ca: { dnsNames: ['localhost'] },
       policies: { 'issue.cedar': '@id("issue")\npermit (principal, action == Action::"token:issue", resource);\n' },
-      config: { operations: { listen: `127.0.0.1:${authorityOperations}` } },
-      enrolment: { port: await port() }
+      config: { operations: { listen: `127.0.0.1:${authorityOperations}` }, authority: { enrolment: { url: enrolment } } },
+      // The name localhost is this machine's only: its certificate would not have it in a cluster.
+      enrolment: { port: enrolmentPort, apiServer: cluster.url, issuer: cluster.iss, dns: ['localhost'] }
     }
   }
   docs = render(folder, values)
@@ -162,10 +170,10 @@ test('the chart\'s authority makes its CA, and its gateway lets a workload throu
   assert.equal(fs.statSync(path.join(roots.authority, 'var/lib/sallyport/state')).mode & 0o777, 0o700)
   assert.equal(fs.statSync(path.join(roots.authority, 'var/lib/sallyport/state')).uid, 65532)
 
-  const certificate = issue('spiffe://example.org/ns/sallyport/sa/sallyport-gateway', 'gateway-tls', '--dns', 'localhost')
-  values = merge(values, { trustBundle: { pem: bundle }, gateway: { config: { operations: { listen: `127.0.0.1:${operations}` } } } })
+  values = merge(values, { trustBundle: { pem: bundle }, gateway: { config: { operations: { listen: `127.0.0.1:${operations}` }, listener: { tls: { enrol: { url: enrolment } } } } } })
   docs = render(folder, values)
-  gateway = await pod('gateway', find(docs, 'DaemonSet'), { ...SECRETS, 'sallyport-gateway-tls': { 'tls.crt': certificate.certPem, 'tls.key': certificate.keyPem } }, operations)
+  gateway = await pod('gateway', find(docs, 'DaemonSet'), SECRETS, operations)
+  assert.deepEqual(cluster.calls, ['POST /apis/authentication.k8s.io/v1/tokenreviews'])
 
   const who = issue('spiffe://example.org/ns/search/sa/retriever', 'retriever')
   const asker = new Client({ port: authorityPort, bundle }, who)
@@ -234,5 +242,6 @@ after(async () => {
   dumpLogs(...pods)
   worker?.close()
   for (const p of pods) await p.stop()
+  cluster?.stop()
   await shard?.stop()
 })

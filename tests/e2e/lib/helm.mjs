@@ -145,12 +145,13 @@ function contents(volume, docs, secrets) {
     return chosen(secrets[name] ?? find(docs, 'ConfigMap', name).data, items)
   }
   if (volume.secret) return chosen(secrets[volume.secret.secretName], volume.secret.items)
-  if (volume.projected) return Object.assign({}, ...volume.projected.sources.map(s => s.serviceAccountToken ? { [s.serviceAccountToken.path]: 'a.b.c\n' } : contents(s, docs, secrets)))
+  if (volume.projected) return Object.assign({}, ...volume.projected.sources.map(s => s.serviceAccountToken ? { [s.serviceAccountToken.path]: secrets[`token for ${s.serviceAccountToken.audience ?? 'the API server'}`] ?? 'a.b.c\n' } : contents(s, docs, secrets)))
   if (volume.csi) return secrets[volume.csi.driver]
   return undefined
 }
 
-// All that a container sees of the pod of `owner` (a DaemonSet …), under `root`. `secrets` are the Secrets, and the ConfigMaps of others, by name. Returns the
+// All that a container sees of the pod of `owner` (a DaemonSet …), under `root`. `secrets` are the Secrets, and the ConfigMaps of others, by name, and projected
+// tokens as `token for AUDIENCE`. Returns the
 // folders that it may write to.
 export function mount(root, docs, owner, container, secrets) {
   const { spec } = owner.spec.template

@@ -29,12 +29,15 @@
 {{- $cluster := dict
       "cluster" "kubernetes"
       "token_review" (dict
-        "url" "https://kubernetes.default.svc"
+        "url" $enrolment.apiServer
         "issuer" (default (printf "https://kubernetes.default.svc.%s" .Values.clusterDomain) $enrolment.issuer)
         "audience" $enrolment.audience
         "bearer_token_file" "/var/run/sallyport/api/token"
         "tls" (dict "ca" "/var/run/sallyport/api/ca.crt"))
       "namespaces" $enrolment.namespaces -}}
+{{- if $enrolment.dns -}}
+{{- $_ := set $cluster "dns" $enrolment.dns -}}
+{{- end -}}
 {{- $_ := set $own "enrolment" (dict
       "url" (include "sallyport.enrolment.url" .)
       "addresses" (list (printf "%s:%v" $authority.bindAddress $enrolment.port))

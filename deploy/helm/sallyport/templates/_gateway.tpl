@@ -2,17 +2,23 @@
 {{/* The gateway's configuration: what the chart knows, and over it gateway.config, in the program's own keys (docs/config.md). */}}
 
 {{- define "sallyport.gateway.certificate" -}}
-{{- if eq .Values.gateway.certificate.source "csi" -}}
-/etc/sallyport/tls/{{ .Values.gateway.certificate.csi.certificateFile }}
+{{- $certificate := .Values.gateway.certificate -}}
+{{- if eq $certificate.source "enrol" -}}
+/var/lib/sallyport/own/tls/cert.pem
+{{- else if eq $certificate.source "csi" -}}
+/etc/sallyport/tls/{{ $certificate.csi.certificateFile }}
 {{- else -}}
-/etc/sallyport/tls/{{ .Values.gateway.certificate.secret.certificateKey }}
+/etc/sallyport/tls/{{ $certificate.secret.certificateKey }}
 {{- end -}}
 {{- end -}}
 {{- define "sallyport.gateway.key" -}}
-{{- if eq .Values.gateway.certificate.source "csi" -}}
-/etc/sallyport/tls/{{ .Values.gateway.certificate.csi.keyFile }}
+{{- $certificate := .Values.gateway.certificate -}}
+{{- if eq $certificate.source "enrol" -}}
+/var/lib/sallyport/own/tls/key.pem
+{{- else if eq $certificate.source "csi" -}}
+/etc/sallyport/tls/{{ $certificate.csi.keyFile }}
 {{- else -}}
-/etc/sallyport/tls/{{ .Values.gateway.certificate.secret.keyKey }}
+/etc/sallyport/tls/{{ $certificate.secret.keyKey }}
 {{- end -}}
 {{- end -}}
 
@@ -22,12 +28,27 @@
 {{- $authorities := concat (list (printf "%s:%v" $host $gateway.port) (printf "%s.%s:%v" $host .Values.clusterDomain $gateway.port)) $gateway.authorities -}}
 {{- $tls := dict "certificate" (include "sallyport.gateway.certificate" .) "key" (include "sallyport.gateway.key" .) -}}
 {{- $bundle := "/etc/sallyport/trust/bundle.pem" -}}
+{{- $listener := $tls -}}
+{{- if eq $gateway.certificate.source "enrol" -}}
+{{- if not (include "sallyport.enrolment.enabled" .) -}}
+{{- fail "gateway.certificate.source: enrol asks this release's authority, whose enrolment is off: choose secret or csi" -}}
+{{- end -}}
+{{- $listener = dict "enrol" (dict
+      "url" (include "sallyport.enrolment.url" .)
+      "ca" $bundle
+      "authority" (include "sallyport.authority.id" .)
+      "token_file" "/var/run/sallyport/identity/token"
+      "state" "/var/lib/sallyport/own/tls") -}}
+{{- with $gateway.certificate.dnsNames -}}
+{{- $_ := set $listener.enrol "dns" . -}}
+{{- end -}}
+{{- end -}}
 {{- $toAuthority := merge (dict "ca" $bundle "spiffe_id" (include "sallyport.authority.id" .)) $tls -}}
 {{- $config := dict
       "listener" (dict
         "addresses" (list (printf "%s:%v" $gateway.bindAddress $gateway.port))
         "authorities" $authorities
-        "tls" $tls
+        "tls" $listener
         "timeouts" (dict "drain" (printf "%ds" (int $gateway.drainSeconds))))
       "trust_domains" (list (dict "name" .Values.trustDomain "bundle" $bundle))
       "dpop" (dict "nonce" "required")
@@ -81,7 +102,7 @@
 {{/* What a running gateway does not take up: when it changes, pods are replaced; everything else is read again by itself. */}}
 {{- define "sallyport.gateway.fixed" -}}
 {{- $config := include "sallyport.gateway.config" . | fromYaml -}}
-{{- dict "listener" (pick $config.listener "addresses") "operations" $config.operations "audit" $config.audit "loops" (default 0 $config.loops)
+{{- dict "listener" (dict "addresses" $config.listener.addresses "enrol" (default (dict) $config.listener.tls.enrol)) "operations" $config.operations "audit" $config.audit "loops" (default 0 $config.loops)
       "dpop" (pick $config.dpop "replay" "nonce_lifetime") "limits" (pick (default (dict) $config.limits) "buckets")
       "store" (default "" (default (dict) $config.revocations).store) | toJson | sha256sum -}}
 {{- end -}}

@@ -44,6 +44,10 @@
 {{- if and .Values.authority.enabled .Values.authority.ca.enabled .Values.authority.enrolment.enabled }}yes{{ end -}}
 {{- end -}}
 
+{{- define "sallyport.gateway.enrols" -}}
+{{- if and .Values.gateway.enabled (eq .Values.gateway.certificate.source "enrol") }}yes{{ end -}}
+{{- end -}}
+
 {{/* include "sallyport.labels" (list $ "gateway") */}}
 {{- define "sallyport.selector" -}}
 app.kubernetes.io/name: {{ include "sallyport.name" (index . 0) }}
