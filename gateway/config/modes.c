@@ -52,27 +52,36 @@ size_t gw_gate_observers(const struct gw_config *c, enum gw_gate gate, int64_t w
     return n;
 }
 
+static void warn(const struct gw_config *c, const struct gw_config_mode *m, int64_t wall_ms, struct diags *diags)
+{
+    const char *gates = m->token && m->policy ? "token gate and policy gate" : m->token ? "token gate" : "policy gate";
+    struct span whose =
+        span_is_none(m->workloads.v) ? SPAN("all workloads that no rule of modes names") : m->workloads.v;
+    char end[CLOCK_TEXT];
+
+    clock_format(m->until_ms, end);
+    if (wall_ms < m->until_ms)
+        diag_warning(diags, c->file, m->at.line, m->at.column,
+                     "OBSERVED, NOT ENFORCED until %.19sZ: %s of %.*s; what would be refused is let through and "
+                     "recorded",
+                     end, gates, SPAN_FMT(whose));
+    else
+        diag_warning(diags, c->file, m->at.line, m->at.column,
+                     "enforced again since %.19sZ: %s of %.*s; remove 'observe'", end, gates, SPAN_FMT(whose));
+}
+
 void gw_modes_warn(const struct gw_config *c, int64_t wall_ms, struct diags *diags)
+{
+    for (size_t i = 0; i <= c->modes_n; i++)
+        if (mode_at(c, i)->token || mode_at(c, i)->policy)
+            warn(c, mode_at(c, i), wall_ms, diags);
+}
+
+void gw_modes_warn_ended(const struct gw_config *c, int64_t since_ms, int64_t wall_ms, struct diags *diags)
 {
     for (size_t i = 0; i <= c->modes_n; i++) {
         const struct gw_config_mode *m = mode_at(c, i);
-        const char *gates = m->token && m->policy ? "token gate and policy gate"
-                            : m->token            ? "token gate"
-                                                  : "policy gate";
-        struct span whose =
-            span_is_none(m->workloads.v) ? SPAN("all workloads that no rule of modes names") : m->workloads.v;
-        char end[CLOCK_TEXT];
-        if (!m->token && !m->policy)
-            continue;
-        clock_format(m->until_ms, end);
-        if (wall_ms < m->until_ms)
-            diag_warning(diags, c->file, m->at.line, m->at.column,
-                         "OBSERVED, NOT ENFORCED until %.19sZ: %s of %.*s; what would be refused is let through and "
-                         "recorded",
-                         end, gates, SPAN_FMT(whose));
-        else
-            diag_warning(diags, c->file, m->at.line, m->at.column,
-                         "its day is over since %.19sZ: %s of %.*s enforced again; remove 'observe'", end, gates,
-                         SPAN_FMT(whose));
+        if ((m->token || m->policy) && since_ms < m->until_ms && m->until_ms <= wall_ms)
+            warn(c, m, wall_ms, diags);
     }
 }

@@ -20,5 +20,7 @@ size_t gw_gate_observers(const struct gw_config *c, enum gw_gate gate, int64_t w
 
 // A warning for each rule that has a gate observe, and for each whose day is over.
 void gw_modes_warn(const struct gw_config *c, int64_t wall_ms, struct diags *diags);
+// The same for those alone whose day ended after `since_ms`.
+void gw_modes_warn_ended(const struct gw_config *c, int64_t since_ms, int64_t wall_ms, struct diags *diags);
 
 #endif

@@ -4,6 +4,7 @@
 //   files ──────────────► snapshot ─────┐
 //   revocations, feed ──► revocations ──┼──► publish ──► every loop, the authority, the main thread's own requests
 //   fetched keys ───────► revocations ──┘
+#include "gateway/config/modes.h"
 #include "gateway/config/policy_load.h"
 #include "gateway/config/routing.h"
 #include "gateway/net/fixed.h"
@@ -321,10 +322,24 @@ void gw_process_write_back(struct gw_process *p, bool now)
                  what);
 }
 
+// The gates enforce by themselves; that they do so from now on is for people.
+static void tell_ended_modes(struct gw_process *p)
+{
+    int64_t now_ms = clock_read().wall_ms;
+    struct diags diags;
+    diags_init(&diags);
+    if (p->modes_ms > 0)
+        gw_modes_warn_ended(p->snapshot->config, p->modes_ms, now_ms, &diags);
+    p->modes_ms = now_ms;
+    gw_process_print(p, &diags);
+    diags_fini(&diags);
+}
+
 static void on_watch(uv_timer_t *t)
 {
     struct gw_process *p = t->data;
     gw_process_write_back(p, false);
+    tell_ended_modes(p);
     if (gw_process_look(p) != p->look) {
         gw_process_reload(p, "a file changed");
         return;

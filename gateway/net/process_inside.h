@@ -42,7 +42,7 @@ struct gw_process {
     struct gw_follower *follower;
     struct gw_own_certificate *own; // counted: the listener's, when it is enrolled; NULL: it is in files
     struct gw_enrolment *enrolment; // renews it
-    struct gw_shipper *shipper; // of the audit log
+    struct gw_shipper *shipper;     // of the audit log
     struct gw_discovery *discovery;
     struct gw_metrics_shard shard_rows[GW_PLACEMENT_SHARDS_MAX];
     struct gw_prober *prober;
@@ -66,6 +66,7 @@ struct gw_process {
     uv_timer_t watch, revoked_watch, deadline;
     uv_async_t drained, rung;
     struct gw_operations_listener operations;
+    int64_t modes_ms;     // until when it was looked whose day of observing is over
     uint64_t look;        // fingerprint of the files that were read
     int64_t refreshed_ms; // when the revocations were last read
     uint64_t reloads_ok, reloads_failed;

@@ -162,6 +162,7 @@ test('after its last day everything is enforced, without a reload', async () => 
   assert.ok(Date.now() >= Date.parse(soon))
   refused(over, { status: 401, code: 'token_missing' })
   assert.equal((await w.metrics())['sallyport_modes_observing{gate="token"}'], 0)
+  await until('the log to say so', () => /enforced again since \S+: token gate and policy gate of spiffe:\/\/example\.org\/ns\/team-a\//.test(w.process.log))
   // Without a day it is no configuration at all.
   w.config.modes = [{ ...OBSERVE, until: undefined }]
   w.save()

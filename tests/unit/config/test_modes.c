@@ -95,6 +95,13 @@ static void observing_ends_by_itself_after_its_last_day(void **state)
     gw_modes_warn(c, at("2026-06-30"), &diags);
     gw_modes_warn(c, at("2026-07-02"), &diags);
     assert_int_equal(diags.warnings, 2);
+    // In the moment that it ends, once.
+    gw_modes_warn_ended(c, at("2026-06-30T23:59:58Z"), at("2026-06-30T23:59:59Z"), &diags);
+    assert_int_equal(diags.warnings, 2);
+    gw_modes_warn_ended(c, at("2026-06-30T23:59:59Z"), at("2026-07-01T00:00:00Z"), &diags);
+    assert_int_equal(diags.warnings, 3);
+    gw_modes_warn_ended(c, at("2026-07-01T00:00:00Z"), at("2026-07-01T00:00:01Z"), &diags);
+    assert_int_equal(diags.warnings, 3);
     assert_int_equal(diags.errors, 0);
     gw_config_free(c);
     diags_fini(&diags);
