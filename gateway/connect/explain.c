@@ -83,9 +83,9 @@ static const struct row rows[] = {
       "connect.token.endpoint.scope",
       GW_REMEDY_NONE },
     { N("denied"), N("policy"),
-      "the policies do not let this workload do this; whoever owns the policies can see under the request id which "
-      "rule "
-      "decided, and change it",
+      "the policies do not let this workload do this; with the request id, `sallyport explain` tells whoever runs the "
+      "gateway which rule decided and "
+      "what would permit it",
       GW_REMEDY_NONE },
     { N("rate_limited"), N("limit"), "over the rate for this workload; try again after the time in retry-after",
       GW_REMEDY_NONE },
