@@ -12,6 +12,8 @@
 
 #define TYP "audit-checkpoint+jws"
 
+#define SEQ_MAX ((int64_t)1 << 53) // what every reader of JSON can tell from the next one
+
 enum { CHECKPOINT_MAX = 8192 };
 
 static const struct span causes[] = {
@@ -220,7 +222,7 @@ bool gw_chain_read(json line, uint64_t *seq, uint8_t prev[static GW_CHAIN_HASH])
     uint8_t hash[GW_CHAIN_HASH] = { 0 };
     int64_t number;
 
-    if (!json_i64(json_get(line, SPAN("seq")), &number) || number < 1)
+    if (!json_i64(json_get(line, SPAN("seq")), &number) || number < 1 || number > SEQ_MAX)
         return false;
     if (link ? !hash_read(json_string(link), hash) : number != 1)
         return false;

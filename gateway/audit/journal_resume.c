@@ -221,6 +221,13 @@ int gw_journal_resume(struct gw_journal *j)
         return e;
     }
     go_on(j, &end);
+    // Before the first line of a chain nothing tells a torn line from another one, so the chain begins behind it.
+    if (!end.found && buf_len(&j->torn)) {
+        gw_chain_follow(&j->chain, buf_span(&j->torn));
+        j->chain.seq = 0;
+        j->newline_due = true;
+        buf_clear(&j->torn);
+    }
     j->records = 1; // whatever is there may be rotated
     // What ends with a '\n' of its own is told of as it stands, without that.
     if (!end.complete && buf_len(&j->torn)) {

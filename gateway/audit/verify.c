@@ -171,7 +171,7 @@ static void check_place(struct gw_audit_verifier *v, const struct link *l)
               l->at.number);
     else if (l->seq > seq + 1)
         found(v, GW_AUDIT_REMOVED, l->at,
-              "number %llu comes after number %llu: %llu lines between them are gone or stand "
+              "number %llu comes after number %llu: %llu between them are gone, or stand "
               "elsewhere",
               (unsigned long long)l->seq, (unsigned long long)seq, (unsigned long long)(l->seq - seq - 1));
     else if (memcmp(l->hash, v->chain.head, sizeof l->hash) == 0)

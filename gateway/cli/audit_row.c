@@ -70,7 +70,9 @@ void gw_audit_row(struct gw_cli *cli, json r)
         part(out, " ", gw_audit_text(r, SPAN("path")));
     }
     part(out, "  ", gw_audit_text(r, SPAN("workload")));
-    part(out, "  ", gw_audit_text(r, SPAN("subject")));
+    // Most workloads' tokens are their own.
+    if (!span_eq(gw_audit_text(r, SPAN("subject")), gw_audit_text(r, SPAN("workload"))))
+        part(out, "  ", gw_audit_text(r, SPAN("subject")));
     part(out, "  ", gw_audit_text(r, SPAN("remote")));
     part(out, "  ", gw_audit_text(r, SPAN("request_id")));
     fputc('\n', out);
