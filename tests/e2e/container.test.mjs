@@ -5,11 +5,12 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import { parse } from 'yaml'
 import { Authority } from './lib/ca.mjs'
 import { Client, plain } from './lib/client.mjs'
 import { port, repository, sallyport, sanitised, temporary, until } from './lib/files.mjs'
 import { merge } from './lib/gateway.mjs'
-import { find, helmProgram, mount, project, render } from './lib/helm.mjs'
+import { documents, find, helmProgram, mount, project, render } from './lib/helm.mjs'
 import { Cluster } from './lib/kubernetes.mjs'
 import { dumpLogs, must, run, start } from './lib/program.mjs'
 import { json, Upstream } from './lib/upstream.mjs'
@@ -17,6 +18,7 @@ import { json, Upstream } from './lib/upstream.mjs'
 const DOCS = '/collections/docs'
 const PROFILE = path.join(repository, 'deploy/helm/sallyport/files/seccomp.json')
 const SECRETS = { passphrases: { ca: 'the passphrase of the CA\n', signing: 'the passphrase of tokens\n' } }
+const EXAMPLE = path.join(repository, 'deploy/helm/examples/team-search')
 const folder = temporary('container')
 const image = path.join(folder, 'image')
 const container = path.join(repository, 'tests/support/container.py')
@@ -93,23 +95,24 @@ test('the profile has all that the filter of the process itself leaves to it', (
 
 // --------------------------------------------------------------------------------------------- the chart's pods, started
 
-let shard, cluster, authority, gateway, docs, values, worker
+let shard, cluster, authority, gateway, sidecar, docs, values, worker
 const roots = {}
 const pods = []
 
 // A pod on this machine: its init containers to their end, then its container. `secrets` as for mount.
-async function pod(name, workload, secrets, ready) {
+async function pod(name, workload, secrets, ready, environment = {}) {
   const root = roots[name] = path.join(folder, name)
   if (!fs.existsSync(root)) {
     must('cp', ['-a', image, root])
     fs.writeFileSync(path.join(root, 'etc/hosts'), '127.0.0.1 localhost\n') // the kubelet's, as is resolv.conf
   }
   const { initContainers = [], containers } = workload.spec.template.spec
-  for (const c of [...initContainers, ...containers]) {
+  const own = initContainers.some(c => c.restartPolicy) ? [] : containers // beside a sidecar there is an application, which is the test
+  for (const c of [...initContainers, ...own]) {
     const writable = mount(root, docs, workload, c, secrets)
-    if (!containers.includes(c)) must(container, inside(root, writable, c.args))
+    if (!own.includes(c) && !c.restartPolicy) must(container, inside(root, writable, c.args))
     else {
-      const env = Object.fromEntries((c.env ?? []).map(e => [e.name, e.value]))
+      const env = { ...Object.fromEntries((c.env ?? []).filter(e => e.value).map(e => [e.name, e.value])), ...environment }
       const p = start(name, container, inside(root, writable, c.args), { env: { ...process.env, ...env } })
       pods.push(p)
       await until(`${name}`, async () => {
@@ -158,7 +161,7 @@ test('the chart\'s authority makes its CA, and its gateway lets a workload throu
       issuer: `https://localhost:${authorityPort}`,
       passphraseSecret: 'passphrases',
       ca: { dnsNames: ['localhost'] },
-      policies: { 'issue.cedar': '@id("issue")\npermit (principal, action == Action::"token:issue", resource);\n' },
+      policies: parse(fs.readFileSync(path.join(EXAMPLE, 'values.yaml'), 'utf8')).authority.policies,
       config: { operations: { listen: `127.0.0.1:${authorityOperations}` }, authority: { enrolment: { url: enrolment } } },
       // The name localhost is this machine's only: its certificate would not have it in a cluster.
       enrolment: { port: enrolmentPort, apiServer: cluster.url, issuer: cluster.iss, dns: ['localhost'] }
@@ -186,8 +189,32 @@ test('the chart\'s authority makes its CA, and its gateway lets a workload throu
   await assert.rejects(new Client({ port: https, bundle }, undefined, { token: answer.json.access_token, scheme: 'Bearer' }).get(DOCS), 'no certificate, no answer')
 })
 
+test('the team\'s pod: its sidecar enrols and gets a token, and an application that knows nothing of it reaches its collection', { skip: noHelm }, async () => {
+  const [listen, operations] = [await port(), await port()]
+  const text = fs.readFileSync(path.join(EXAMPLE, 'connect.yaml'), 'utf8')
+    .replaceAll('127.0.0.1:6333', `127.0.0.1:${listen}`).replaceAll('0.0.0.0:9902', `127.0.0.1:${operations}`)
+    .replaceAll('https://sallyport-authority.sallyport.svc:8445', `https://localhost:${values.authority.enrolment.port}`)
+    .replaceAll('https://sallyport-authority.sallyport.svc:8444', `https://localhost:${values.authority.port}`)
+    .replaceAll('https://sallyport-gateway.sallyport.svc:8443', `https://localhost:${values.gateway.port}`)
+  const secrets = {
+    'sallyport-connect': { 'connect.yaml': text },
+    'sallyport-trust-bundle': { 'bundle.pem': values.trustBundle.pem },
+    'token for sallyport': await cluster.token({ namespace: 'search', account: 'retriever' })
+  }
+  const deployment = documents(fs.readFileSync(path.join(EXAMPLE, 'workload.yaml'), 'utf8')).find(d => d.kind === 'Deployment')
+  const where = { KUBERNETES_SERVICE_HOST: '10.96.0.1', POD_IP: '10.244.1.7', HOST_IP: '192.0.2.10', NODE_IP: '192.0.2.10' }
+  sidecar = await pod('sidecar', deployment, secrets, operations, where)
+  const before = shard.requests.length
+  const found = await plain(listen, DOCS)
+  assert.equal(found.status, 200, found.text)
+  assert.equal(shard.requests.length, before + 1)
+  const refused = await plain(listen, DOCS, { method: 'DELETE' })
+  assert.equal(refused.status, 403, refused.text)
+  assert.equal(shard.requests.length, before + 1)
+})
+
 test('a process of it is not root, has no capability, no new privileges, and the filter', { skip: noHelm }, () => {
-  for (const p of [authority, gateway]) {
+  for (const p of [authority, gateway, sidecar]) {
     const status = Object.fromEntries(fs.readFileSync(`/proc/${p.pid}/status`, 'utf8').split('\n').map(l => l.split(/:\s+/)))
     assert.equal(status.Uid, '65532\t65532\t65532\t65532')
     for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) assert.equal(BigInt(`0x${status[set]}`), 0n, set)
@@ -228,6 +255,7 @@ test('SIGTERM ends a pod within its grace period: what is under way is answered,
   release()
   assert.equal((await under).status, 200)
   assert.equal((await gateway.ended).code, 0, gateway.log)
+  assert.equal((await sidecar.stop(20000)).code, 0, sidecar.log)
   assert.equal((await authority.stop(20000)).code, 0, authority.log)
 })
 

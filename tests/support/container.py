@@ -95,7 +95,7 @@ def main():
     os.setresuid(options.user, options.user, options.user)
     need(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     environment = {"PATH": "/usr/bin", "HOME": "/nonexistent"}
-    environment.update({k: v for k, v in os.environ.items() if k.startswith("SALLYPORT_") or k.endswith("SAN_OPTIONS")})
+    environment.update({k: v for k, v in os.environ.items() if k.startswith(("SALLYPORT_", "KUBERNETES_")) or k in ("POD_IP", "HOST_IP", "NODE_IP")})
     if load:
         rc = load()
         if rc != 0:

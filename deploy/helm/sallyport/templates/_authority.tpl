@@ -50,7 +50,7 @@
       "trust_domains" (list (dict "name" .Values.trustDomain "bundle" (include "sallyport.authority.bundle" .)))
       "authority" $own
       "revocations" (dict "store" "/var/lib/sallyport/revoked.db")
-      "audit" (dict "file" "/var/lib/sallyport/audit.jsonl" "sync" "request")
+      "audit" (dict "file" "/var/lib/sallyport/audit.jsonl" "sync" "request" "stdout" true "rotate" (dict "size" "64MiB" "keep" 8))
       "operations" (dict "listen" (printf "%s:%v" $authority.bindAddress $authority.operationsPort))
       "log" (dict "format" "json") -}}
 {{- toYaml (mergeOverwrite $config $authority.config) -}}

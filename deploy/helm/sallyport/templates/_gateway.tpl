@@ -52,7 +52,7 @@
         "timeouts" (dict "drain" (printf "%ds" (int $gateway.drainSeconds))))
       "trust_domains" (list (dict "name" .Values.trustDomain "bundle" $bundle))
       "dpop" (dict "nonce" "required")
-      "audit" (dict "file" "/var/log/sallyport/audit.jsonl")
+      "audit" (dict "file" "/var/log/sallyport/audit.jsonl" "stdout" true "rotate" (dict "size" "256MiB" "keep" 8))
       "operations" (dict "listen" (printf "%s:%v" $gateway.bindAddress $gateway.operationsPort))
       "log" (dict "format" "json")
 -}}
