@@ -67,6 +67,7 @@ struct gw_snapshot {
     uint32_t policy_budget;
     const uint16_t *policy_rows; // by policy: where its decisions are counted (endpoint/policy_rows.h); NULL: nowhere
     const uint16_t *limit_rows;  // likewise by limit of the configuration (endpoint/limit_rows.h)
+    const uint16_t *shard_rows;  // likewise by shard (endpoint/shard_rows.h)
 
     struct gw_target_options target;
     struct gw_h1_limits request_limits, response_limits;

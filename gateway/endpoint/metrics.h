@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the process counts. Each loop owns one `gw_metrics` and is its only writer, so counting is a plain load and store on a line
-// that nobody else writes; the operations listener reads them all and adds them up in Prometheus' text format.
+// that nobody else writes; the operations listener reads them all and adds them up on a page (exposition.h).
 #ifndef SALLYPORT_ENDPOINT_METRICS_H
 #define SALLYPORT_ENDPOINT_METRICS_H
 
@@ -8,6 +8,9 @@
 #include "gateway/base/buf.h"
 #include "gateway/base/err.h"
 #include "gateway/config/modes.h"
+#include "gateway/endpoint/histogram.h"
+#include "gateway/endpoint/named_rows.h"
+#include "gateway/endpoint/stage.h"
 
 // X(NAME, metric, label or "", type, help): rows of one metric stand together.
 #define GW_METRIC_TABLE(X)                                                                                             \
@@ -21,6 +24,12 @@
     X(REQUEST_OBSERVED, "requests_total", "decision=\"observed\"", "counter", "")                                      \
     X(TOKEN_HIT, "token_cache_total", "result=\"hit\"", "counter", "Look-ups of the verified-token cache.")            \
     X(TOKEN_MISS, "token_cache_total", "result=\"miss\"", "counter", "")                                               \
+    X(PROOF_HIT, "proof_cache_total", "result=\"hit\"", "counter",                                                     \
+      "Proofs that held, by whether their header and its key were known.")                                             \
+    X(PROOF_MISS, "proof_cache_total", "result=\"miss\"", "counter", "")                                               \
+    X(PARTIAL_HIT, "policy_cache_total", "result=\"hit\"", "counter",                                                  \
+      "Policy decisions by whether what does not depend on the request was decided before.")                           \
+    X(PARTIAL_MISS, "policy_cache_total", "result=\"miss\"", "counter", "")                                            \
     X(INTROSPECTION_CACHED, "introspections_total", "result=\"cached\"", "counter",                                    \
       "Opaque tokens by what became of the question about them.")                                                      \
     X(INTROSPECTION_REFUSED, "introspections_total", "result=\"cached_refusal\"", "counter", "")                       \
@@ -73,24 +82,35 @@ enum gw_visit_endpoint {
 };
 #define GW_VISIT_CLASSES 4 // of the status: 2xx, 3xx, 4xx, 5xx
 
+#define GW_METRICS_LOOPS_MAX 1025 // that can be configured, and the authority
+
 // Policies that are counted each by its id, and the rows that all others share, by effect and mode (policy_rows.h).
 #define GW_POLICY_ROWS 256
 #define GW_POLICY_SHARED 4
 
 // Limits of the configuration that are counted each by its name; the row behind them counts those of policies, and the last all others (limit_rows.h).
-#define GW_LIMIT_ROWS 64
+#define GW_LIMIT_ROWS GW_NAMED_ROWS
 #define GW_LIMIT_ROW_POLICIES GW_LIMIT_ROWS
 #define GW_LIMIT_ROW_OTHERS (GW_LIMIT_ROWS + 1)
 
-// Upper bounds of the request-duration histogram, in microseconds; the last bucket is +Inf.
-#define GW_DURATION_BUCKETS 14
+// Shards that are counted each by its name, and all others (shard_rows.h).
+#define GW_SHARD_ROW_OTHERS GW_NAMED_ROWS
+#define GW_SHARD_OUTCOMES 5 // no answer, or its class: 2xx to 5xx
+
+// Of one shard. `idle`, `busy` and `waiting` are looked up once a second.
+struct gw_shard_counts {
+    struct gw_histogram first_byte;
+    _Atomic uint64_t answers[GW_SHARD_OUTCOMES];
+    _Atomic uint64_t idle, busy, waiting;
+};
 
 struct gw_metrics {
     _Alignas(64) _Atomic uint64_t value[GW_METRIC_COUNT];
     _Atomic uint64_t refused[ERR_INDEX_COUNT];                 // requests and handshakes by reason
     _Atomic uint64_t observed[GW_GATE_COUNT][ERR_INDEX_COUNT]; // what gates that only observe would have refused
-    _Atomic uint64_t duration[GW_DURATION_BUCKETS + 1];
-    _Atomic uint64_t duration_sum_us;
+    struct gw_histogram request, stage[GW_STAGE_COUNT];
+    struct gw_histogram handshake[2]; // full, resumed
+    struct gw_shard_counts shard[GW_NAMED_ROWS + 1];
     _Atomic uint64_t visits[GW_VISIT_ENDPOINTS][GW_VISIT_CLASSES];
     _Atomic uint64_t policy[GW_POLICY_ROWS + GW_POLICY_SHARED]; // decisions
     _Atomic uint64_t limit[GW_LIMIT_ROWS + 2];                  // refusals
@@ -112,7 +132,8 @@ static inline void gw_count_down(struct gw_metrics *m, enum gw_metric which)
 // `err` is negative (gateway/base/err.h).
 void gw_count_refused(struct gw_metrics *m, int err);
 void gw_count_observed(struct gw_metrics *m, enum gw_gate gate, int err);
-void gw_count_duration(struct gw_metrics *m, int64_t us);
+// A request to a shard ended: with that status, or 0.
+void gw_count_answer(struct gw_shard_counts *c, unsigned status);
 static inline void gw_count_policy(struct gw_metrics *m, uint16_t row)
 {
     gw_count_(&m->policy[row], 1);
@@ -127,6 +148,7 @@ void gw_count_visit(struct gw_metrics *m, unsigned endpoint, unsigned status);
 struct gw_feed_state {
     bool followed;
     uint64_t sequence, head, entries, batches, failures, resets;
+    int64_t max_stale_ms;
     int64_t age_ms; // since what is in force was signed; -1: nothing was heard yet
 };
 
@@ -135,7 +157,8 @@ struct gw_metrics_issuer {
     struct span name;
     uint64_t fetched, failed; // rounds
     uint64_t keys;
-    int64_t read_s; // when they were read last, seconds since the epoch; 0: never
+    int64_t read_s;      // when they were read last, seconds since the epoch; 0: never
+    int64_t max_stale_s; // how old they may be; 0: no bound
 };
 
 // Where a shard is.
@@ -181,7 +204,6 @@ struct gw_metrics_gate {
 };
 
 struct gw_policy_rows;
-struct gw_limit_rows;
 
 // What is not a loop's count but the process's state; filled by the control thread.
 struct gw_metrics_state {
@@ -190,12 +212,13 @@ struct gw_metrics_state {
     uint64_t reloads_ok, reloads_failed;
     uint64_t replay_entries, replay_capacity;
     uint64_t audit_dropped;
+    bool audit_failing;
     int64_t certificate_expires_s; // of the gateway's own certificate, seconds since the epoch
     int64_t start_s;
     bool ready;
     struct gw_feed_state feed;
-    const struct gw_policy_rows *policies; // may be NULL
-    const struct gw_limit_rows *limits;    // likewise
+    const struct gw_policy_rows *policies;            // may be NULL
+    const struct gw_named_rows *limits, *shard_names; // likewise
     uint64_t limit_buckets, limit_buckets_used;
     struct gw_bundle_state bundles[2];
     struct gw_metrics_gate gates[GW_GATE_COUNT];
@@ -210,7 +233,11 @@ struct gw_metrics_state {
     struct gw_metrics_surveyor surveyor;
 };
 
-// Appends the page in the Prometheus text exposition format 0.0.4.
-void gw_metrics_write(struct buf *out, struct gw_metrics *const *loops, size_t n, const struct gw_metrics_state *state);
+// Metrics that loops count, for who renders or checks all there are: the i-th, without a name behind the last. Several in a row may have the same name.
+struct gw_family gw_metrics_counted(size_t i);
+
+// Appends the whole page.
+void gw_metrics_write(const struct gw_page *page, struct gw_metrics *const *loops, size_t n,
+                      const struct gw_metrics_state *state);
 
 #endif

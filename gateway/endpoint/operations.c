@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/endpoint/operations.h"
 
+#define PAGE_MAX (4u << 20)
+
 static void answer(struct buf *out, const char *status, const char *type, struct span body, bool head_only)
 {
     buf_printf(out,
@@ -11,7 +13,7 @@ static void answer(struct buf *out, const char *status, const char *type, struct
         buf_append(out, body);
 }
 
-void gw_operations_answer(struct buf *out, struct span method, struct span path,
+void gw_operations_answer(struct buf *out, struct span method, struct span path, struct span accept,
                           const struct gw_operations_state *state)
 {
     static const char text[] = "text/plain; charset=utf-8";
@@ -32,9 +34,13 @@ void gw_operations_answer(struct buf *out, struct span method, struct span path,
         buf_fini(&body);
     } else if (span_eq(path, SPAN("/metrics"))) {
         struct buf body;
-        buf_init(&body, 1 << 20);
-        gw_metrics_write(&body, state->loops, state->n_loops, &state->process);
-        answer(out, "200 OK", "text/plain; version=0.0.4; charset=utf-8", buf_span(&body), head_only);
+        buf_init(&body, PAGE_MAX);
+        struct gw_page page = { &body, gw_page_wants_open(accept) };
+        gw_metrics_write(&page, state->loops, state->n_loops, &state->process);
+        answer(out, "200 OK",
+               page.open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                         : "text/plain; version=0.0.4; charset=utf-8",
+               buf_span(&body), head_only);
         buf_fini(&body);
     } else {
         answer(out, "404 Not Found", text, SPAN("served here: /healthz /readyz /metrics\n"), head_only);

@@ -14,7 +14,8 @@ struct gw_operations_state {
 };
 
 // Appends a whole HTTP/1.1 answer. `path` without the query.
-void gw_operations_answer(struct buf *out, struct span method, struct span path,
+// `accept` is the field's value, or SPAN_NONE.
+void gw_operations_answer(struct buf *out, struct span method, struct span path, struct span accept,
                           const struct gw_operations_state *state);
 
 #endif

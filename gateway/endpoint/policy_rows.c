@@ -53,44 +53,29 @@ const uint16_t *gw_policy_rows_take(struct gw_policy_rows *p, const struct pol_s
     return rows;
 }
 
-// A label's value as the text format quotes it.
-static void write_quoted(struct buf *out, struct span s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '\n') {
-            buf_append(out, SPAN("\\n"));
-            continue;
-        }
-        if (s.p[i] == '"' || s.p[i] == '\\')
-            buf_byte(out, '\\');
-        buf_byte(out, s.p[i]);
-    }
-}
-
-static void write_row(struct buf *out, const struct gw_policy_row *row, size_t place, struct gw_metrics *const *loops,
-                      size_t n)
+static void write_row(const struct gw_page *page, const struct gw_policy_row *row, size_t place,
+                      struct gw_metrics *const *loops, size_t n)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < n; i++)
         sum += atomic_load_explicit(&loops[i]->policy[place], memory_order_relaxed);
     if (place >= GW_POLICY_ROWS && sum == 0)
         return;
-    buf_append(out, SPAN("sallyport_policy_decisions_total{policy=\""));
-    write_quoted(out, row->id);
-    buf_printf(out, "\",effect=\"%s\"%s} %" PRIu64 "\n", row->effect == POL_FORBID ? "forbid" : "permit",
+    buf_append(page->out, SPAN("sallyport_policy_decisions_total{policy=\""));
+    gw_page_quoted(page, row->id);
+    buf_printf(page->out, "\",effect=\"%s\"%s} %" PRIu64 "\n", row->effect == POL_FORBID ? "forbid" : "permit",
                row->shadow ? ",mode=\"shadow\"" : "", sum);
 }
 
-void gw_policy_rows_write(struct buf *out, const struct gw_policy_rows *p, struct gw_metrics *const *loops, size_t n)
+void gw_policy_rows_write(const struct gw_page *page, const struct gw_policy_rows *p, struct gw_metrics *const *loops,
+                          size_t n)
 {
     if (!p || p->n == 0)
         return;
-    buf_append(out,
-               SPAN("# HELP sallyport_policy_decisions_total Decisions by determining policy; with mode=\"shadow\": "
-                    "that it would have determined.\n# TYPE sallyport_policy_decisions_total counter\n"));
+    gw_page_family(page, GW_FAMILY_POLICY_DECISIONS);
     for (size_t i = 0; i < p->n; i++)
-        write_row(out, &p->rows[i], i, loops, n);
+        write_row(page, &p->rows[i], i, loops, n);
     for (size_t i = 0; i < GW_POLICY_SHARED; i++)
-        write_row(out, &(struct gw_policy_row){ SPAN("(others)"), i % 2 ? POL_FORBID : POL_PERMIT, i / 2 },
+        write_row(page, &(struct gw_policy_row){ SPAN("(others)"), i % 2 ? POL_FORBID : POL_PERMIT, i / 2 },
                   GW_POLICY_ROWS + i, loops, n);
 }

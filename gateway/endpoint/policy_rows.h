@@ -32,6 +32,7 @@ void gw_policy_rows_fini(struct gw_policy_rows *p);
 const uint16_t *gw_policy_rows_take(struct gw_policy_rows *p, const struct pol_set *set, struct arena *arena);
 
 // Appends the metric; nothing when no policy was ever seen.
-void gw_policy_rows_write(struct buf *out, const struct gw_policy_rows *p, struct gw_metrics *const *loops, size_t n);
+void gw_policy_rows_write(const struct gw_page *page, const struct gw_policy_rows *p, struct gw_metrics *const *loops,
+                          size_t n);
 
 #endif

@@ -62,16 +62,28 @@ void gw_pool_heard(struct gw_upstream *u)
     unsigned status = u->h1.response->status;
     if (status < 500)
         gw_hedge_learn(u);
-    if (!p->config->care.adaptive || !c->sent || u->sent_ns == 0)
+    if (!c->sent || u->sent_ns == 0)
+        return;
+    int64_t took_ns = clock_mono_ns() - u->sent_ns;
+    if (p->counts)
+        gw_histogram_add(&p->counts->first_byte, GW_BOUNDS_COARSE, took_ns);
+    if (!p->config->care.adaptive)
         return;
     if (gw_outlier_is_failure(status) || status == 429)
         gw_concurrency_failed(&p->concurrency, p->under_way, now_ms(p));
     else
-        gw_concurrency_answered(&p->concurrency, p->under_way, (clock_mono_ns() - u->sent_ns) / 1000, now_ms(p));
+        gw_concurrency_answered(&p->concurrency, p->under_way, took_ns / 1000, now_ms(p));
+}
+
+void gw_pool_count(struct gw_pool *p, unsigned status)
+{
+    if (p->counts)
+        gw_count_answer(p->counts, status);
 }
 
 void gw_pool_answered(struct gw_upstream *u, unsigned status)
 {
+    gw_pool_count(u->pool, status);
     if (u->pool->config->care.on)
         tell_outlier(u->pool, u->at, gw_outlier_is_failure(status));
 }
@@ -79,6 +91,7 @@ void gw_pool_answered(struct gw_upstream *u, unsigned status)
 void gw_pool_unanswered(struct gw_upstream *u, int err)
 {
     struct gw_pool *p = u->pool;
+    gw_pool_count(p, 0);
     if (!p->config->care.on || (err != ERR_SHARD_TIMEOUT && err != ERR_SHARD_ANSWER && err != ERR_SHARD_CUT))
         return;
     // A kept connection may end whenever the server likes, and a later try has only what time the first one left, as every one has only what the

@@ -351,7 +351,9 @@ void gw_client_resume(struct gw_client *c)
 
 static void opened(struct gw_client *c)
 {
-    gw_count(c->core->metrics, c->tls.facts.resumed ? GW_METRIC_HANDSHAKE_RESUMED : GW_METRIC_HANDSHAKE_FULL, 1);
+    struct gw_metrics *m = c->core->metrics;
+    gw_count(m, c->tls.facts.resumed ? GW_METRIC_HANDSHAKE_RESUMED : GW_METRIC_HANDSHAKE_FULL, 1);
+    gw_histogram_add(&m->handshake[c->tls.facts.resumed], GW_BOUNDS_COARSE, clock_mono_ns() - c->accepted_ns);
 }
 
 // The client closed: after a whole request it may still wait for the answer, in the middle of one it is gone.
@@ -486,6 +488,7 @@ struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ct
     gw_count(core->metrics, GW_METRIC_CONNECTIONS, 1);
     gw_count(core->metrics, GW_METRIC_CONNECTIONS_OPEN, 1);
     c->began_ms = now_ms(c);
+    c->accepted_ns = clock_mono_ns();
     // Over the bound it is accepted and closed, since waiting in the kernel's queue would only hide it from its sender.
     if (core->n_clients > listener->limits.connections / core->loops + 1) {
         gw_count_refused(core->metrics, ERR_OVERLOADED);

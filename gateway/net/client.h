@@ -21,7 +21,8 @@ struct gw_client {
     size_t answer_at;     // of it: where the present answer begins, while all of that is there; else SIZE_MAX
     struct gw_deadline deadline;
     int64_t began_ms; // of the handshake, or of the present request's head or body
-    int flow_state;   // in which the flow was last seen, and since when it is
+    int64_t accepted_ns;
+    int flow_state; // in which the flow was last seen, and since when it is
     int64_t since_ms;
     size_t unsent; // of a closing connection, when it was last looked at
     char remote[GW_SOCKET_PEER];

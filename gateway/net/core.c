@@ -124,6 +124,8 @@ static int view_shard_init(struct gw_view *v, size_t i, struct diags *diags)
         gw_origin_fini(&vs->origin);
     vs->origin.owner = v;
     vs->origin.on_empty = on_origin_empty;
+    if (v->snapshot->shard_rows)
+        vs->origin.pool.counts = &c->metrics->shard[v->snapshot->shard_rows[i]];
     return rc;
 }
 

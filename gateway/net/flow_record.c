@@ -64,7 +64,10 @@ int gw_flow_record(struct gw_flow *f)
         gw_count_observed(core->metrics, (enum gw_gate)g, f->x.observed[g].error); // no error counts nowhere
     if (f->x.error != 0)
         gw_count_refused(core->metrics, f->x.error);
-    gw_count_duration(core->metrics, (f->x.done_ns - f->x.started_ns) / 1000);
+    gw_histogram_add(&core->metrics->request, GW_BOUNDS_COARSE, f->x.done_ns - f->x.started_ns);
+    for (size_t i = 0; i < GW_STAGE_COUNT; i++)
+        if (f->x.stage_ns[i] > 0) // it was reached
+            gw_histogram_add(&core->metrics->stage[i], GW_BOUNDS_FINE, f->x.stage_ns[i]);
     return gw_flow_submit(f, GW_AUDIT_REQUEST);
 }
 

@@ -386,5 +386,6 @@ void gw_follower_describe(const struct gw_follower *f, struct gw_feed_state *out
     out->batches = facts.batches;
     out->failures = facts.failures;
     out->resets = facts.resets;
+    out->max_stale_ms = f->line ? f->line->snapshot->feed.config->max_stale : 0;
     out->age_ms = facts.whole ? clock_read().mono_ms - facts.heard_ms : -1;
 }

@@ -373,6 +373,7 @@ size_t gw_issuer_keys_count(const struct gw_issuer_keys *k, struct gw_metrics_is
                 .failed = i->failed,
                 .keys = gw_key_source_count(i->source),
                 .read_s = gw_key_source_read_s(i->source),
+                .max_stale_s = config_of(i)->max_stale / 1000,
             };
         n++;
     }

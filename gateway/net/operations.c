@@ -42,7 +42,8 @@ static void answer(struct gw_operations_visitor *v)
     buf_init(&out, 0);
     v->listener->describe(v->listener->ctx, &state);
     struct span query = v->request.target, path = span_cut(&query, '?');
-    gw_operations_answer(&out, gw_method_name(v->request.method), path, &state);
+    gw_operations_answer(&out, gw_method_name(v->request.method), path,
+                         gw_headers_get(&v->request.headers, GW_FIELD_ACCEPT), &state);
     gw_socket_write(&v->socket, buf_span(&out));
     buf_fini(&out);
     v->answered = true;

@@ -213,6 +213,7 @@ static struct gw_upstream *kept(struct gw_pool_endpoint *at)
 static void fail(struct gw_call *c, int err, const char *what)
 {
     gw_pool_release(c);
+    gw_pool_count(c->pool, 0);
     c->on_failed(c, err, what);
 }
 

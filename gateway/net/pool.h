@@ -65,6 +65,7 @@ struct gw_pool {
     struct gw_wheel *wheel;
     const struct clock_now *now; // the loop's, kept fresh by it
     struct gw_metrics *metrics;
+    struct gw_shard_counts *counts; // of the shard; NULL: it is none
     struct gw_pool_endpoint *endpoints[GW_ENDPOINTS_MAX];
     size_t n_endpoints, turn;
     size_t open;        // connections in all, also to endpoints that are gone

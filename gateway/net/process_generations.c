@@ -143,7 +143,8 @@ static bool same_files(const struct gw_snapshot *a, const struct gw_snapshot *b)
 // Before anybody else sees the snapshot.
 static void number(struct gw_process *p, struct gw_snapshot *s)
 {
-    s->limit_rows = gw_limit_rows_take(&p->limit_rows, &s->config->limits, &s->arena);
+    s->limit_rows = gw_limit_rows_take(&p->limit_names, &s->config->limits, &s->arena);
+    s->shard_rows = gw_shard_rows_take(&p->shard_names, s->config, &s->arena);
     if (s->policies)
         s->policy_rows = gw_policy_rows_take(&p->policy_rows, s->policies, &s->arena);
     if (s->authority.policies)

@@ -10,6 +10,7 @@
 #include "gateway/config/revoked_source.h"
 #include "gateway/endpoint/limit_rows.h"
 #include "gateway/endpoint/policy_rows.h"
+#include "gateway/endpoint/shard_rows.h"
 #include "gateway/net/authority.h"
 #include "gateway/net/control.h"
 #include "gateway/net/discovery.h"
@@ -54,7 +55,7 @@ struct gw_process {
     struct gw_loop *loops;
     struct gw_authority_server *authority; // NULL: not a role of this process
     struct gw_policy_rows policy_rows;
-    struct gw_limit_rows limit_rows;
+    struct gw_named_rows limit_names, shard_names;
     struct gw_metrics **metrics; // of the loops and of the authority
     size_t n_metrics;
     size_t n_loops, n_made; // configured; set up so far

@@ -112,8 +112,10 @@ static void fail(struct gw_upstream *u, int err, const char *what)
         gw_pool_attempt(c);
         return;
     }
-    if (nothing_sent)
+    if (nothing_sent) {
         gw_count(c->pool->metrics, GW_METRIC_UPSTREAM_FAILED, 1);
+        gw_pool_count(c->pool, 0);
+    }
     gw_pool_release(c);
     c->on_failed(c, err, what);
 }
@@ -546,7 +548,7 @@ void gw_call_sent(struct gw_call *c)
     if (c->answer_by_ms == c->until_ms) // of none it is not known yet
         set_answer_by(c);
     u->sent_ms = c->pool->now->mono_ms;
-    u->sent_ns = c->pool->config->care.adaptive ? clock_mono_ns() : 0;
+    u->sent_ns = c->pool->config->care.adaptive || c->pool->counts ? clock_mono_ns() : 0;
     await(u);
     gw_hedge_arm(c);
 }

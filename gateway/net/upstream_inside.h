@@ -50,6 +50,8 @@ static inline bool gw_call_is_hurried(const struct gw_call *c)
 bool gw_pool_admit(struct gw_call *c);
 // It is over, however: it may be started again.
 void gw_pool_release(struct gw_call *c);
+// What a request, or a try of it, came to: a status, or 0.
+void gw_pool_count(struct gw_pool *p, unsigned status);
 // The head of an answer is here.
 void gw_pool_heard(struct gw_upstream *u);
 // A whole answer, or one that is thrown away for another try.

@@ -35,6 +35,7 @@ static int check_proof(struct gw_exchange *x, const struct pki_dpop_params *para
     if (rc != 0)
         return rc;
     x->proven = true;
+    gw_count(s->metrics, x->proof.fresh ? GW_METRIC_PROOF_MISS : GW_METRIC_PROOF_HIT, 1);
     x->nonce_due = params->nonce_required && x->proof.nonce_due;
     struct span workload = x->peer->identity.spiffe_id;
     pki_proof_keep(&x->proof, s->proofs, workload);

@@ -68,15 +68,6 @@ struct gw_key_wait {
     uint64_t ticket; // key_bell.h; 0: nothing was waited for yet, and there is no second time
 };
 
-// Stages, in order; pipeline.c has the functions.
-#define GW_STAGE_TABLE(X) X(identity) X(target) X(token) X(binding) X(api) X(policy) X(limits) X(route)
-enum gw_stage_id {
-#define X(name) GW_STAGE_##name,
-    GW_STAGE_TABLE(X)
-#undef X
-        GW_STAGE_COUNT
-};
-
 // One authorisation with its decision.
 struct gw_decision {
     const struct gw_api_authorisation *authorisation;

@@ -146,6 +146,7 @@ void gw_facts_partial(struct gw_exchange *x, const struct gw_api_authorisation *
     };
     const struct pol_partial_key key = { &token->counted, parts, sizeof parts / sizeof *parts };
     enum pol_partial_found found = pol_partials_get(partials, &key, r, &x->arena);
+    gw_count(x->services->metrics, found == POL_PARTIAL_FOUND ? GW_METRIC_PARTIAL_HIT : GW_METRIC_PARTIAL_MISS, 1);
     if (found != POL_PARTIAL_FOUND && !add_entities(x, a, r))
         return;
     if (found == POL_PARTIAL_AGAIN) {

@@ -13,7 +13,7 @@
 static void a_name_keeps_its_counter_through_reloads(void **state)
 {
     (void)state;
-    struct gw_limit_rows rows = { .n = 0 };
+    struct gw_named_rows rows = { .n = 0 };
     struct gw_metrics *m = aligned_alloc(64, sizeof *m);
     struct arena a;
     arena_init(&a, 0);
@@ -27,7 +27,7 @@ static void a_name_keeps_its_counter_through_reloads(void **state)
     gw_count_limit(m, GW_LIMIT_ROW_POLICIES);
     struct buf out;
     buf_init(&out, 0);
-    gw_limit_rows_write(&out, &rows, &m, 1);
+    gw_limit_rows_write(&(struct gw_page){ .out = &out }, &rows, &m, 1);
     buf_byte(&out, 0);
     const char *text = buf_span(&out).p;
     assert_non_null(strstr(text, "# TYPE sallyport_limit_refusals_total counter\n"));
@@ -44,7 +44,7 @@ static void a_name_keeps_its_counter_through_reloads(void **state)
 static void the_number_of_counters_is_bounded(void **state)
 {
     (void)state;
-    struct gw_limit_rows rows = { .n = 0 };
+    struct gw_named_rows rows = { .n = 0 };
     struct arena a;
     char name[16];
     arena_init(&a, 0);

@@ -51,7 +51,7 @@ static bool shown(struct fixture *f, const char *line)
 {
     struct gw_metrics *const loops[2] = { &f->loops[0], &f->loops[1] };
     f->page.start = f->page.end = 0;
-    gw_policy_rows_write(&f->page, &f->rows, loops, 2);
+    gw_policy_rows_write(&(struct gw_page){ .out = &f->page }, &f->rows, loops, 2);
     return memmem(buf_span(&f->page).p, buf_len(&f->page), line, strlen(line)) != NULL;
 }
 
