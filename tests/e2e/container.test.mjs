@@ -195,7 +195,7 @@ test('the team\'s pod: its sidecar enrols and gets a token, and an application t
     .replaceAll('127.0.0.1:6333', `127.0.0.1:${listen}`).replaceAll('0.0.0.0:9902', `127.0.0.1:${operations}`)
     .replaceAll('https://sallyport-authority.sallyport.svc:8445', `https://localhost:${values.authority.enrolment.port}`)
     .replaceAll('https://sallyport-authority.sallyport.svc:8444', `https://localhost:${values.authority.port}`)
-    .replaceAll('https://sallyport-gateway.sallyport.svc:8443', `https://localhost:${values.gateway.port}`)
+    .replaceAll(/https:\/\/sallyport-gateway(-any)?\.sallyport\.svc:8443/g, `https://localhost:${values.gateway.port}`)
   const secrets = {
     'sallyport-connect': { 'connect.yaml': text },
     'sallyport-trust-bundle': { 'bundle.pem': values.trustBundle.pem },

@@ -218,13 +218,14 @@ test('it is a node service: everywhere, before others, one a node', { skip }, ()
   assert.match(parse(find(of('defaults'), 'ConfigMap', 'sallyport-gateway').data['gateway.yaml']).operations.listen, /^0\.0\.0\.0:9901$/)
 })
 
-test('connections stay on the node by what the cluster can do, and where they cannot fall over there is a second Service', { skip }, () => {
+test('connections stay on the node by what the cluster can do, and a second Service knows all gateways', { skip }, () => {
   const services = (kube, locality = 'auto') => render(folder, merge(BASE, { gateway: { service: { locality } } }), { kube }).filter(d => d.kind === 'Service' && /-gateway(-any)?$/.test(d.metadata.name))
   const told = list => list.map(s => [s.metadata.name, s.spec.trafficDistribution, s.spec.internalTrafficPolicy])
-  assert.deepEqual(told(services('1.34.0')), [['sallyport-gateway', 'PreferSameNode', undefined]])
-  assert.deepEqual(told(services('1.33.4')), [['sallyport-gateway', undefined, 'Local'], ['sallyport-gateway-any', undefined, undefined]])
-  assert.deepEqual(told(services('1.33.4', 'PreferClose')), [['sallyport-gateway', 'PreferClose', undefined]])
-  assert.deepEqual(told(services('1.35.0', 'Cluster')), [['sallyport-gateway', undefined, undefined]])
+  const any = ['sallyport-gateway-any', undefined, undefined]
+  assert.deepEqual(told(services('1.34.0')), [['sallyport-gateway', 'PreferSameNode', undefined], any])
+  assert.deepEqual(told(services('1.33.4')), [['sallyport-gateway', undefined, 'Local'], any])
+  assert.deepEqual(told(services('1.33.4', 'PreferClose')), [['sallyport-gateway', 'PreferClose', undefined], any])
+  assert.deepEqual(told(services('1.35.0', 'Cluster')), [['sallyport-gateway', undefined, undefined], any])
 })
 
 test('the databases accept gateways, on the ports of REST and gRPC, and nobody else', { skip }, () => {
@@ -344,7 +345,9 @@ test('the example: the sidecar goes to the chart\'s gateway and authority, and p
   const { connect } = parse(team('connect.yaml'))
   const gateway = parse(find(chart, 'ConfigMap', 'sallyport-gateway').data['gateway.yaml'])
   const { authority } = parse(find(chart, 'ConfigMap', 'sallyport-authority').data['authority.yaml'])
+  const services = chart.filter(d => d.kind === 'Service').map(d => `${d.metadata.name}.${d.metadata.namespace}.svc`)
   for (const g of connect.gateways) {
+    assert.ok(services.includes(new URL(g.url).hostname), g.url)
     assert.ok(gateway.listener.authorities.includes(new URL(g.url).host), g.url)
     assert.deepEqual(authority.followers, [g.spiffe_id])
   }

@@ -25,7 +25,12 @@
 {{- define "sallyport.gateway.config" -}}
 {{- $gateway := .Values.gateway -}}
 {{- $host := include "sallyport.gateway.host" . -}}
-{{- $authorities := concat (list (printf "%s:%v" $host $gateway.port) (printf "%s.%s:%v" $host .Values.clusterDomain $gateway.port)) $gateway.authorities -}}
+{{- $any := include "sallyport.gateway.anyHost" . -}}
+{{- $authorities := list -}}
+{{- range list $host $any -}}
+{{- $authorities = concat $authorities (list (printf "%s:%v" . $gateway.port) (printf "%s.%s:%v" . $.Values.clusterDomain $gateway.port)) -}}
+{{- end -}}
+{{- $authorities = concat $authorities $gateway.authorities -}}
 {{- $tls := dict "certificate" (include "sallyport.gateway.certificate" .) "key" (include "sallyport.gateway.key" .) -}}
 {{- $bundle := "/etc/sallyport/trust/bundle.pem" -}}
 {{- $listener := $tls -}}

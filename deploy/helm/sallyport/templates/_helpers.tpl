@@ -34,6 +34,7 @@
 {{- end -}}
 
 {{- define "sallyport.gateway.host" -}}{{ include "sallyport.gateway.name" . }}.{{ .Release.Namespace }}.svc{{- end -}}
+{{- define "sallyport.gateway.anyHost" -}}{{ include "sallyport.gateway.name" . }}-any.{{ .Release.Namespace }}.svc{{- end -}}
 {{- define "sallyport.authority.host" -}}{{ include "sallyport.authority.name" . }}.{{ .Release.Namespace }}.svc{{- end -}}
 {{- define "sallyport.authority.issuer" -}}
 {{- default (printf "https://%s:%v" (include "sallyport.authority.host" .) .Values.authority.port) .Values.authority.issuer -}}
