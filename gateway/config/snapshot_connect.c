@@ -6,6 +6,8 @@
 #include "gateway/config/snapshot.h"
 #include "gateway/config/snapshot_files.h"
 #include "gateway/tls/context.h"
+#include "pki/digest.h"
+#include "pki/pem.h"
 #include "pki/spiffe.h"
 
 // Connections to one gateway. An unused one goes before the gateway, whose listener keeps them for 75 seconds, would close it.
@@ -54,6 +56,12 @@ static void look_at_pair(struct gw_snapshot *s, const struct gw_remote *pair, in
     struct gw_tls_context *context = gw_tls_context_client(&config, now_s, diags);
     s->connect.certificate_not_after_s = context ? gw_tls_context_not_after(context) : 0;
     gw_tls_context_unref(context);
+    struct span rest = pair->cert_pem, label;
+    struct buf der;
+    buf_init(&der, 0);
+    if (pki_pem_next(&rest, &label, &der) == 1)
+        pki_sha256(buf_span(&der), s->connect.leaf_sha256);
+    buf_fini(&der);
 }
 
 // Who names no CA is vouched for by the bundle that the certificate came with, which is that of our own trust domain.

@@ -13,6 +13,7 @@ struct gw_snapshot_connect {
     struct gw_remote *gateways;             // as many as the configuration has
     struct gw_remote token;                 // n_endpoints 0: tokens come from a file
     int64_t certificate_not_after_s;
+    uint8_t leaf_sha256[32]; // of the certificate
 };
 
 struct gw_enrolled;

@@ -89,21 +89,31 @@ static bool is_token(struct span t)
     return n > 0 && t.n <= GW_TOKEN_BYTES;
 }
 
-// What a JWT says of its own end, seconds since the epoch. Nobody relies on it but for when to ask again.
-static bool end_of_jwt(struct span token, int64_t *exp)
+// What a JWT says of itself. Nobody relies on it but for when to ask again, and which certificate it belongs to.
+struct said {
+    bool ends, bound;
+    int64_t exp; // seconds since the epoch
+    uint8_t x5t[32];
+};
+
+static struct said look_into(struct span token)
 {
+    struct said said = { .ends = false };
     struct span rest = token;
     span_cut(&rest, '.');
     struct span payload = span_is_none(rest) ? SPAN_NONE : span_cut(&rest, '.');
     char text[BASE64URL_DECODED(GW_TOKEN_BYTES)];
     size_t n;
     if (span_is_none(payload) || span_is_none(rest) || !base64url_decode(payload, text, &n))
-        return false;
+        return said;
     struct json_doc *doc = json_parse(span_of(text, n), NULL, NULL);
-    bool found = doc && json_i64(json_get(json_root(doc), SPAN("exp")), exp);
+    json root = doc ? json_root(doc) : NULL;
+    struct span x5t = json_string(json_get(json_get(root, SPAN("cnf")), SPAN("x5t#S256")));
+    said.ends = json_i64(json_get(root, SPAN("exp")), &said.exp);
+    said.bound = !span_is_none(x5t) && x5t.n == BASE64URL_ENCODED(32) && base64url_decode(x5t, said.x5t, &n);
     json_free(doc);
-    secret_wipe(text, n);
-    return found;
+    secret_wipe(text, sizeof text);
+    return said;
 }
 
 static int64_t clip(int64_t s)
@@ -140,7 +150,7 @@ static int take_answer(struct gw_token_source *s, json root, bool proven, struct
 {
     struct span token = json_string(json_get(root, SPAN("access_token")));
     struct span type = json_string(json_get(root, SPAN("token_type")));
-    int64_t life_s = UNSAID_S, exp;
+    int64_t life_s = UNSAID_S;
     if (span_is_none(token) || !is_token(token) || span_is_none(type)) {
         gw_token_source_failed(s, "the token endpoint's answer has no usable access_token and token_type", now.mono_ms);
         return ERR_TOKEN_MALFORMED;
@@ -154,8 +164,9 @@ static int take_answer(struct gw_token_source *s, json root, bool proven, struct
             now.mono_ms);
         return ERR_TOKEN_UNBOUND;
     }
-    if (!json_i64(json_get(root, SPAN("expires_in")), &life_s) && end_of_jwt(token, &exp))
-        life_s = exp - now.wall_ms / 1000;
+    struct said said = look_into(token);
+    if (!json_i64(json_get(root, SPAN("expires_in")), &life_s) && said.ends)
+        life_s = said.exp - now.wall_ms / 1000;
     return take(s, token, clip(life_s), now.mono_ms, random);
 }
 
@@ -186,7 +197,8 @@ int gw_token_source_answered(struct gw_token_source *s, unsigned status, struct 
     return rc;
 }
 
-int gw_token_source_read(struct gw_token_source *s, struct span content, struct clock_now now)
+int gw_token_source_read(struct gw_token_source *s, struct span content, const uint8_t *leaf_sha256,
+                         struct clock_now now)
 {
     struct span token = content;
     while (token.n > 0 && (token.p[token.n - 1] == '\n' || token.p[token.n - 1] == '\r' || token.p[token.n - 1] == ' '))
@@ -197,12 +209,15 @@ int gw_token_source_read(struct gw_token_source *s, struct span content, struct 
         snprintf(s->why, sizeof s->why, "the token's file does not hold one token and nothing else");
         return ERR_TOKEN_MALFORMED;
     }
-    int64_t exp;
-    bool ends = end_of_jwt(token, &exp);
-    int rc = take(s, token, ends ? clip(exp - now.wall_ms / 1000) : INT64_MAX, now.mono_ms, 0);
-    if (rc == 0)
-        snprintf(s->why, sizeof s->why, "%s",
-                 ends ? "the token in the file has ended, and no newer one was put there" : "");
+    struct said said = look_into(token);
+    if (leaf_sha256 && said.bound && memcmp(said.x5t, leaf_sha256, sizeof said.x5t) != 0) {
+        snprintf(s->why, sizeof s->why,
+                 "the token in the file is bound to another certificate than the workload's present one");
+        return ERR_CNF_CERTIFICATE;
+    }
+    int rc = take(s, token, said.ends ? clip(said.exp - now.wall_ms / 1000) : INT64_MAX, now.mono_ms, 0);
+    if (rc == 0 && said.ends)
+        snprintf(s->why, sizeof s->why, "the token in the file has ended, and no newer one was put there");
     return rc;
 }
 

@@ -44,8 +44,10 @@ int gw_token_source_answered(struct gw_token_source *s, unsigned status, struct 
                              bool proven, struct clock_now now, uint8_t random);
 // It did not answer. `what` goes into `why`.
 void gw_token_source_failed(struct gw_token_source *s, const char *what, int64_t mono_ms);
-// Another token lies in the file. 0, or ERR_TOKEN_MALFORMED, ERR_NOMEM: then the one before counts on.
-int gw_token_source_read(struct gw_token_source *s, struct span content, struct clock_now now);
+// Another token lies in the file. `leaf_sha256`, of the workload's certificate: a JWT that says it is bound to another one is not taken, since whoever
+// renews both does it one after the other; NULL: not looked at. 0, or ERR_TOKEN_MALFORMED, ERR_CNF_CERTIFICATE, ERR_NOMEM: then the one before counts on.
+int gw_token_source_read(struct gw_token_source *s, struct span content, const uint8_t *leaf_sha256,
+                         struct clock_now now);
 // The token of another source, and when it is to be replaced: it is not bound to what changed. Without memory nothing is copied.
 void gw_token_source_copy(struct gw_token_source *s, const struct gw_token_source *from);
 

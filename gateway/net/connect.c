@@ -26,6 +26,7 @@
 #define LISTENERS 16
 #define FILES 64
 #define BACKLOG 128
+#define REST_S 10   // without a request, after which it counts as at rest
 #define THREADS "2" // that resolve names: few names are asked for, and each thread costs memory
 
 struct listener {
@@ -56,6 +57,8 @@ struct connect {
     uint64_t strangers;    // of other users, at a Unix socket
     pthread_barrier_t met; // of the threads that resolve names
     uv_work_t sparing[2];
+    uint64_t seen, spared_at; // requests: at the last look; when memory was given back last
+    unsigned quiet_s;
     bool draining, controls, spared;
 };
 
@@ -209,6 +212,21 @@ static bool enrol(struct connect *c)
     return c->enrolment != NULL;
 }
 
+// When it can work for the first time, and later when nobody has asked anything for a while.
+static void spare_at_rest(struct connect *c)
+{
+    uint64_t requests = c->connector.requests;
+    bool works = span_is_none(gw_connector_missing(&c->connector));
+    c->quiet_s = requests == c->seen ? c->quiet_s + 1 : 0;
+    c->seen = requests;
+    if (!works || (c->spared && (requests == c->spared_at || c->quiet_s < REST_S)))
+        return;
+    c->spared = true;
+    c->spared_at = requests;
+    gw_spare_program();
+    log_debug(&c->log, "gave memory back");
+}
+
 static void on_watch(uv_timer_t *t)
 {
     struct connect *c = t->data;
@@ -220,11 +238,7 @@ static void on_watch(uv_timer_t *t)
     }
     look_at_token(c);
     gw_connector_progress(&c->connector); // the certificate in force may have ended
-    if (!c->spared && span_is_none(gw_connector_missing(&c->connector))) {
-        c->spared = true;
-        gw_spare_program();
-        log_debug(&c->log, "gave back what only the start needed of memory");
-    }
+    spare_at_rest(c);
 }
 
 // ------------------------------------------------------------------------------------------------------- listeners

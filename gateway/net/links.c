@@ -161,9 +161,9 @@ void gw_links_look(struct gw_links *l)
 void gw_links_read_token(struct gw_links *l, struct span content)
 {
     unsigned before = l->source.serial;
-    if (gw_token_source_read(&l->source, content, *l->connector->ground.now) != 0)
-        log_warn(l->connector->log, "%s: %s; the one before counts on", l->snapshot->connect.config->token.file.v.p,
-                 l->source.why);
+    const struct gw_snapshot_connect *c = &l->snapshot->connect;
+    if (gw_token_source_read(&l->source, content, c->leaf_sha256, *l->connector->ground.now) != 0)
+        log_warn(l->connector->log, "%s: %s; not taken", c->config->token.file.v.p, l->source.why);
     if (l->source.serial == before)
         return;
     gw_links_ref(l);

@@ -21,7 +21,7 @@ static void look(const struct gw_token_source *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    if (n < 2)
+    if (n < 32)
         return 0;
     struct span content = span_of(data + 2, n - 2);
     struct clock_now now = { 1700000000000, 1 };
@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     gw_token_source_answered(&s, data[0] & 1 ? 200 : 400, content, data[0] & 2 ? SPAN("nonce") : SPAN_NONE, data[0] & 4,
                              now, data[1]);
     look(&s);
-    gw_token_source_read(&s, content, now);
+    gw_token_source_read(&s, content, data[0] & 8 ? data : NULL, now);
     look(&s);
     gw_token_source_fini(&s);
     buf_init(&out, 0);

@@ -161,7 +161,7 @@ static void a_token_without_expires_in_ends_when_it_says_itself(void **state)
     assert_int_equal(s.ends_ms, 90 * S);
     assert_true(gw_token_source_due(&s, 60 * S));
     // The same from a file: nothing is asked, it only ends.
-    assert_int_equal(gw_token_source_read(&s, span_str(token), at(10 * S)), 0);
+    assert_int_equal(gw_token_source_read(&s, span_str(token), NULL, at(10 * S)), 0);
     assert_int_equal(s.ends_ms, 90 * S);
     assert_true(span_is_none(gw_token_source_get(&s, 90 * S)));
     gw_token_source_fini(&s);
@@ -172,13 +172,32 @@ static void a_file_holds_one_token_or_changes_nothing(void **state)
     (void)state;
     struct gw_token_source s;
     gw_token_source_init(&s);
-    assert_int_equal(gw_token_source_read(&s, SPAN("sp_live_68d8b32150ef69a3_x\r\n"), at(0)), 0);
+    assert_int_equal(gw_token_source_read(&s, SPAN("sp_live_68d8b32150ef69a3_x\r\n"), NULL, at(0)), 0);
     unsigned serial = s.serial;
-    assert_int_not_equal(gw_token_source_read(&s, SPAN("a b"), at(0)), 0);
-    assert_int_not_equal(gw_token_source_read(&s, SPAN("\n"), at(0)), 0);
-    assert_int_not_equal(gw_token_source_read(&s, SPAN("a\nb\n"), at(0)), 0);
+    assert_int_not_equal(gw_token_source_read(&s, SPAN("a b"), NULL, at(0)), 0);
+    assert_int_not_equal(gw_token_source_read(&s, SPAN("\n"), NULL, at(0)), 0);
+    assert_int_not_equal(gw_token_source_read(&s, SPAN("a\nb\n"), NULL, at(0)), 0);
     assert_int_equal(s.serial, serial);
     assert_true(span_eq(gw_token_source_get(&s, INT64_MAX - 1), SPAN("sp_live_68d8b32150ef69a3_x")));
+    gw_token_source_fini(&s);
+}
+
+static void a_file_token_of_the_next_certificate_waits_for_it(void **state)
+{
+    (void)state;
+    uint8_t old[32] = { 1 }, next[32] = { 2 };
+    char x5t[64], payload[256], text[512], body[256];
+    struct gw_token_source s;
+    x5t[base64url_encode(span_of(next, 32), x5t)] = '\0';
+    snprintf(body, sizeof body, "{\"exp\":1700000090,\"cnf\":{\"x5t#S256\":\"%s\"}}", x5t);
+    size_t n = base64url_encode(span_str(body), payload);
+    snprintf(text, sizeof text, "aaa.%.*s.ccc", (int)n, payload);
+    gw_token_source_init(&s);
+    assert_int_equal(gw_token_source_read(&s, SPAN("present"), old, at(0)), 0);
+    assert_int_equal(gw_token_source_read(&s, span_str(text), old, at(0)), ERR_CNF_CERTIFICATE);
+    assert_true(span_eq(gw_token_source_get(&s, 0), SPAN("present")));
+    assert_int_equal(gw_token_source_read(&s, span_str(text), next, at(0)), 0);
+    assert_true(span_eq(gw_token_source_get(&s, 0), span_str(text)));
     gw_token_source_fini(&s);
 }
 
@@ -227,6 +246,7 @@ int main(void)
         cmocka_unit_test(what_is_no_token_never_becomes_a_header),
         cmocka_unit_test(a_token_without_expires_in_ends_when_it_says_itself),
         cmocka_unit_test(a_file_holds_one_token_or_changes_nothing),
+        cmocka_unit_test(a_file_token_of_the_next_certificate_waits_for_it),
         cmocka_unit_test(a_token_that_gateways_refuse_is_replaced_but_not_for_ever),
         cmocka_unit_test(what_is_asked_is_a_form),
     };
