@@ -31,6 +31,14 @@ void gw_chain_begin(struct gw_chain *c)
         snprintf(c->log + 2 * i, 3, "%02x", name[i]);
 }
 
+bool gw_chain_is_log(struct span name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (!memchr("0123456789abcdef", name.p[i], 16))
+            return false;
+    return name.n == GW_CHAIN_LOG - 1;
+}
+
 static void follow(struct gw_chain *c, struct span line)
 {
     c->seq++;

@@ -40,6 +40,8 @@ enum gw_chain_cause {
 
 // A new log: a random name, no line. Or the same one, without a line.
 void gw_chain_begin(struct gw_chain *c);
+// Whether that is the name of a log.
+bool gw_chain_is_log(struct span name);
 // What the chain is after this line, which has its members already, without its '\n'.
 void gw_chain_follow(struct gw_chain *c, struct span line);
 

@@ -132,8 +132,7 @@ static void read_first(struct gw_journal *j, int fd, uint32_t *number)
     char second[32];
     int64_t v;
 
-    if (span_eq(json_string(json_get(first, SPAN("kind"))), SPAN("chain")) && log.n == GW_CHAIN_LOG - 1 &&
-        strspn(log.p, "0123456789abcdef") == log.n) {
+    if (span_eq(json_string(json_get(first, SPAN("kind"))), SPAN("chain")) && gw_chain_is_log(log)) {
         memcpy(j->chain.log, log.p, log.n);
         if (json_i64(json_get(first, SPAN("file")), &v) && v > 0 && v <= GW_AUDIT_NUMBER_MAX)
             *number = (uint32_t)v;

@@ -22,7 +22,7 @@ static bool read_cursor(struct span text, struct gw_spool_cursor *out)
     json root = doc ? json_root(doc) : NULL;
     struct span log = json_string(json_get(root, SPAN("log")));
     int64_t file, offset, seq;
-    bool ok = log.n == GW_CHAIN_LOG - 1 && json_i64(json_get(root, SPAN("file")), &file) && file > 0 &&
+    bool ok = gw_chain_is_log(log) && json_i64(json_get(root, SPAN("file")), &file) && file > 0 &&
               file <= GW_AUDIT_NUMBER_MAX && json_i64(json_get(root, SPAN("offset")), &offset) && offset >= 0 &&
               json_i64(json_get(root, SPAN("seq")), &seq) && seq >= 0;
 

@@ -188,7 +188,7 @@ static void check_mark(struct gw_audit_verifier *v, const struct link *l)
     struct span log = json_string(json_get(l->root, SPAN("log"))),
                 cause = json_string(json_get(l->root, SPAN("cause")));
 
-    if (log.n != GW_CHAIN_LOG - 1 || (v->log[0] && !span_eq(log, span_str(v->log))))
+    if (!gw_chain_is_log(log) || (v->log[0] && !span_eq(log, span_str(v->log))))
         found(v, GW_AUDIT_INSERTED, l->at, "of another log: %.*s", (int)(log.n < 64 ? log.n : 64), log.p ? log.p : "");
     else
         memcpy(v->log, log.p, log.n);

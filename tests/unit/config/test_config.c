@@ -645,9 +645,32 @@ static void relative_paths_follow_the_file(void **state)
     rmdir(folder);
 }
 
+static void where_audit_records_go_and_who_signs_them_fits_together(void **state)
+{
+    static const struct wrong rows[] = {
+        { "audit", "audit: {file: a, rotate: {size: 1KiB}}\n",
+          "'1KiB' for 'size' is out of range; write 4KiB to 1024GiB", 1 },
+        { "audit", "audit: {stdout: false}\n", "audit has neither 'file' nor 'stdout: true'; write one of them", 1 },
+        { "audit", "audit: {stdout: true, http: {url: 'http://127.0.0.1/in'}}\n",
+          "what is sent to a collector is read from audit.file; set it", 1 },
+        { "audit", "audit: {stdout: true, rotate: {keep: 3}}\n",
+          "audit.rotate without audit.file; standard output has no files", 1 },
+        { "audit", "audit: {file: a, signing: {every: 1m}}\n",
+          "audit.signing has either 'key' or 'pkcs11'; write one of them", 1 },
+        { "audit", "audit: {file: a, signing: {pkcs11: 'pkcs11:token=t;object=k?pin-value=1'}}\n",
+          "audit.signing.pkcs11: ", 1 },
+        { "audit", "audit: {file: a, http: {url: 'http://c.example/'}}\n", "plain http is for 127.0.0.1", 1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        complains(&rows[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_audit_records_go_and_who_signs_them_fits_together),
         cmocka_unit_test(unknown_keys_get_a_suggestion),
         cmocka_unit_test(missing_keys_are_named_where_they_belong),
         cmocka_unit_test(wrong_types_are_refused),
