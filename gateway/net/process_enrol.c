@@ -31,13 +31,14 @@ struct first {
     struct gw_process *p;
     struct gw_control control;
     uv_loop_t uv;
+    bool over;
 };
 
 static void on_first(void *ctx, const struct gw_enrolled *e)
 {
     struct first *f = ctx;
     f->p->own = gw_own_certificate_new(e);
-    uv_stop(&f->uv);
+    f->over = true;
 }
 
 static void close_handle(uv_handle_t *h, void *ctx)
@@ -62,8 +63,8 @@ bool gw_process_enrol_first(struct gw_process *p, const struct gw_config *c)
     struct gw_enrolment *client = client_new(p, c, &f.control, on_first, &f);
     if (client) {
         gw_enrolment_start(client);
-        if (!p->own)
-            uv_run(&f.uv, UV_RUN_DEFAULT);
+        while (!f.over)
+            uv_run(&f.uv, UV_RUN_ONCE);
     }
     gw_enrolment_free(client);
     uv_walk(&f.uv, close_handle, NULL);

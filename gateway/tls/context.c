@@ -57,7 +57,7 @@ static bool check_dates(const struct chain *ch, const struct pki_cert *cert, siz
         diag_error(ch->diags, file, 0, 0, "certificate %zu is not valid yet; check the clock", number);
         return false;
     }
-    if (cert->not_after - ch->now_s < WARN_BEFORE_END_S)
+    if (cert->not_after - ch->now_s < WARN_BEFORE_END_S && !ch->config->renewed)
         diag_warning(ch->diags, file, 0, 0, "certificate %zu expires within the hour; renew it", number);
     return true;
 }

@@ -20,6 +20,7 @@ struct gw_tls_config {
     struct span cert_pem, cert_file;
     struct span key_pem, key_file;
     struct span passphrase; // SPAN_NONE: the key is not encrypted
+    bool renewed;           // somebody renews it in time: its being near its end is no warning
     enum gw_tls_version min_version;
     // Names as the TLS registry writes them, in order of preference; none: X25519MLKEM768, X25519. Known: X25519MLKEM768, X25519,
     // secp256r1, secp384r1, secp521r1, SecP256r1MLKEM768.

@@ -234,6 +234,28 @@ test('an issuing CA that takes over is used from then on', async () => {
   })
 })
 
+test('killed in the middle: what was given out is registered, and each join token made one certificate at most', async () => {
+  const tokens = Array.from({ length: 12 }, (_, i) => joinToken(ca, `spiffe://example.org/killed/${i}`))
+  const csrs = tokens.map(() => csr())
+  let answered = 0
+  const answers = tokens.map((token, i) => enrol(a, { token, csr: csrs[i] }).then(answer => { answered++; return answer }, () => undefined))
+  await until('the first answers', () => answered > 2)
+  a.process.kill('SIGKILL')
+  await a.process.ended
+  const given = (await Promise.all(answers)).filter(answer => answer?.status === 200)
+  assert.ok(given.length > 0)
+  await a.start()
+  const listed = new Set(JSON.parse(run(sallyport, ['ca', 'list', '--dir', ca.dir, '--json']).out).map(c => c.serial))
+  for (const answer of given) assert.ok(listed.has(answer.json.serial))
+  const states = JSON.parse(run(sallyport, ['ca', 'join-token', '--dir', ca.dir, '--list', '--json']).out).filter(j => j.spiffe_id.includes('/killed/'))
+  for (const state of states.filter(s => s.state === 'used')) assert.ok(listed.has(state.serial))
+  const again = await Promise.all(tokens.map((token, i) => enrol(a, { token, csr: csrs[i] })))
+  for (const [i, answer] of again.entries()) {
+    const was = states.find(s => s.spiffe_id === `spiffe://example.org/killed/${i}`)
+    assert.equal(answer.status, was.state === 'used' ? 401 : 200, answer.text)
+  }
+})
+
 test('one address has so many attempts in a minute', async () => {
   let last
   for (let i = 0; i < 130 && last?.status !== 429; i++) last = await enrol(a, { csr: { pem: 'x' } })
