@@ -9,7 +9,9 @@
 #include "gateway/net/links.h"
 #include "gateway/net/local.h"
 #include "gateway/net/operations.h"
+#include "gateway/net/privileges.h"
 #include "gateway/net/process_inside.h"
+#include "gateway/net/sandbox.h"
 #include "gateway/net/spare.h"
 #include "gateway/net/unix_socket.h"
 #include "gateway/net/watch.h"
@@ -442,6 +444,23 @@ static void spare_threads(struct connect *c)
     }
 }
 
+// Listeners are bound and no thread was started: from here on nothing needs a capability. The filter is for all threads that come.
+static bool confine(struct connect *c)
+{
+    int rc = gw_privileges_seal(c->config);
+    if (rc != 0) {
+        log_error(&c->log, "capabilities could not be given up: %s", strerror(-rc));
+        return false;
+    }
+    if (c->config->process.unconfined || !gw_sandbox_possible())
+        return true;
+    rc = gw_sandbox_enter();
+    if (rc != 0)
+        log_error(&c->log, "the system call filter could not be set: %s; process.seccomp: off goes without",
+                  strerror(-rc));
+    return rc == 0;
+}
+
 static bool start(struct connect *c)
 {
     static const int numbers[] = { SIGHUP, SIGTERM, SIGINT };
@@ -467,7 +486,7 @@ static bool start(struct connect *c)
         .on_idle = on_idle,
         .owner = c,
     };
-    if (!listen_all(c) || !serve_operations(c))
+    if (!listen_all(c) || !serve_operations(c) || !confine(c))
         return false;
     spare_threads(c);
     c->look = look_at_files(c);
@@ -489,6 +508,8 @@ static bool read_config(struct connect *c)
                    "there is no 'connect:' in this file; add it (docs/connect.md), or use `sallyport run`");
         ok = false;
     }
+    // Before anything else is read: what this user may not read shows now. Memory is not locked: it would all stay resident.
+    ok = ok && gw_privileges_drop(c->config, &diags) == 0;
     print(c, &diags, false);
     diags_fini(&diags);
     return ok;
