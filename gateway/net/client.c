@@ -10,6 +10,7 @@
 #define OUT_HIGH (64u << 10)
 // How long a closing connection is read from, so that the last answer is not lost to a reset.
 #define LINGER_MS 2000
+#define DRAIN_QUIET_MS 2000 // on its way longer than that is no request
 // How long a stage may wait for a listing.
 #define LISTING_MS 15000
 // And for an issuer's answer, which has a timeout of its own: longer than any that can be configured.
@@ -159,9 +160,9 @@ void gw_client_done(struct gw_client *c, bool close)
     c->last = c->last || close;
 }
 
+// Who was not told that this is the end may have a request on its way: he gets an answer that says so. Quiet for a while, and nobody is hurt.
 void gw_client_drain(struct gw_client *c)
 {
-    c->last = true;
     gw_client_resume(c);
 }
 
@@ -182,7 +183,7 @@ static void arm(struct gw_client *c)
     else if (c->socket.congested)
         due = now_ms(c) + t->idle; // moves only with what the client takes
     else if (!c->flow)
-        due = now_ms(c) + t->idle;
+        due = now_ms(c) + (c->core->draining && t->idle > DRAIN_QUIET_MS ? DRAIN_QUIET_MS : t->idle);
     else if (c->flow->state == GW_FLOW_HEAD)
         due = c->began_ms + t->header;
     else if (c->flow->state == GW_FLOW_WAIT)

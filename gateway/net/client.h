@@ -40,7 +40,7 @@ typedef int (*gw_accept)(void *ctx, struct gw_socket *s, char remote[static GW_S
 struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ctx);
 // Ends it now, without close_notify: the client sees a cut.
 void gw_client_cut(struct gw_client *c);
-// The core drains: an idle connection closes, another one after its present request.
+// The core drains: a connection closes with the next answer, which says so, or when it has been idle for a moment.
 void gw_client_drain(struct gw_client *c);
 
 // For the flow.

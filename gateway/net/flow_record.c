@@ -74,7 +74,7 @@ int gw_flow_record(struct gw_flow *f)
 static void after_record(struct gw_flow *f)
 {
     struct gw_client *c = f->client;
-    bool close = f->x.close || !f->keep_alive || core_of(f)->draining;
+    bool close = f->x.close || !f->keep_alive;
     // The rest of a request that nobody wants is read, if it is short, so that the connection can go on.
     bool short_rest = !f->x.request.expect_continue &&
                       (f->x.request.framing != GW_FRAMING_LENGTH || f->x.request.content_length <= DISCARD_MAX);
@@ -133,7 +133,7 @@ void gw_flow_refuse(struct gw_flow *f, int err)
     x->bytes_out = x->answer_head_n = 0;
     x->close = x->close || gw_problem_must_close(err) || (!f->whole && x->request.expect_continue);
     bool whole_head = f->state != GW_FLOW_HEAD;
-    f->keep_alive = whole_head && x->request.keep_alive && !x->close;
+    f->keep_alive = whole_head && x->request.keep_alive && !x->close && !core_of(f)->draining;
     char nonce[PKI_NONCE_TEXT];
     struct span challenges[2];
     struct gw_problem p = {
@@ -147,7 +147,7 @@ void gw_flow_refuse(struct gw_flow *f, int err)
         .never = x->never,
         .wall_ms = core_of(f)->now.wall_ms,
         .head = x->request.method == GW_METHOD_HEAD,
-        .close = !f->keep_alive || core_of(f)->draining,
+        .close = !f->keep_alive,
     };
     if (x->nonce_due) {
         pki_nonce_make(x->services->nonces, x->now.wall_ms, nonce);
