@@ -18,7 +18,7 @@ enum { CHECKPOINT_MAX = 8192 };
 
 static const struct span causes[] = {
     [GW_CHAIN_START] = { "start", 5 }, [GW_CHAIN_ROTATE] = { "rotate", 6 }, [GW_CHAIN_REOPEN] = { "reopen", 6 },
-    [GW_CHAIN_TORN] = { "torn", 4 },   [GW_CHAIN_STOP] = { "stop", 4 },
+    [GW_CHAIN_TORN] = { "torn", 4 },   [GW_CHAIN_STOP] = { "stop", 4 },     [GW_CHAIN_TAKEOVER] = { "takeover", 8 },
 };
 
 void gw_chain_begin(struct gw_chain *c)
@@ -140,6 +140,15 @@ bool gw_chain_mark(struct gw_chain *c, enum gw_chain_cause cause, uint32_t file,
     json_w_string(&w, causes[cause]);
     json_w_key(&w, SPAN("file"));
     json_w_uint(&w, file);
+    if (cause == GW_CHAIN_TAKEOVER) {
+        json_w_key(&w, SPAN("before"));
+        json_w_object(&w);
+        json_w_key(&w, SPAN("log"));
+        json_w_string(&w, span_str(c->before));
+        json_w_key(&w, SPAN("seq"));
+        json_w_uint(&w, c->before_seq);
+        json_w_end(&w);
+    }
     if (torn.n) {
         pki_sha256(torn, hash);
         hash_text(hash, text);

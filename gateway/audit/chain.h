@@ -27,15 +27,18 @@ struct gw_chain {
     uint64_t seq;                // of the last line; 0: none yet
     uint8_t head[GW_CHAIN_HASH]; // its hash
     bool linked;                 // there is a line before, perhaps one without a number (seq 0)
+    char before[GW_CHAIN_LOG];   // the log that this one was begun beside, and …
+    uint64_t before_seq;         // … its number at the time; for the line of GW_CHAIN_TAKEOVER
 };
 
 enum gw_chain_cause {
-    GW_CHAIN_GOES_ON, // no line of its own is due
-    GW_CHAIN_START,   // a process
-    GW_CHAIN_ROTATE,  // a file, after the one before it was full or old enough
-    GW_CHAIN_REOPEN,  // a file, after the one before it was moved away
-    GW_CHAIN_TORN,    // the same process after a line that could be written in part only
-    GW_CHAIN_STOP,    // a process ends as it should
+    GW_CHAIN_GOES_ON,  // no line of its own is due
+    GW_CHAIN_START,    // a process
+    GW_CHAIN_ROTATE,   // a file, after the one before it was full or old enough
+    GW_CHAIN_REOPEN,   // a file, after the one before it was moved away
+    GW_CHAIN_TORN,     // the same process after a line that could be written in part only
+    GW_CHAIN_STOP,     // a process ends as it should
+    GW_CHAIN_TAKEOVER, // a process, and a log of its own, beside one that still writes another (`before`)
 };
 
 // A new log: a random name, no line. Or the same one, without a line.

@@ -340,6 +340,21 @@ int gw_journal_reopen(struct gw_journal *j, struct clock_now now)
     return 0;
 }
 
+int gw_journal_leave(struct gw_journal *j, struct clock_now now)
+{
+    int e = j->path && !j->away ? move_away(j) : 0;
+
+    if (e)
+        return e;
+    if (j->path)
+        (void)gw_sink_sync_folder(j->path);
+    free(j->path);
+    j->path = NULL; // nothing is rotated, looked for or deleted any more
+    j->sign_now = true;
+    (void)write_out(j, now);
+    return 0;
+}
+
 static void look_at_name(struct gw_journal *j, struct clock_now now)
 {
     int e;

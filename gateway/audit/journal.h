@@ -16,6 +16,14 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 
+// How far the log is on the disk.
+struct gw_journal_end {
+    char log[GW_CHAIN_LOG];
+    uint32_t file; // the number that the present file gets when it is rotated
+    uint64_t size; // of it, all whole lines
+    uint64_t seq;
+};
+
 struct gw_journal_options {
     const char *file; // NULL: standard output is the log, and has no rotation
     bool copy;        // to standard output, as far as somebody reads it there
@@ -27,15 +35,9 @@ struct gw_journal_options {
     uint64_t rotate_size;    // bytes; 0: however large
     int64_t rotate_every_ms; // 0: however old
     uint32_t keep;           // rotated files; 0: all
-    struct log *log;         // may be NULL; outlives the journal
-};
-
-// How far the log is on the disk.
-struct gw_journal_end {
-    char log[GW_CHAIN_LOG];
-    uint32_t file; // the number that the present file gets when it is rotated
-    uint64_t size; // of it, all whole lines
-    uint64_t seq;
+    // The log of another process, who still writes it: ours begins apart from it, in a new file. NULL: there is none. Copied.
+    const struct gw_journal_end *beside;
+    struct log *log; // may be NULL; outlives the journal
 };
 
 struct gw_journal {
@@ -86,6 +88,8 @@ int64_t gw_journal_due_ms(const struct gw_journal *j, struct clock_now now);
 // After the file was moved away: opens the path anew, if it is another file by now. 0, or -errno: the old file stays in use. What is held stays behind
 // in the old file.
 int gw_journal_reopen(struct gw_journal *j, struct clock_now now);
+// Leaves the path to another process: the file gets its rotated name now, and all that is still to come goes there. 0, or -errno: nothing changed.
+int gw_journal_leave(struct gw_journal *j, struct clock_now now);
 struct gw_journal_end gw_journal_end(const struct gw_journal *j);
 
 #endif

@@ -194,6 +194,13 @@ int gw_journal_resume(struct gw_journal *j)
 
     gw_audit_numbers_fini(&rotated);
     j->number = last + 1;
+    if (j->o.beside) {
+        memcpy(j->chain.before, j->o.beside->log, sizeof j->chain.before);
+        j->chain.before_seq = j->o.beside->seq;
+        j->begin = GW_CHAIN_TAKEOVER;
+        j->o.beside = NULL;
+        return e;
+    }
     // A folder that may be written and not listed is no reason not to start.
     if (e && e != -EACCES)
         return e;

@@ -90,8 +90,8 @@ void gw_spool_close(struct gw_spool *s)
 
 // -------------------------------------------------------------------------------------------------------------- files
 
-// The number that the first line of a file gives it; 0: it gives none.
-static uint32_t number_of(int fd)
+// The number that the first line of a file gives it, 0: it gives none, and the log that the file is of; "": nobody knows.
+static uint32_t number_of(int fd, char log[static GW_CHAIN_LOG])
 {
     char text[FIRST_MAX];
     ssize_t n = pread(fd, text, sizeof text, 0);
@@ -103,6 +103,10 @@ static uint32_t number_of(int fd)
     if (!span_eq(json_string(json_get(root, SPAN("kind"))), SPAN("chain")) ||
         !json_i64(json_get(root, SPAN("file")), &number) || number < 0 || number > GW_AUDIT_NUMBER_MAX)
         number = 0;
+    struct span name = number ? json_string(json_get(root, SPAN("log"))) : SPAN_NONE;
+    memset(log, 0, GW_CHAIN_LOG);
+    if (name.n == GW_CHAIN_LOG - 1)
+        memcpy(log, name.p, name.n);
     json_free(doc);
     return (uint32_t)number;
 }
@@ -134,17 +138,20 @@ static int open_number(const struct gw_spool *s, uint32_t number, uint32_t prese
     return fd;
 }
 
+static void start_over(struct gw_spool *s, const struct gw_journal_end *end)
+{
+    close_file(s);
+    s->at = (struct gw_spool_cursor){ .file = oldest(s, 1, end->file) };
+}
+
 // The file that the cursor stands in. False: the next time.
 static bool open_file(struct gw_spool *s, const struct gw_journal_end *end)
 {
+    char log[GW_CHAIN_LOG];
     struct stat st;
 
-    if (s->at.file == 0 || strcmp(s->at.log, end->log) != 0 || s->at.file > end->file) {
-        uint32_t first = oldest(s, 1, end->file);
-        close_file(s);
-        s->at = (struct gw_spool_cursor){ .file = first };
-        memcpy(s->at.log, end->log, sizeof s->at.log);
-    }
+    if (s->at.file == 0 || s->at.file > end->file)
+        start_over(s, end);
     if (s->fd >= 0)
         return true;
     s->fd = open_number(s, s->at.file, end->file);
@@ -159,12 +166,19 @@ static bool open_file(struct gw_spool *s, const struct gw_journal_end *end)
     if (s->fd < 0)
         return false;
     // It may have been rotated since `end` was looked at. A file from before the chain has no number, and is the first.
-    uint32_t number = number_of(s->fd);
+    uint32_t number = number_of(s->fd, log);
     bool right = number == 0 || number == s->at.file;
     if (!right || fstat(s->fd, &st) < 0 || !S_ISREG(st.st_mode)) {
         close_file(s);
         return false;
     }
+    // Where an upgrade passed the log on, the files after it are of another log, and it is sent through all of them. A file that is not of the log that it
+    // was in means that somebody began anew.
+    if (log[0] && s->at.offset > 0 && strcmp(s->at.log, log) != 0) {
+        start_over(s, end);
+        return open_file(s, end);
+    }
+    memcpy(s->at.log, log[0] ? log : end->log, sizeof s->at.log);
     if (s->at.offset > (uint64_t)st.st_size) {
         log_error(s->log, "audit: file %u of %s is shorter than what was sent of it; it is sent again",
                   (unsigned)s->at.file, s->path);
@@ -325,9 +339,7 @@ uint64_t gw_spool_unsent(const struct gw_spool *s, const struct gw_journal_end *
     uint64_t unsent = 0;
     struct stat st;
 
-    if (strcmp(s->at.log, end->log) != 0)
-        return 0;
-    for (uint32_t n = s->at.file; n < end->file; n++) {
+    for (uint32_t n = s->at.file ? s->at.file : 1; n < end->file; n++) {
         char *name = gw_audit_file_name(s->path, n);
         if (name && stat(name, &st) == 0)
             unsent += (uint64_t)st.st_size;

@@ -43,7 +43,7 @@ struct gw_spool {
 
 enum gw_spool_step { GW_SPOOL_NOTHING, GW_SPOOL_BATCH, GW_SPOOL_FAULT };
 
-// Reads the cursor. 0 or -errno. Without one, or where it is of another log, the oldest file there is comes first.
+// Reads the cursor. 0 or -errno. Without one, or where its file is of another log by now, the oldest file there is comes first.
 int gw_spool_open(struct gw_spool *s, const struct gw_spool_options *options);
 void gw_spool_close(struct gw_spool *s);
 // Gathers the next batch out of what is on the disk. FAULT: files cannot be read; that was logged.

@@ -153,10 +153,29 @@ static struct span base_of(const char *file)
     return n < s.n && n > 0 && s.p[n - 1] == '.' ? span_sub(s, 0, n - 1) : s;
 }
 
-// Another log, in files of another name.
-static bool other_log(const struct gw_audit_verifier *v, const struct link *l)
+// Another log: in files of another name, or begun by a process that took over from the one that wrote this log, and knew how far it had got.
+static bool other_log(struct gw_audit_verifier *v, const struct link *l)
 {
-    return l->first && l->mark && l->seq == 1 && !span_eq(base_of(l->at.file), base_of(v->place.file));
+    if (!l->first || !l->mark || l->seq != 1)
+        return false;
+    if (!span_eq(base_of(l->at.file), base_of(v->place.file)))
+        return true;
+    json before = json_get(l->root, SPAN("before"));
+    int64_t seq;
+    if (!json_i64(json_get(before, SPAN("seq")), &seq) || seq < 0 ||
+        !span_eq(json_string(json_get(before, SPAN("log"))), span_str(v->log)))
+        return false;
+    if ((uint64_t)seq > v->chain.seq)
+        found(v, GW_AUDIT_REMOVED, l->at,
+              "the log before had got to number %llu when this one was begun, and ends with number %llu: what stood "
+              "behind that is gone",
+              (unsigned long long)seq, (unsigned long long)v->chain.seq);
+    else if (!v->stopped)
+        found(v, GW_AUDIT_NOTE, l->at,
+              "the process that wrote the log before did not end in order behind number %llu: it was killed, or lines "
+              "were taken from its end",
+              (unsigned long long)v->chain.seq);
+    return true;
 }
 
 static void check_place(struct gw_audit_verifier *v, const struct link *l)

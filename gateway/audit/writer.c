@@ -38,6 +38,8 @@ struct gw_audit {
     pthread_t thread;
     _Atomic(int) sleep;
     _Atomic(bool) failing, stop, reopen, behind;
+    _Atomic(bool) leave; // with reopen: to nobody's file but the one it has
+    _Atomic(int) left;   // 0: not yet; 1: done; -errno
     _Atomic(uint32_t) needed;
     _Atomic(int64_t) stop_by_ms; // valid with stop
     _Atomic(uint64_t) dropped, acked_records, reopened;
@@ -205,6 +207,13 @@ static void set_failing(struct gw_audit *a, int e)
         tell(a, i);
 }
 
+static void leave(struct gw_audit *a)
+{
+    int e = gw_journal_leave(&a->journal, clock_read());
+
+    atomic_store(&a->left, e ? e : 1);
+}
+
 static void open_anew(struct gw_audit *a)
 {
     // A line that is half in the old file goes whole into the new one.
@@ -288,7 +297,9 @@ static void *writer(void *ctx)
             linger(a);
         if (pending || due == 0)
             e = batch(a, pending && (due != 0 || a->sync_request || stop));
-        if (reopen)
+        if (reopen && atomic_exchange(&a->leave, false))
+            leave(a);
+        else if (reopen)
             open_anew(a);
         if (!e) {
             if (pending || due == 0)
@@ -475,6 +486,19 @@ void gw_audit_reopen(struct gw_audit *a)
 {
     atomic_store(&a->reopen, true);
     wake(a);
+}
+
+int gw_audit_leave(struct gw_audit *a, int64_t patience_ms)
+{
+    int64_t until = clock_read().mono_ms + patience_ms;
+
+    atomic_store(&a->leave, true);
+    atomic_store(&a->reopen, true);
+    while (atomic_load(&a->left) == 0 && clock_read().mono_ms < until) {
+        wake(a);
+        poll(NULL, 0, 1);
+    }
+    return atomic_load(&a->left) == 1 ? 0 : atomic_load(&a->left) == 0 ? -ETIMEDOUT : atomic_load(&a->left);
 }
 
 uint64_t gw_audit_reopened(const struct gw_audit *a)

@@ -59,6 +59,9 @@ uint64_t gw_audit_written(const struct gw_audit *a); // records acknowledged, of
 // After the file was moved away (logrotate): what is pending goes to the old one, then the path is opened anew. Returns at once; when opening
 // fails the old file stays in use and the log says so. `gw_audit_reopened` counts the successes.
 void gw_audit_reopen(struct gw_audit *a);
+// Another process takes the path over (`beside` of its journal): this one's file gets its rotated name, and what is still to come goes there. Waits
+// for it. 0, or -errno: this one goes on as it was, except -ETIMEDOUT: that is not known. Once.
+int gw_audit_leave(struct gw_audit *a, int64_t patience_ms);
 uint64_t gw_audit_reopened(const struct gw_audit *a);
 
 // For whoever sends the log on from its files. Any thread. Where it ends on the disk; and that rotated files before `needed` are sent (all may be

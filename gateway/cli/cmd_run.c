@@ -4,11 +4,15 @@
 
 static int run(struct gw_cli *cli)
 {
-    return gw_process_run(&(struct gw_process_options){ .config = gw_cli_get(cli, "config") });
+    return gw_process_run(
+        &(struct gw_process_options){ .config = gw_cli_get(cli, "config"), .take_over = gw_cli_has(cli, "take-over") });
 }
 
 static const struct gw_cli_option options[] = {
     { .name = "config", .value = "FILE", .help = "the configuration (YAML)", .required = true },
+    { .name = "take-over",
+      .help = "take over from the gateway that listens at process.handover: its sockets, without a refused connection; "
+              "if there is none, simply start" },
     { .name = NULL },
 };
 

@@ -634,6 +634,7 @@ struct gw_config_process {
     struct gw_config_text group; // SPAN_NONE: the user's own
     bool unconfined;             // no system call filter
     enum gw_config_lock lock_memory;
+    struct gw_config_text handover; // path of the socket that the next process comes to; SPAN_NONE: none can
 };
 
 struct gw_config_log {

@@ -266,6 +266,11 @@ static const struct gw_field process_fields[] = {
       .doc = "whether memory is kept out of swap, where keys and tokens would be on a disk: auto (where the system "
              "allows it; "
              "else a warning if it swaps), required, or off" },
+    { .key = NAME("handover"),
+      .type = GW_FIELD_PATH,
+      AT(gw_config_process, handover),
+      .doc = "Unix socket at which another process of the same user, or of root, can take over from this one (run "
+             "--take-over); without it none can" },
 };
 static const struct gw_schema process_schema = PART(process_fields, gw_config_process);
 

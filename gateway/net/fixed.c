@@ -52,7 +52,8 @@ void gw_fixed_warn(struct log *log, const struct gw_config *old, const struct gw
         { "loops", old->loops == new->loops },
         { "process", same(&old->process.user, &new->process.user) && same(&old->process.group, &new->process.group) &&
                          old->process.unconfined == new->process.unconfined &&
-                         old->process.lock_memory == new->process.lock_memory },
+                         old->process.lock_memory ==
+                             new->process.lock_memory &&same(&old->process.handover, &new->process.handover) },
         { "audit.file", same(&old->audit.file, &new->audit.file) && old->audit.to_stdout == new->audit.to_stdout },
         { "audit.signing", same(&old->audit.signing.key, &new->audit.signing.key) &&
                                same(&old->audit.signing.pkcs11, &new->audit.signing.pkcs11) &&

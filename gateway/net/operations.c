@@ -158,6 +158,12 @@ int gw_operations_listen(struct gw_operations_listener *o, uv_loop_t *uv, int fd
     return rc;
 }
 
+void gw_operations_close(struct gw_operations_listener *o)
+{
+    if (o->describe && !uv_is_closing((uv_handle_t *)&o->handle))
+        uv_close((uv_handle_t *)&o->handle, NULL);
+}
+
 void gw_operations_end(struct gw_operations_listener *o)
 {
     for (struct gw_operations_visitor *v = o->visitors; v; v = v->next)

@@ -18,6 +18,8 @@ struct gw_operations_listener {
 // Takes over `fd`. `uv->data` is a struct gw_tcp_loop. 0 or a uv error.
 int gw_operations_listen(struct gw_operations_listener *o, uv_loop_t *uv, int fd);
 // Closes what visitors there are; the loop runs once more after it. The listener's own handle is the loop's to close.
+// Takes no new connections; those that are there are answered. Fine when it never listened.
+void gw_operations_close(struct gw_operations_listener *o);
 void gw_operations_end(struct gw_operations_listener *o);
 
 #endif

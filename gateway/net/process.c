@@ -4,6 +4,7 @@
 #include "gateway/config/policy_bundle.h"
 #include "gateway/net/cores.h"
 #include "gateway/net/lookup.h"
+#include "gateway/net/notify.h"
 #include "gateway/net/privileges.h"
 #include "gateway/net/process_inside.h"
 #include "gateway/net/sandbox.h"
@@ -46,9 +47,8 @@ static struct gw_bundle_state bundle_state(const char *role, const struct gw_pol
              : (struct gw_bundle_state){ .role = NULL };
 }
 
-static void describe(void *ctx, struct gw_operations_state *state)
+struct span gw_process_not_ready(struct gw_process *p)
 {
-    struct gw_process *p = ctx;
     const struct gw_readiness readiness = {
         .snapshot = p->snapshot,
         .own_not_after_s = p->own ? p->own->e.not_after_s : 0,
@@ -59,13 +59,19 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .follower = p->follower,
         .draining = p->draining,
     };
+    struct clock_now now = clock_read();
+    struct span why = gw_not_ready(&readiness, now.wall_ms / 1000, p->not_ready);
+    return span_is_none(why) && p->authority ? gw_authority_server_fault(p->authority, now.mono_ms) : why;
+}
+
+static void describe(void *ctx, struct gw_operations_state *state)
+{
+    struct gw_process *p = ctx;
     size_t n_issuers = gw_issuer_keys_count(p->issuer_keys, p->issuer_rows, GW_PROCESS_ISSUER_ROWS);
     size_t n_endpoints = gw_prober_count(p->prober, p->endpoint_rows, GW_PROCESS_ENDPOINT_ROWS);
     state->loops = p->metrics;
     state->n_loops = p->n_metrics;
-    state->not_ready = gw_not_ready(&readiness, clock_read().wall_ms / 1000, p->not_ready);
-    if (span_is_none(state->not_ready) && p->authority)
-        state->not_ready = gw_authority_server_fault(p->authority, clock_read().mono_ms);
+    state->not_ready = gw_process_not_ready(p);
     state->process = (struct gw_metrics_state){
         .loops = p->n_loops,
         .configuration_generation = p->snapshot->generation,
@@ -137,14 +143,17 @@ static bool start_control(struct gw_process *p)
     if (!gw_process_discover(p) || !gw_prober_adopt(p->prober, p->snapshot))
         return false;
     gw_surveyor_adopt(p->surveyor, p->snapshot);
-    if (!gw_process_enrol(p))
-        return false;
-    const struct gw_config_operations *o = &p->snapshot->config->operations;
-    if (!o->enabled)
-        return true;
+    return gw_process_enrol(p);
+}
+
+static bool start_operations(struct gw_process *p)
+{
     p->operations.describe = describe;
     p->operations.ctx = p;
-    return gw_operations_listen(&p->operations, &p->uv, p->operations_fd) == 0;
+    for (size_t i = 0; i < p->n_sockets; i++)
+        if (p->sockets[i].of == GW_HANDOVER_OPERATIONS)
+            return gw_operations_listen(&p->operations, &p->uv, p->sockets[i].fd) == 0;
+    return true;
 }
 
 // Who the process is comes before all that it reads: what this user may not read shows now, and not at a reload.
@@ -204,7 +213,7 @@ int gw_process_run(const struct gw_process_options *options)
     atomic_store(&p->log.level, LOG_INFO);
     gw_process_harden();
     setenv("UV_THREADPOOL_SIZE", GW_LOOKUP_THREADS, 0); // an operator's own counts
-    p->operations_fd = -1;
+    p->predecessor = p->successor = p->handover_fd = p->inherited.replay = -1;
     if (gw_tls_process_init() != 0 || !give_up_privileges(p)) {
         gw_own_certificate_unref(p->own);
         free(p);
@@ -222,7 +231,11 @@ int gw_process_run(const struct gw_process_options *options)
         gw_process_set_log(p);
         if (p->snapshot->config->listener.present)
             p->n_loops = p->snapshot->config->loops > 0 ? p->snapshot->config->loops : gw_usable_cores();
-        ok = gw_process_listen(p) && seal(p) && start_control(p) && gw_process_start(p) && enter_sandbox(p);
+        ok = (!options->take_over || gw_process_inherit(p)) && gw_process_listen(p) && seal(p) && start_control(p) &&
+             (!p->takes_over || gw_process_relieve(p)) && gw_process_start(p) && start_operations(p);
+        if (ok)
+            gw_process_await_next(p);
+        ok = ok && enter_sandbox(p);
     }
     if (!ok) {
         gw_process_finish(p);
@@ -238,6 +251,7 @@ int gw_process_run(const struct gw_process_options *options)
     addresses = &p->snapshot->config->authority.enrolment.addresses;
     for (size_t i = 0; i < addresses->n; i++)
         log_info(&p->log, "enrolment is listening on %.*s", SPAN_FMT(addresses->v[i].v));
+    gw_notify("READY=1");
     uv_run(&p->uv, UV_RUN_DEFAULT);
     gw_process_finish(p);
     log_info(&p->log, "stopped");

@@ -6,8 +6,11 @@
 #ifndef SALLYPORT_NET_PROCESS_H
 #define SALLYPORT_NET_PROCESS_H
 
+#include <stdbool.h>
+
 struct gw_process_options {
     const char *config; // path
+    bool take_over;     // from the process that listens at `process.handover`, if there is one
 };
 
 // Returns the exit status: 0 after a drain, 1 when it could not start (the reasons are on standard error).

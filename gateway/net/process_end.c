@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // How the process goes down: drained first, then taken apart in the reverse of how it was put together.
+#include "gateway/net/notify.h"
 #include "gateway/net/process_inside.h"
 
 #include <stdlib.h>
@@ -18,9 +19,9 @@ static void on_drained(uv_async_t *a)
 {
     struct gw_process *p = a->data;
     size_t n = 0;
-    for (size_t i = 0; i < p->n_loops; i++)
+    for (size_t i = 0; i < p->n_made; i++)
         n += atomic_load(&p->loops[i].drained);
-    if (n == p->n_loops && (!p->authority || atomic_load(&p->authority->drained)))
+    if (n == p->n_made && (!p->authority || atomic_load(&p->authority->drained)))
         uv_stop(&p->uv);
 }
 
@@ -45,7 +46,9 @@ void gw_process_drain(struct gw_process *p)
     }
     p->draining = true;
     log_info(&p->log, "draining: no new connections, present requests end");
-    for (size_t i = 0; i < p->n_loops; i++)
+    if (!p->hands_over)
+        gw_notify("STOPPING=1");
+    for (size_t i = 0; i < p->n_made; i++)
         gw_loop_drain(&p->loops[i]);
     if (p->authority)
         gw_authority_server_drain(p->authority);
@@ -85,6 +88,7 @@ void gw_process_finish(struct gw_process *p)
     gw_discovery_retire(p->discovery);
     gw_prober_free(p->prober);
     gw_surveyor_free(p->surveyor);
+    gw_process_forget_others(p);
     if (p->controls) {
         gw_operations_end(&p->operations);
         uv_walk(&p->uv, close_handle, NULL);
@@ -107,7 +111,10 @@ void gw_process_finish(struct gw_process *p)
     gw_tls_peers_free(p->shared.peers);
     gw_health_board_free(p->shared.health);
     gw_sightings_free(p->shared.sightings);
-    free(p->fds);
+    for (size_t i = 0; i < p->n_sockets; i++)
+        free(p->sockets[i].address);
+    free(p->sockets);
+    free(p->handover_path);
     free(p->loops);
     free(p->authority);
     free(p->metrics);

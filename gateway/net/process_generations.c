@@ -36,7 +36,7 @@ static void publish(struct gw_process *p, bool snapshot)
 {
     struct gw_generation *g;
     gw_control_trust(&p->control, p->snapshot, p->revocations);
-    for (size_t i = 0; i < p->n_loops; i++)
+    for (size_t i = 0; i < p->n_made; i++)
         if ((g = generation(p, snapshot)))
             gw_loop_adopt(&p->loops[i], g);
     if (p->authority && (g = generation(p, snapshot)))
@@ -206,7 +206,8 @@ void gw_process_reload(struct gw_process *p, const char *why)
         if (!gw_issuer_keys_adopt(p->issuer_keys, fresh))
             log_error(&p->log, "out of memory: the keys of some issuers are not fetched");
         gw_follower_adopt(p->follower, fresh);
-        gw_shipper_adopt(p->shipper, fresh);
+        if (p->predecessor < 0 && !p->hands_over)
+            gw_shipper_adopt(p->shipper, fresh);
         if (!gw_prober_adopt(p->prober, fresh))
             log_error(&p->log, "out of memory: some endpoints of shards are not checked and count as ready");
         gw_surveyor_adopt(p->surveyor, fresh);

@@ -16,6 +16,7 @@
 #include "gateway/net/discovery.h"
 #include "gateway/net/enrolment.h"
 #include "gateway/net/follower.h"
+#include "gateway/net/handover.h"
 #include "gateway/net/issuer_keys.h"
 #include "gateway/net/loop.h"
 #include "gateway/net/operations.h"
@@ -26,6 +27,13 @@
 
 #define GW_PROCESS_ISSUER_ROWS 64 // of metrics
 #define GW_PROCESS_ENDPOINT_ROWS 512
+
+struct gw_process_socket {
+    enum gw_handover_of of;
+    size_t loop;   // of the gateway's
+    char *address; // owned
+    int fd;
+};
 
 struct gw_process {
     const char *path;
@@ -58,9 +66,15 @@ struct gw_process {
     struct gw_named_rows limit_names, shard_names;
     struct gw_metrics **metrics; // of the loops and of the authority
     size_t n_metrics;
-    size_t n_loops, n_made; // configured; set up so far
-    int *fds;               // listening: of each loop those of the gateway, then the authority's
-    int operations_fd;
+    size_t n_loops, n_made;            // configured; set up so far
+    struct gw_process_socket *sockets; // listening
+    size_t n_sockets;
+    struct gw_handover inherited; // what the process before this one gave
+    int predecessor, successor;   // connections to them; -1: none
+    char *handover_path;
+    int handover_fd; // where the next one may come; -1: nowhere
+    uv_poll_t before_ends, next_comes, next_says;
+    bool takes_over, hands_over; // from the one before; to the next one, which serves already
     uv_loop_t uv;
     struct gw_control control;
     uv_signal_t signals[4];
@@ -112,10 +126,28 @@ bool gw_process_enrol(struct gw_process *p);
 // ---- process_start.c
 
 void gw_process_harden(void);
-// Every listening socket. False: the log says why not.
+// Why it does not serve yet, or not any more; SPAN_NONE: it is ready.
+struct span gw_process_not_ready(struct gw_process *p);
+
+// ---- process_start.c, on
+
+// Every listening socket, inherited or bound. False: the log says why not.
 bool gw_process_listen(struct gw_process *p);
 // What the loops share, the loops and the authority. False: the log says why, and gw_process_finish takes down what there is.
 bool gw_process_start(struct gw_process *p);
+
+// ---- process_handover.c
+
+// Asks whether a process is there that this one could take over from, and for what it has. False: there is one, and it gives nothing; the log says why.
+bool gw_process_inherit(struct gw_process *p);
+// Once everything is there that a request is decided by: the process before leaves. False: the log says why, and that one goes on.
+bool gw_process_relieve(struct gw_process *p);
+// Once the process before is gone, what it left of the audit log is sent on, and then this one's.
+void gw_process_await_end_of_predecessor(struct gw_process *p);
+// From now on the next process may come.
+void gw_process_await_next(struct gw_process *p);
+// Whatever of it is open is closed.
+void gw_process_forget_others(struct gw_process *p);
 
 // ---- process_end.c
 

@@ -44,30 +44,97 @@ static bool bind_to(struct gw_process *p, const struct gw_config_text *address, 
     return rc == 0;
 }
 
+static bool add_socket(struct gw_process *p, enum gw_handover_of of, struct span address, size_t loop, int fd)
+{
+    struct gw_process_socket *more = realloc(p->sockets, (p->n_sockets + 1) * sizeof *more);
+    char *text = more ? strndup(address.p, address.n) : NULL; // the configuration may go before the socket
+    p->sockets = more ? more : p->sockets;
+    if (!text) {
+        close(fd);
+        return false;
+    }
+    p->sockets[p->n_sockets++] = (struct gw_process_socket){ of, loop, text, fd };
+    return true;
+}
+
+// Those that the process before has on this address: whoever waits in one of them must find somebody, so all are taken, whatever the number of loops.
+static bool take_sockets(struct gw_process *p, enum gw_handover_of of, struct span address, size_t *n)
+{
+    for (int fd; (fd = gw_handover_take(&p->inherited, of, address)) >= 0; (*n)++)
+        if (!add_socket(p, of, address, *n % (p->n_loops ? p->n_loops : 1), fd))
+            return false;
+    return true;
+}
+
+static bool listen_on(struct gw_process *p, enum gw_handover_of of, const struct gw_config_text *address, size_t n)
+{
+    size_t have = 0;
+    int fd;
+    if (!take_sockets(p, of, address->v, &have))
+        return false;
+    if (have == 0 && n > 1) {
+        // Whether somebody else is there is only seen without sharing.
+        if (!bind_to(p, address, false, &fd))
+            return false;
+        close(fd);
+    }
+    for (; have < n; have++)
+        if (!bind_to(p, address, n > 1, &fd) || !add_socket(p, of, address->v, have, fd))
+            return false;
+    return true;
+}
+
 bool gw_process_listen(struct gw_process *p)
 {
     const struct gw_config *c = p->snapshot->config;
-    const struct gw_config_texts *addresses = &c->listener.addresses, *own = &c->authority.addresses;
-    p->fds = calloc(p->n_loops * addresses->n + own->n + c->authority.enrolment.addresses.n + 1, sizeof *p->fds);
-    if (!p->fds)
-        return false;
-    for (size_t a = 0; a < addresses->n; a++) {
-        int probe;
-        if (!bind_to(p, &addresses->v[a], false, &probe))
-            return false;
-        close(probe);
-        for (size_t i = 0; i < p->n_loops; i++)
-            if (!bind_to(p, &addresses->v[a], true, &p->fds[i * addresses->n + a]))
-                return false;
-    }
-    for (size_t a = 0; a < own->n; a++)
-        if (!bind_to(p, &own->v[a], false, &p->fds[p->n_loops * addresses->n + a]))
-            return false;
-    const struct gw_config_texts *enrolment = &c->authority.enrolment.addresses;
-    for (size_t a = 0; a < enrolment->n; a++)
-        if (!bind_to(p, &enrolment->v[a], false, &p->fds[p->n_loops * addresses->n + own->n + a]))
-            return false;
-    return !c->operations.enabled || bind_to(p, &c->operations.listen, false, &p->operations_fd);
+    const struct gw_config_texts *addresses = &c->listener.addresses, *own = &c->authority.addresses,
+                                 *enrolment = &c->authority.enrolment.addresses;
+    bool ok = true;
+    for (size_t a = 0; ok && a < addresses->n; a++)
+        ok = listen_on(p, GW_HANDOVER_LISTENER, &addresses->v[a], p->n_loops);
+    for (size_t a = 0; ok && a < own->n; a++)
+        ok = listen_on(p, GW_HANDOVER_AUTHORITY, &own->v[a], 1);
+    for (size_t a = 0; ok && a < enrolment->n; a++)
+        ok = listen_on(p, GW_HANDOVER_ENROLMENT, &enrolment->v[a], 1);
+    return ok && (!c->operations.enabled || listen_on(p, GW_HANDOVER_OPERATIONS, &c->operations.listen, 1));
+}
+
+// The sockets of a loop, or of a role without loops; `fds` has room for all.
+static size_t sockets_of(const struct gw_process *p, enum gw_handover_of of, size_t loop, int *fds)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_sockets; i++)
+        if (p->sockets[i].of == of && p->sockets[i].loop == loop)
+            fds[n++] = p->sockets[i].fd;
+    return n;
+}
+
+// Proofs from before the start are refused, since nobody knows which were used (checklist 16), and a proof tells its time in whole
+// seconds only. So the gateway opens on a full second: whoever meets it open can make a proof that counts.
+// With the store of the process before, it is known.
+static void await_full_second(struct gw_process *p)
+{
+    p->shared.replay = p->inherited.replay >= 0 ? pki_replay_adopt(p->inherited.replay) : NULL;
+    if (p->inherited.replay >= 0 && !p->shared.replay)
+        log_warn(&p->log,
+                 "the store of used proofs is of another version: proofs that were made before now are refused");
+    p->inherited.replay = -1;
+    p->open_ms = clock_read().wall_ms;
+    if (!p->shared.replay)
+        p->open_ms = (p->open_ms / 1000 + 1) * 1000;
+    for (int64_t left; (left = p->open_ms - clock_read().wall_ms) > 0;)
+        uv_sleep((unsigned)left);
+    p->start_s = p->open_ms / 1000;
+}
+
+// Clients go on with the nonces that they have, if these live as long as the configuration now says.
+static void make_nonces(struct gw_process *p)
+{
+    int64_t life = p->snapshot->config->dpop.nonce_lifetime;
+    if (p->inherited.nonces.life_ms == life && p->inherited.nonces.bucket_ms == life / NONCE_BUCKETS)
+        p->nonces = p->inherited.nonces;
+    else
+        pki_nonce_keys_init(&p->nonces, life / NONCE_BUCKETS, life);
 }
 
 // The log, and the key that signs it. False: the log of the process says why not.
@@ -92,6 +159,7 @@ static bool open_audit(struct gw_process *p)
                      .rotate_size = a->rotate.size,
                      .rotate_every_ms = a->rotate.every,
                      .keep = (uint32_t)a->rotate.keep,
+                     .beside = p->takes_over ? &p->inherited.log : NULL,
                      .log = &p->log },
         .sync = a->sync_request ? GW_AUDIT_SYNC_REQUEST : GW_AUDIT_SYNC_BATCH,
         .on_full = a->drop_when_full ? GW_AUDIT_DROP : GW_AUDIT_REFUSE,
@@ -110,7 +178,7 @@ static bool open_audit(struct gw_process *p)
 static bool make_shared(struct gw_process *p)
 {
     const struct gw_config *c = p->snapshot->config;
-    pki_nonce_keys_init(&p->nonces, c->dpop.nonce_lifetime / NONCE_BUCKETS, c->dpop.nonce_lifetime);
+    make_nonces(p);
     struct pki_replay_options replay = {
         .entries = (size_t)c->dpop.replay.capacity,
         .share_percent = c->dpop.replay.share_percent,
@@ -120,7 +188,7 @@ static bool make_shared(struct gw_process *p)
     pki_random(quota.key, sizeof quota.key);
     p->shared = (struct gw_shared){
         .log = &p->log,
-        .replay = pki_replay_new(&replay),
+        .replay = p->shared.replay ? p->shared.replay : pki_replay_new(&replay),
         .nonces = &p->nonces,
         .demands = pki_nonce_demands_new(),
         .quota = gw_quota_new(&quota),
@@ -137,16 +205,6 @@ static bool make_shared(struct gw_process *p)
         return false;
     }
     return open_audit(p);
-}
-
-// Proofs from before the start are refused, since nobody knows which were used (checklist 16), and a proof tells its time in whole
-// seconds only. So the gateway opens on a full second: whoever meets it open can make a proof that counts.
-static void await_full_second(struct gw_process *p)
-{
-    p->open_ms = (clock_read().wall_ms / 1000 + 1) * 1000;
-    for (int64_t left; (left = p->open_ms - clock_read().wall_ms) > 0;)
-        uv_sleep((unsigned)left);
-    p->start_s = p->open_ms / 1000;
 }
 
 static bool start_authority(struct gw_process *p, const int *fds, size_t n_fds)
@@ -174,18 +232,19 @@ static bool start_authority(struct gw_process *p, const int *fds, size_t n_fds)
 
 bool gw_process_start(struct gw_process *p)
 {
-    size_t n_addresses = p->snapshot->config->listener.addresses.n;
-    size_t n_own = p->snapshot->config->authority.addresses.n + p->snapshot->config->authority.enrolment.addresses.n;
+    int *fds = calloc(p->n_sockets + 1, sizeof *fds);
+    size_t n = 0;
     p->loops = calloc(p->n_loops + 1, sizeof *p->loops);
     p->metrics = calloc(p->n_loops + 1, sizeof *p->metrics);
-    bool ok = p->loops && p->metrics;
+    bool ok = fds && p->loops && p->metrics;
     if (ok)
         await_full_second(p);
     ok = ok && make_shared(p);
     for (size_t i = 0; ok && i < p->n_loops; i++) {
         p->metrics[p->n_metrics++] = &p->loops[i].metrics;
-        ok = gw_loop_init(&p->loops[i], &p->shared, (unsigned)i, p->n_loops, &p->fds[i * n_addresses], n_addresses,
-                          gw_snapshot_ref(p->snapshot), gw_revocations_ref(p->revocations)) == 0;
+        n = sockets_of(p, GW_HANDOVER_LISTENER, i, fds);
+        ok = gw_loop_init(&p->loops[i], &p->shared, (unsigned)i, p->n_loops, fds, n, gw_snapshot_ref(p->snapshot),
+                          gw_revocations_ref(p->revocations)) == 0;
         p->n_made += ok;
         p->loops[i].on_drained = gw_process_on_drained;
         p->loops[i].ctx = p;
@@ -196,12 +255,21 @@ bool gw_process_start(struct gw_process *p)
         gw_process_publish_directory(p);
     for (size_t i = 0; ok && i < p->n_loops; i++)
         ok = gw_loop_start(&p->loops[i]) == 0;
-    ok = ok && start_authority(p, p->fds + p->n_loops * n_addresses, n_own);
+    if (ok) {
+        n = sockets_of(p, GW_HANDOVER_AUTHORITY, 0, fds);
+        n += sockets_of(p, GW_HANDOVER_ENROLMENT, 0, fds + n);
+        ok = start_authority(p, fds, n);
+    }
     if (ok) {
         struct gw_origin_ground ground = gw_control_ground(&p->control);
         p->shipper = gw_shipper_new(&ground, &p->log, p->shared.audit);
         ok = p->shipper != NULL;
-        gw_shipper_adopt(p->shipper, p->snapshot);
+        // Two cannot send from the same files: the process before sends no more, but may still be writing.
+        if (ok && p->takes_over)
+            gw_process_await_end_of_predecessor(p);
+        else
+            gw_shipper_adopt(p->shipper, p->snapshot);
     }
+    free(fds);
     return ok;
 }

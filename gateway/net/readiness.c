@@ -48,9 +48,9 @@ struct span gw_not_ready(const struct gw_readiness *r, int64_t now_s, char text[
         return SPAN("the gateway's certificate has expired");
     if (s->authority.config && s->authority.certificate_not_after_s <= now_s)
         return SPAN("the authority's certificate has expired");
-    if (!s->config->audit.drop_when_full && gw_audit_failing(r->audit))
+    if (r->audit && !s->config->audit.drop_when_full && gw_audit_failing(r->audit))
         return SPAN("the audit log cannot be written");
-    if (gw_audit_refuses(r->audit))
+    if (r->audit && gw_audit_refuses(r->audit))
         return SPAN("the audit log's collector is too far behind (audit.http.spool)");
     struct span why = gw_revoked_source_fault(r->revoked);
     if (span_is_none(why))

@@ -203,37 +203,48 @@ static int by_name(scmp_filter_ctx f, uint32_t action, const char *const *names,
     return rc;
 }
 
+// `call`, where its argument number `i` compares so. Spelled out, since the library's macros leave a field to its default.
+static struct scmp_arg_cmp argument(unsigned i, enum scmp_compare op, scmp_datum_t a, scmp_datum_t b)
+{
+    return (struct scmp_arg_cmp){ .arg = i, .op = op, .datum_a = a, .datum_b = b };
+}
+
+static int when(scmp_filter_ctx f, uint32_t action, int call, struct scmp_arg_cmp one)
+{
+    return seccomp_rule_add_array(f, action, call, 1, &one);
+}
+
+static int when_equal(scmp_filter_ctx f, int call, unsigned i, scmp_datum_t v)
+{
+    return when(f, SCMP_ACT_ALLOW, call, argument(i, SCMP_CMP_EQ, v, 0));
+}
+
 static int with_arguments(scmp_filter_ctx f)
 {
-    static const int families[] = { AF_INET, AF_INET6, AF_UNIX };
-    static const unsigned long controls[] = { FIONREAD, FIONBIO, FIOCLEX };
-    static const int options[] = { PR_SET_NAME, PR_GET_NAME };
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < sizeof families / sizeof *families; i++)
-        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+    static const scmp_datum_t families[] = { AF_INET, AF_INET6, AF_UNIX };
+    static const scmp_datum_t controls[] = { FIONREAD, FIONBIO, FIOCLEX };
+    static const scmp_datum_t options[] = { PR_SET_NAME, PR_GET_NAME };
     // The resolver asks which addresses this machine has.
+    const struct scmp_arg_cmp routes[] = { argument(0, SCMP_CMP_EQ, AF_NETLINK, 0), argument(2, SCMP_CMP_EQ, 0, 0) };
+    int rc = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, routes);
+    for (size_t i = 0; rc == 0 && i < sizeof families / sizeof *families; i++)
+        rc = when_equal(f, SCMP_SYS(socket), 0, families[i]);
     if (rc == 0)
-        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-                              SCMP_A2(SCMP_CMP_EQ, 0)); // NETLINK_ROUTE
-    if (rc == 0)
-        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+        rc = when_equal(f, SCMP_SYS(socketpair), 0, AF_UNIX);
     for (size_t i = 0; rc == 0 && i < sizeof controls / sizeof *controls; i++)
-        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, controls[i]));
+        rc = when_equal(f, SCMP_SYS(ioctl), 1, controls[i]);
     for (size_t i = 0; rc == 0 && i < sizeof options / sizeof *options; i++)
-        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)options[i]));
-    // Limits may be read.
+        rc = when_equal(f, SCMP_SYS(prctl), 0, options[i]);
     if (rc == 0)
-        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0));
+        rc = when_equal(f, SCMP_SYS(prlimit64), 2, 0); // limits may be read
     // Signals to itself: abort(3), and the C library's to its threads.
     if (rc == 0)
-        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+        rc = when_equal(f, SCMP_SYS(tgkill), 0, (scmp_datum_t)getpid());
     // A thread, and never a process. clone3(2) hides its flags where a filter cannot see: told that there is none, the C library takes clone(2).
     if (rc == 0)
-        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                              SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+        rc = when(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), argument(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
     if (rc == 0)
-        rc = seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1,
-                              SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+        rc = when(f, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), argument(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
     return rc;
 }
 

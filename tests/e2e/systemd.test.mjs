@@ -11,7 +11,7 @@ import { dumpLogs, must, run } from './lib/program.mjs'
 import { Upstream } from './lib/upstream.mjs'
 
 const units = path.join(repository, 'deploy/systemd')
-const SYSTEM = ['sallyport.service', 'sallyport-authority.service', 'sallyport-connect@.service']
+const SYSTEM = ['sallyport@.service', 'sallyport-authority.service', 'sallyport-connect@.service']
 const ALL = [...SYSTEM, 'user/sallyport-connect.service']
 const has = program => run('sh', ['-c', `command -v ${program}`]).status === 0
 const skip = !has('systemd-analyze') && 'no systemd-analyze'
@@ -49,7 +49,7 @@ test('the users and folders are made, and the gateway may not read what is the a
   const authority = fs.statSync(path.join(root, 'etc/sallyport-authority'))
   assert.equal(authority.mode & 0o777, 0o750)
   assert.equal(String(authority.gid), ids['sallyport-authority'][3])
-  for (const [unit, user] of [['sallyport.service', 'sallyport'], ['sallyport-authority.service', 'sallyport-authority']]) {
+  for (const [unit, user] of [['sallyport@.service', 'sallyport'], ['sallyport-authority.service', 'sallyport-authority']]) {
     assert.deepEqual(values(unit, 'User'), [user])
     assert.deepEqual(values(unit, 'StateDirectoryMode'), ['0700'])
   }
@@ -81,8 +81,8 @@ test('a gateway under the unit\'s system calls, user and capabilities starts, se
   const shard = await Upstream.start()
   const w = await World.make('unit', { shards: [{ name: 'one', api: 'qdrant', endpoints: [shard.url] }], routes: [{ shard: 'one' }] })
   const profile = path.join(folder, 'seccomp.json')
-  fs.writeFileSync(profile, JSON.stringify({ defaultAction: 'SCMP_ACT_ERRNO', defaultErrnoRet: 38, syscalls: [{ names: filterOf('sallyport.service'), action: 'SCMP_ACT_ALLOW' }] }))
-  assert.deepEqual(values('sallyport.service', 'SystemCallErrorNumber'), ['ENOSYS'])
+  fs.writeFileSync(profile, JSON.stringify({ defaultAction: 'SCMP_ACT_ERRNO', defaultErrnoRet: 38, syscalls: [{ names: filterOf('sallyport@.service'), action: 'SCMP_ACT_ALLOW' }] }))
+  assert.deepEqual(values('sallyport@.service', 'SystemCallErrorNumber'), ['ENOSYS'])
   must('chown', ['-R', '65532:65532', w.folder])
   try {
     await w.start({ wrap: [path.join(repository, 'tests/support/container.py'), '--seccomp', profile, '--'] })
