@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define TOKEN_MAX 8192
+#define LOOK_MS 1000   // between two looks at how much is not sent: the next try may be a minute away
 #define SLACK_MS 30000 // beyond the timeouts, for a body that a slow collector takes
 
 // Connections to the collector, as one snapshot describes it.
@@ -29,7 +30,7 @@ struct gw_shipper {
     struct gw_fetch_field fields[3];
     struct buf token; // "Bearer …"; secret
     char seq[64], log_name[GW_CHAIN_LOG];
-    struct gw_deadline due;
+    struct gw_deadline due, look;
     bool said, behind, ended;
 };
 
@@ -156,13 +157,21 @@ static void on_due(struct gw_deadline *d)
     struct gw_journal_end end = gw_audit_end(s->audit);
     enum gw_spool_step step = gw_spool_next(&s->spool, &end);
 
-    tell_writer(s, &end);
     if (step == GW_SPOOL_BATCH)
         send_batch(s);
     else if (step == GW_SPOOL_NOTHING)
         set_due(s, config_of(s)->http.interval);
     else
         set_due(s, gw_spool_failed(&s->spool, false));
+}
+
+static void on_look(struct gw_deadline *d)
+{
+    struct gw_shipper *s = (struct gw_shipper *)((char *)d - offsetof(struct gw_shipper, look));
+    struct gw_journal_end end = gw_audit_end(s->audit);
+
+    tell_writer(s, &end);
+    gw_deadline_set(s->ground.wheel, &s->look, s->ground.now->mono_ms + LOOK_MS);
 }
 
 // ------------------------------------------------------------------------------------------------------------ the line
@@ -181,6 +190,7 @@ static void hang_up(struct gw_shipper *s)
     struct line *l = s->line;
 
     gw_deadline_remove(&s->due);
+    gw_deadline_remove(&s->look);
     gw_fetch_fini(&s->fetch);
     s->line = NULL;
     if (l)
@@ -236,6 +246,7 @@ struct gw_shipper *gw_shipper_new(const struct gw_origin_ground *ground, struct 
     s->log = log;
     s->audit = audit;
     s->due.on_due = on_due;
+    s->look.on_due = on_look;
     buf_init(&s->token, 0);
     return s;
 }
@@ -267,6 +278,7 @@ void gw_shipper_adopt(struct gw_shipper *s, struct gw_snapshot *snapshot)
     // Nothing is deleted before it is known what was sent.
     gw_audit_need(s->audit, 1, false);
     set_due(s, 0);
+    gw_deadline_set(s->ground.wheel, &s->look, s->ground.now->mono_ms + LOOK_MS);
 }
 
 void gw_shipper_retire(struct gw_shipper *s)

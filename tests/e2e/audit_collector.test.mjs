@@ -6,6 +6,7 @@ import fs from 'node:fs'
 import https from 'node:https'
 import { after, before, test } from 'node:test'
 import { port, sallyport, sanitised, sleep, until } from './lib/files.mjs'
+import { plain } from './lib/client.mjs'
 import { World } from './lib/gateway.mjs'
 import { command, dumpLogs, run } from './lib/program.mjs'
 import { Upstream } from './lib/upstream.mjs'
@@ -54,7 +55,7 @@ before(async () => {
   w.config.audit.signing = { key: w.at('keys/key.pem'), every: '1s' }
   w.config.audit.http = {
     url: `https://localhost:${collectorPort}/ingest?source=gateway`, tls: { ca: w.ca.bundle }, bearer_token_file: w.at('token'),
-    batch: '16KiB', interval: '50ms', timeouts: { first_byte: '2s' }
+    batch: '16KiB', interval: '50ms', spool: '1MiB', timeouts: { first_byte: '2s' }
   }
   w.save()
   await up()
@@ -114,6 +115,25 @@ test('no request waits for a collector that is down; the files are kept until it
   const rotated = fs.readdirSync(w.folder).filter(f => /^audit\.jsonl\.\d{6}$/.test(f))
   assert.ok(rotated.length > 1, `more than keep: ${rotated.join()}`)
   await up()
+  await all('every record')
+})
+
+test('with too much that is not sent nothing new is let in, until it is', { skip: sanitised && 'a megabyte of records takes too long' }, async () => {
+  await down()
+  let refused
+  for (let i = 0; i < 300 && !refused; i++) {
+    const answers = await Promise.all(Array.from({ length: 8 }, () => client.get('/collections/docs')))
+    for (const a of answers) if (a.status === 200) answered.push(a.headers['x-request-id'])
+    refused = answers.find(a => a.status !== 200)
+  }
+  assert.equal(refused?.status, 503, refused?.text)
+  const ready = await plain(w.operations, '/readyz')
+  assert.equal(ready.status, 503)
+  assert.match(ready.text, /collector is too far behind/)
+  assert.match(w.process.log, /bytes are not sent to the collector; requests are refused/)
+  await up()
+  await w.reload() // which tries at once
+  await until('requests to be let in', async () => (await client.get('/collections/docs')).status === 200, 40000)
   await all('every record')
 })
 
