@@ -15,6 +15,8 @@ struct recipe {
     enum pki_key_type type;
     unsigned bits;
     const char *cn, *uri, *dns;
+    const struct span *oid;       // of one more extension …
+    struct span extension;        // … and its value
     const struct pki_key *signer; // instead of the request's own key
     bool no_version, trailing;
 };
@@ -37,6 +39,20 @@ static void put_san(struct pki_der *d, const struct recipe *r)
     }
     pki_der_put(d, PKI_DER_CONTEXT(7), SPAN("\x0a\x00\x00\x01"));
     for (int i = 0; i < 6; i++) {
+        pki_der_end(d);
+    }
+}
+
+static void put_extension(struct pki_der *d, const struct recipe *r)
+{
+    pki_der_begin(d, PKI_DER_SEQUENCE);
+    pki_der_oid(d, pki_oid_ext_request);
+    pki_der_begin(d, PKI_DER_SET);
+    pki_der_begin(d, PKI_DER_SEQUENCE);
+    pki_der_begin(d, PKI_DER_SEQUENCE);
+    pki_der_oid(d, *r->oid);
+    pki_der_put(d, PKI_DER_OCTET_STRING, r->extension);
+    for (int i = 0; i < 4; i++) {
         pki_der_end(d);
     }
 }
@@ -67,6 +83,9 @@ static void make(const struct recipe *r, struct buf *out)
     pki_der_begin(&d, PKI_DER_CONTEXT_CONSTRUCTED(0));
     if (r->uri || r->dns) {
         put_san(&d, r);
+    }
+    if (r->oid) {
+        put_extension(&d, r);
     }
     pki_der_end(&d);
     pki_der_end(&d);
@@ -244,6 +263,35 @@ static void pem_with_other_blocks_before_it_is_read(void **state)
     arena_fini(&a);
 }
 
+static void what_else_it_asks_for_is_reported(void **state)
+{
+    static const struct {
+        const struct span *oid;
+        struct span value;
+        bool ca, other;
+    } rows[] = {
+        { &pki_oid_basic_constraints, { "\x30\x03\x01\x01\xff", 5 }, true, false },
+        { &pki_oid_basic_constraints, { "\x30\x00", 2 }, false, false },
+        { &pki_oid_key_usage, { "\x03\x02\x01\x06", 4 }, true, false },
+        { &pki_oid_key_usage, { "\x03\x02\x07\x80", 4 }, false, false },
+        { &pki_oid_name_constraints, { "\x30\x00", 2 }, false, true },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct arena a;
+        struct pki_csr csr;
+        struct buf der;
+        arena_init(&a, 0);
+        buf_init(&der, 0);
+        make(&(struct recipe){ .uri = "spiffe://example.org/a", .oid = rows[i].oid, .extension = rows[i].value }, &der);
+        assert_int_equal(0, parse(buf_span(&der), &a, &csr));
+        assert_true(csr.asks_ca == rows[i].ca && csr.asks_other == rows[i].other);
+        pki_csr_fini(&csr);
+        buf_fini(&der);
+        arena_fini(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +301,7 @@ int main(void)
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(sha1_is_refused_as_weak),
         cmocka_unit_test(requested_names_are_reported),
+        cmocka_unit_test(what_else_it_asks_for_is_reported),
         cmocka_unit_test(pem_with_other_blocks_before_it_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
