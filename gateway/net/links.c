@@ -216,7 +216,10 @@ void gw_links_inherit(struct gw_links *l, struct gw_links *from)
                 gw_link_learn(&l->gateways[i], buf_span(&from->gateways[j].nonce));
     const struct gw_config_connect *c = l->snapshot->connect.config, *old = from->snapshot->connect.config;
     bool free_of_certificate = c->binding == GW_BINDING_DPOP && old->binding == GW_BINDING_DPOP;
-    if (l->asks && from->asks && free_of_certificate && same_endpoint(l, from) && !span_is_none(gw_links_token(from)))
+    // One that is to be replaced, because it ends soon or a gateway refused it, is not worth it.
+    bool fresh = from->source.refresh_ms > gw_connector_mono(l->connector);
+    if (l->asks && from->asks && free_of_certificate && fresh && same_endpoint(l, from) &&
+        !span_is_none(gw_links_token(from)))
         gw_token_source_copy(&l->source, &from->source);
 }
 

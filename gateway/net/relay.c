@@ -130,16 +130,24 @@ static void refuse_late(struct gw_relay *r, int err, const char *what)
     gw_local_resume(l);
 }
 
+static void pass_problem(struct gw_relay *r);
+
 // ------------------------------------------------------------------------------------------------------- waiting
 
 static void on_patience(struct gw_deadline *d)
 {
     struct gw_relay *r = (struct gw_relay *)((char *)d - offsetof(struct gw_relay, patience));
     const struct gw_connector *c = connector_of(r);
-    if (c->links)
+    struct gw_local *l = r->local;
+    if (r->waits_for_token) { // there is no better one: what the gateway said of it stands
+        unlink_relay(r);
+        pass_problem(r);
+        gw_local_resume(l);
+    } else if (c->links) {
         refuse_late(r, ERR_CONNECT_TOKEN, c->links->source.why);
-    else
+    } else {
         refuse_late(r, ERR_CONNECT_CERTIFICATE, c->why);
+    }
 }
 
 static void wait(struct gw_relay *r)
@@ -191,6 +199,7 @@ static void start(struct gw_relay *r)
     r->links = c->links ? gw_links_ref(c->links) : NULL;
     r->tried = 0;
     r->at = 0;
+    r->waits_for_token = false;
     if (!r->links || span_is_none(gw_links_token(r->links)))
         wait(r);
     else
@@ -200,8 +209,14 @@ static void start(struct gw_relay *r)
 void gw_relay_again(struct gw_relay *r)
 {
     struct gw_local *l = r->local;
+    const struct gw_token_source *s = r->links ? &r->links->source : NULL;
     unlink_relay(r);
-    start(r);
+    if (!r->waits_for_token || r->links != connector_of(r)->links || s->serial != r->serial)
+        start(r);
+    else if (s->failures > r->failures)
+        on_patience(&r->patience);
+    else
+        wait(r);
     gw_local_resume(l);
 }
 
@@ -364,10 +379,13 @@ static bool mend(struct gw_relay *r, unsigned status)
             return false;
         r->token_again = true;
         // Another came already, or is on its way.
-        if (r->links != connector_of(r)->links || r->links->source.serial != r->serial)
+        if (r->links != connector_of(r)->links || r->links->source.serial != r->serial) {
             start(r);
-        else
+        } else {
+            r->waits_for_token = true;
+            r->failures = r->links->source.failures;
             wait(r);
+        }
         return true;
     case GW_REMEDY_GATEWAY:
         if (!next_gateway(r))

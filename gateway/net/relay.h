@@ -50,6 +50,8 @@ struct gw_relay {
     bool whole;     // the request is
     bool collects;  // the answer is a refusal, which is read first
     bool answered, keep_alive, wants_nonce;
+    bool waits_for_token;                      // another than that of `serial`, which was refused …
+    unsigned failures;                         // … and what of attempts to get one had failed by then
     bool proof_again, token_again, call_again; // once each
     int error;                                 // what the last gateway that was tried came to
     const char *what;
