@@ -52,9 +52,13 @@ static void server(struct checker *k, struct gw_config_remote *r, const char *wh
         return;
     if (!is_set(r->tls.ca))
         r->tls.ca = k->c->connect.ca;
+    bool vouched =
+        is_set(r->tls.ca) || k->c->connect.enrol.present; // else by the bundle that comes with the certificate
     if (!r->endpoint.tls)
         ERROR(k, r->url.at, "%s is not https; write https://", what);
-    else if (is_set(r->tls.ca) || !k->c->connect.enrol.present) // else the bundle that comes with the certificate
+    else if (!vouched)
+        ERROR(k, r->url.at, "nothing vouches for %s; set connect.ca, or its own ca", what);
+    else if (is_set(r->tls.ca))
         gw_config_remote_tls_check(k->c, &r->tls, r->url.at, what, k->diags);
     r->timeouts = k->c->connect.timeouts;
 }
