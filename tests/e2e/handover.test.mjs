@@ -9,11 +9,11 @@ import { after, afterEach, before, test } from 'node:test'
 import { plain } from './lib/client.mjs'
 import { port, sallyport, sleep, until } from './lib/files.mjs'
 import { World } from './lib/gateway.mjs'
+import { again, underLoad } from './lib/load.mjs'
 import { dumpLogs, run, start } from './lib/program.mjs'
 import { Upstream } from './lib/upstream.mjs'
 
 const DOCS = '/collections/docs'
-const SECONDS = Number(process.env.SALLYPORT_LOAD_SECONDS ?? 5)
 const root = process.getuid() === 0
 const processes = []
 let w, shard, collector
@@ -60,43 +60,19 @@ async function takeOver({ wrap = [], environment = {} } = {}) {
   return next
 }
 
-// Requests without a pause until `over()`: some clients keep their connections, others come anew each time.
-function load(clients, over) {
-  const failures = []
-  let count = 0
-  const one = async (client, fresh) => {
-    while (!over()) {
-      const c = fresh ? await w.workload(`fresh-${count}`, { who: client.who, keys: client.keys, token: client.token }) : client
-      try {
-        const answer = await c.get(DOCS)
-        if (answer.status !== 200) failures.push(`${answer.status} ${answer.text}`)
-      } catch (e) {
-        failures.push(`${fresh ? 'new' : 'kept'}: ${e.message}`)
-      }
-      if (fresh) c.close()
-      count++
-    }
-  }
-  return Promise.all(clients.map((c, i) => one(c, i % 2 === 1))).then(() => ({ failures, count }))
-}
-
 test('a new process takes over under load: not one request fails, again and again', { timeout: 300000 }, async t => {
   const clients = await Promise.all([1, 2, 3, 4].map(i => w.workload(`load-${i}`)))
-  let stop = false
-  const running = load(clients, () => stop)
-  const end = Date.now() + SECONDS * 1000
-  let changes = 0
-  do {
-    const old = w.process
-    await sleep(300)
-    w.process = await takeOver()
-    changes++
-    await until('the old one to end', () => old.over, 40000)
-    assert.deepEqual([old.code, old.signal], [0, null], old.log.slice(-2000))
-    assert.match(old.log, /another process serves from now on/)
-  } while (Date.now() < end)
-  stop = true
-  const { failures, count } = await running
+  let changes
+  const { failures, count } = await underLoad(w, clients, DOCS, async () => {
+    changes = await again(async () => {
+      const old = w.process
+      await sleep(300)
+      w.process = await takeOver()
+      await until('the old one to end', () => old.over, 40000)
+      assert.deepEqual([old.code, old.signal], [0, null], old.log.slice(-2000))
+      assert.match(old.log, /another process serves from now on/)
+    })
+  })
   t.diagnostic(`${count} requests, ${changes} changes of process`)
   assert.deepEqual(failures, [])
   assert.ok(count > 20)

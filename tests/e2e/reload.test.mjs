@@ -313,28 +313,6 @@ test('what only a start can change is said', async () => {
   assert.match(w.process.log.slice(from), /loops changed; it takes effect at the next start/)
 })
 
-test('many reloads under load lose no request', async () => {
-  const callers = await Promise.all(Array.from({ length: 4 }, () => w.workload('client', { who: client.who })))
-  let running = true
-  let count = 0
-  const load = callers.map(async c => {
-    while (running) {
-      assert.equal((await c.get(DOCS)).status, 200)
-      count++
-    }
-  })
-  try {
-    for (let i = 0; i < 15; i++) {
-      policy(`${OPEN}// ${i}\n`)
-      assert.ok(await w.reload())
-    }
-  } finally {
-    running = false
-    await Promise.all(load)
-  }
-  assert.ok(count > 15, `${count} requests`)
-})
-
 test('SIGTERM drains: what is under way ends, new connections are refused, the process ends with 0', async () => {
   const idle = await client.open()
   let answer
