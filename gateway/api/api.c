@@ -131,6 +131,36 @@ static const struct compiled_row *find(const struct gw_api *api, const struct gw
 }
 
 // Every parameter must be one that the API has, and be there once: what we let through means to the server what it meant to us.
+static bool could_be(const struct gw_api_row *row, struct span method, const struct span *segments, size_t n)
+{
+    struct span rest = span_str(row->path);
+    size_t i = 0;
+    if (!span_eq(span_str(row->method), method))
+        return false;
+    span_cut(&rest, '/'); // what is before the first
+    for (; !span_is_none(rest); i++) {
+        struct span pattern = span_cut(&rest, '/');
+        if (i == n || (!is_placeholder(pattern) && !span_eq(pattern, segments[i])))
+            return false;
+    }
+    return i == n;
+}
+
+bool gw_api_only_reads(struct span method, const struct span *segments, size_t n)
+{
+    bool known = false;
+    for (size_t d = 0; d < sizeof defs / sizeof *defs; d++)
+        for (size_t i = 0; i < defs[d]->n_rows; i++) {
+            const struct gw_api_row *row = &defs[d]->rows[i];
+            if (!could_be(row, method, segments, n))
+                continue;
+            if (!gw_action_reads(row->action))
+                return false;
+            known = true;
+        }
+    return known;
+}
+
 static int read_query(struct gw_api_build *b, const struct gw_api_def *def)
 {
     struct gw_query q = gw_query(b->request->query, b->arena);

@@ -134,6 +134,10 @@ struct gw_api_meaning {
 struct gw_api_def; // a table's text: gateway/api/table.h
 struct gw_api;     // compiled
 
+// Whether a request only reads, whichever of the built-in APIs it is made to: some row knows it, and every row that could be it reads. For those who do
+// not know which database they speak to, and only want to know what may be asked twice.
+bool gw_api_only_reads(struct span method, const struct span *segments, size_t n);
+
 // "qdrant", "chroma", "milvus", "weaviate"; NULL when unknown. gw_api_def_at: by index, NULL at the end.
 const struct gw_api_def *gw_api_def_find(struct span name);
 const struct gw_api_def *gw_api_def_at(size_t i);

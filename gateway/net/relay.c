@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/net/relay.h"
 
+#include "gateway/api/api.h"
 #include "gateway/connect/caller.h"
 #include "gateway/connect/explain.h"
 #include "gateway/connect/outgoing.h"
@@ -455,11 +456,18 @@ static int error_of(int err)
     }
 }
 
+// By its method, or because it is a search: those are POSTs in every vector database.
+static bool changes_nothing_twice(const struct gw_relay *r)
+{
+    enum gw_method m = r->request.method;
+    return gw_method_is_idempotent(m) || gw_api_only_reads(gw_method_name(m), r->target.segments, r->target.n_segments);
+}
+
 static void on_failed(struct gw_call *call, int err, const char *what)
 {
     struct gw_relay *r = call->owner;
     bool unsent = call->sends == 0;
-    bool harmless = unsent || call->unread || gw_method_is_idempotent(r->request.method);
+    bool harmless = unsent || call->unread || changes_nothing_twice(r);
     // That a resting gateway is not tried says less than why it rests.
     if (err != ERR_SHARD_DOWN || r->error == 0) {
         r->error = error_of(err);

@@ -5,7 +5,7 @@
 //   nothing of it was sent: the gateway takes no connection    to the next gateway, whatever the request is
 //   the gateway closed in an orderly way, unread               likewise, from the buffer
 //   a gateway that decided nothing (draining, overloaded …)    likewise
-//   the connection broke, or there was no answer               to the next, if the method is idempotent
+//   the connection broke, or there was no answer               to the next, if the method is idempotent or it is a search
 //   it wants a nonce, or finds the proof too old               once more, with a new proof
 //   it does not accept the token                               once more, when there is another
 //

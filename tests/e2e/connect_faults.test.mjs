@@ -56,12 +56,16 @@ after(async () => {
 // A proof says second for second when it was made, and is made anew for each try.
 const distinct = requests => assert.equal(new Set(requests.map(r => proof(r).jti)).size, requests.length)
 
-test('a POST whose gateway died is not sent again; a PUT is, to the next', async () => {
+test('a POST that changes something and whose gateway died is not sent again; a PUT and a search are, to the next', async () => {
   first.answer = (request, socket) => { socket.destroy() }
-  const post = await c.post(SEARCH, QUERY)
-  assert.deepEqual([post.status, post.json.code], [502, 'gateway_cut'], post.text)
-  assert.match(post.json.detail, /may have been done/)
+  for (const path of ['/collections/docs/points/delete', '/api/v2/tenants/t/databases/d/collections/c/add', '/no/such/thing']) {
+    const post = await c.post(path, QUERY)
+    assert.deepEqual([post.status, post.json.code], [502, 'gateway_cut'], post.text)
+    assert.match(post.json.detail, /may have been done/)
+  }
   assert.equal(second.requests.length, 0)
+  for (const path of [SEARCH, '/api/v2/tenants/t/databases/d/collections/c/query', '/v2/vectordb/entities/search', '/v1/graphql'])
+    assert.deepEqual((await c.post(path, QUERY)).json, { by: 'second' }, path)
   const put = await c.request('PUT', '/collections/docs/points', { body: { points: [] } })
   assert.deepEqual([put.status, put.json], [200, { by: 'second' }])
   assert.deepEqual(JSON.parse(second.last.body), { points: [] })
@@ -146,15 +150,15 @@ test('an answer that breaks off breaks off; one that is no HTTP is an error', as
   }
   await assert.rejects(c.post(SEARCH, QUERY), /aborted|ECONNRESET|socket hang up/)
   first.answer = () => 'SSH-2.0-OpenSSH_9.2\r\n\r\n'
-  const odd = await c.post(SEARCH, QUERY)
+  const odd = await c.post('/collections/docs/points/delete', QUERY)
   assert.deepEqual([odd.status, odd.json.code], [502, 'gateway_cut'], odd.text)
   first.answer = () => `HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`
-  assert.equal((await c.post(SEARCH, QUERY)).status, 502)
+  assert.equal((await c.post('/collections/docs/points/delete', QUERY)).status, 502)
 })
 
 test('one that does not answer in time is told so', async () => {
   first.answer = () => undefined
-  const late = await c.post(SEARCH, QUERY)
+  const late = await c.post('/collections/docs/points/delete', QUERY)
   assert.deepEqual([late.status, late.json.code], [504, 'gateway_timeout'], late.text)
   assert.equal(second.requests.length, 0)
 })
