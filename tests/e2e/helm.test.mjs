@@ -414,6 +414,13 @@ test('the example: the authority\'s policies give its pods a certificate and a t
   assert.ok(!decide(workload('finance/retriever'), 'token:issue', uid('Audience', 'sallyport'), {}))
 })
 
+test('whichever namespaces may enrol, the chart\'s own gateways may', { skip }, () => {
+  const namespaces = values => parse(find(render(folder, merge(BASE, values)), 'ConfigMap', 'sallyport-authority').data['authority.yaml']).authority.enrolment.kubernetes[0].namespaces
+  const only = { authority: { enrolment: { enabled: true, namespaces: ['search'] } } }
+  assert.deepEqual(namespaces({ ...only, gateway: { certificate: { source: 'enrol' } } }), ['search', 'sallyport'])
+  assert.deepEqual(namespaces({ ...only, gateway: { certificate: { source: 'secret' } } }), ['search'])
+})
+
 test('the version of the chart is the program\'s', () => {
   const { version, appVersion } = parse(fs.readFileSync(path.join(repository, 'deploy/helm/sallyport/Chart.yaml'), 'utf8'))
   assert.equal(appVersion, must(sallyport, ['--version']).trim().split(' ')[1])

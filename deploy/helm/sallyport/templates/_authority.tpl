@@ -34,7 +34,7 @@
         "audience" $enrolment.audience
         "bearer_token_file" "/var/run/sallyport/api/token"
         "tls" (dict "ca" "/var/run/sallyport/api/ca.crt"))
-      "namespaces" $enrolment.namespaces -}}
+      "namespaces" (ternary (append $enrolment.namespaces .Release.Namespace) $enrolment.namespaces (ne "" (include "sallyport.gateway.enrols" .)) | uniq) -}}
 {{- if $enrolment.dns -}}
 {{- $_ := set $cluster "dns" $enrolment.dns -}}
 {{- end -}}
