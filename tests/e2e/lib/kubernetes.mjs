@@ -11,14 +11,14 @@ const json = (answer, status, value) => {
 }
 
 export class Cluster {
-  // `server` is its certificate, for localhost.
-  static async start(server, { iss = 'https://kubernetes.default.svc.cluster.local' } = {}) {
+  // `server` is its certificate, for `name`.
+  static async start(server, { iss = 'https://kubernetes.default.svc.cluster.local', host = '127.0.0.1', port = 0, name = 'localhost' } = {}) {
     const self = new Cluster()
     Object.assign(self, { iss, bearer: randomBytes(24).toString('hex'), calls: [], deleted: new Set(), audiencesKnown: true })
     await self.rotate()
     self.server = https.createServer({ cert: server.certPem, key: server.keyPem }, (request, answer) => self.serve(request, answer))
-    await new Promise(resolve => self.server.listen(0, '127.0.0.1', resolve))
-    self.url = `https://localhost:${self.server.address().port}`
+    await new Promise(resolve => self.server.listen(port, host, resolve))
+    self.url = `https://${name}:${self.server.address().port}`
     return self
   }
 
