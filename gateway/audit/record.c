@@ -149,6 +149,7 @@ bool gw_audit_record_write(const struct gw_audit_record *r, struct buf *out)
     text(&w, SPAN("time"), span_str(when));
     text(&w, SPAN("kind"), kinds[r->kind]);
     text(&w, SPAN("request_id"), r->request_id);
+    text(&w, SPAN("trace_id"), r->trace_id);
     text(&w, SPAN("remote"), r->remote);
     text(&w, SPAN("workload"), r->workload);
     text(&w, SPAN("certificate_serial"), r->certificate_serial);

@@ -38,6 +38,7 @@ struct gw_audit_record {
     enum gw_audit_kind kind;
     int64_t wall_ms;
     struct span request_id;
+    struct span trace_id; // SPAN_NONE: it is in no trace
     // who
     struct span remote; // address:port
     struct span workload, certificate_serial, certificate_sha256;

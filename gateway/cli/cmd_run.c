@@ -24,7 +24,8 @@ const struct gw_cli_command gw_cmd_run = {
              "noticed within a second without it); a "
              "configuration with an error is refused and the old one stays, but revocations, CRLs and removals apply "
              "all the same. SIGUSR1 opens the audit file "
-             "anew. SIGTERM and SIGINT drain: no new connections, present requests end; a second one ends at once.",
+             "anew. SIGUSR2 turns the log up to debug, and back. SIGTERM and SIGINT drain: no new connections, present "
+             "requests end; a second one ends at once.",
     .options = options,
     .run = run,
 };

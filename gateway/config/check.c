@@ -7,6 +7,7 @@
 #include "gateway/config/schema.h"
 #include "gateway/config/snapshot_audit.h"
 #include "gateway/config/snapshot_feed.h"
+#include "gateway/config/snapshot_tracing.h"
 #include "pki/key.h"
 #include "pki/spiffe.h"
 
@@ -421,6 +422,7 @@ void gw_config_check(struct gw_config *c, struct diags *diags)
     gw_config_introspection_check(c, diags);
     gw_config_feed_check(c, diags);
     gw_config_audit_check(c, diags);
+    gw_config_tracing_check(c, diags);
     api_keys(&k);
     gw_config_check_apis(c, diags);
     shards(&k);

@@ -37,6 +37,7 @@ static void alone(struct checker *k)
         { "routes", c->routes_n > 0 },
         { "api_keys", c->api_keys.present },
         { "audit", c->audit.present },
+        { "tracing", c->tracing.present },
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (others[i].there)

@@ -642,6 +642,18 @@ struct gw_config_log {
     bool json;
 };
 
+// Where spans go.
+struct gw_config_otlp {
+    struct gw_config_remote remote;
+    struct gw_config_text headers_file; // path
+};
+
+struct gw_config_tracing {
+    bool present;
+    struct gw_config_otlp otlp;
+    struct gw_config_text sample, service;
+};
+
 struct gw_config {
     struct arena arena; // holds everything below
     struct span file;   // as it was named
@@ -670,6 +682,7 @@ struct gw_config {
     struct gw_config_audit audit;
     struct gw_config_operations operations;
     struct gw_config_log log;
+    struct gw_config_tracing tracing;
     struct gw_config_process process;
     unsigned loops; // 0: one a usable core
 };

@@ -18,6 +18,7 @@ const char *gw_fault_workloads(struct span s);   // the same, or with a '/' at i
 const char *gw_fault_glob(struct span s);
 const char *gw_fault_field_name(struct span s); // HTTP, lower-case
 const char *gw_fault_path(struct span s);       // of a request: a path, and a query or none
+const char *gw_fault_share(struct span s);      // of all, 0 to 1 (snapshot_tracing.c)
 const char *gw_fault_scheme(struct span s);     // an authentication scheme
 const char *gw_fault_entity(struct span s);     // Cedar's Type::"id"
 const char *gw_fault_host(struct span s);       // a server's name or address

@@ -63,5 +63,6 @@ extern const struct gw_schema gw_config_remote_schema;
 extern const struct gw_schema gw_config_shard_schema;
 extern const struct gw_schema gw_config_route_schema;
 extern const struct gw_schema gw_config_rates_schema;
+extern const struct gw_schema gw_config_tracing_schema;
 
 #endif

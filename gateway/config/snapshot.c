@@ -402,6 +402,7 @@ static void snapshot_free(struct gw_snapshot *s)
         gw_introspector_fini(&s->introspectors[i]);
     gw_remote_fini(&s->feed.remote);
     gw_snapshot_audit_fini(&s->audit);
+    gw_snapshot_tracing_fini(&s->tracing);
     secret_wipe((void *)(uintptr_t)s->key_pem.p, s->key_pem.n);
     secret_wipe((void *)(uintptr_t)s->passphrase.p, s->passphrase.n);
     arena_fini(&s->arena);
@@ -438,6 +439,7 @@ static struct gw_snapshot *load(const char *path, uint64_t generation, bool star
         gw_introspectors_load(s, now_s, diags);
         gw_snapshot_feed_load(s, now_s, diags);
         gw_snapshot_audit_load(s, now_s, diags);
+        gw_snapshot_tracing_load(s, now_s, diags);
         load_api_keys(s, diags);
         load_shards(s, now_s, diags);
         if (config->policy.present)

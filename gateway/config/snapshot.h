@@ -19,6 +19,7 @@
 #include "gateway/config/snapshot_authority.h"
 #include "gateway/config/snapshot_connect.h"
 #include "gateway/config/snapshot_feed.h"
+#include "gateway/config/snapshot_tracing.h"
 #include "gateway/http/h1.h"
 #include "gateway/http/target.h"
 #include "pki/api_keys.h"
@@ -79,6 +80,7 @@ struct gw_snapshot {
     size_t n_shards;
     struct gw_snapshot_feed feed;
     struct gw_snapshot_audit audit;
+    struct gw_snapshot_tracing tracing;
     struct gw_remote *key_servers; // of the issuers of the configuration, in its order; n_endpoints 0: not fetched
     struct gw_introspector *introspectors; // of the issuers that answer for opaque tokens
     size_t n_introspectors;

@@ -86,6 +86,8 @@
       "Questions to shards about the fields of filters by result.")                                                   \
     X(FILTER_FINDINGS, "filter_findings", "gauge", "shard, finding",                                                  \
       "Collections and fields of filters that a shard is not made for, by what is wrong.")                            \
+    X(TRACE_SPANS_EXPORTED, "trace_spans_exported_total", "counter", "result",                                        \
+      "Spans that the collector took, and that it never did.")                                                        \
     X(AUDIT_DROPPED, "audit_dropped_total", "counter", "",                                                            \
       "Audit records dropped because the writer could not keep up.")                                                  \
     X(AUDIT_FAILING, "audit_failing", "gauge", "", "1 while the audit log cannot be written.")                        \

@@ -301,6 +301,11 @@ void gw_metrics_write(const struct gw_page *page, struct gw_metrics *const *loop
     number(page, GW_FAMILY_REPLAY_ENTRIES, (int64_t)state->replay_entries);
     number(page, GW_FAMILY_REPLAY_CAPACITY, (int64_t)state->replay_capacity);
     number(page, GW_FAMILY_AUDIT_DROPPED, (int64_t)state->audit_dropped);
+    gw_page_family(page, GW_FAMILY_TRACE_SPANS_EXPORTED);
+    buf_printf(page->out,
+               "sallyport_trace_spans_exported_total{result=\"ok\"} %" PRIu64
+               "\nsallyport_trace_spans_exported_total{result=\"failed\"} %" PRIu64 "\n",
+               state->spans_taken, state->spans_lost);
     number(page, GW_FAMILY_AUDIT_FAILING, state->audit_failing);
     write_feed(page, &state->feed);
     number(page, GW_FAMILY_CERTIFICATE_EXPIRY_TIMESTAMP, state->certificate_expires_s);

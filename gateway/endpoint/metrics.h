@@ -61,6 +61,9 @@
       "Requests refused because their shard had as many as it works on without delay.")                                \
     X(BYTES_IN, "client_bytes_total", "direction=\"in\"", "counter", "Bytes of TLS records from and to clients.")      \
     X(BYTES_OUT, "client_bytes_total", "direction=\"out\"", "counter", "")                                             \
+    X(SPAN_QUEUED, "trace_spans_total", "result=\"queued\"", "counter",                                                \
+      "Spans that loops made, by whether there was room for them.")                                                    \
+    X(SPAN_DROPPED, "trace_spans_total", "result=\"dropped\"", "counter", "")                                          \
     X(AUDIT_REFUSED, "audit_records_total", "result=\"refused\"", "counter", "Audit records the writer did not take.") \
     X(AUDIT_WRITTEN, "audit_records_total", "result=\"handed_over\"", "counter", "")
 
@@ -213,6 +216,7 @@ struct gw_metrics_state {
     uint64_t replay_entries, replay_capacity;
     uint64_t audit_dropped;
     bool audit_failing;
+    uint64_t spans_taken, spans_lost;
     int64_t certificate_expires_s; // of the gateway's own certificate, seconds since the epoch
     int64_t start_s;
     bool ready;

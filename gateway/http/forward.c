@@ -42,7 +42,8 @@ static bool expects_body(enum gw_method m)
 static bool is_dropped(const struct gw_to_shard *f, enum gw_field id)
 {
     return (f->body_rewritten && (id == GW_FIELD_CONTENT_ENCODING || id == GW_FIELD_CONTENT_TYPE)) ||
-           (f->plain_answer && id == GW_FIELD_ACCEPT_ENCODING);
+           (f->plain_answer && id == GW_FIELD_ACCEPT_ENCODING) ||
+           (f->traced && (id == GW_FIELD_TRACEPARENT || id == GW_FIELD_TRACESTATE));
 }
 
 int gw_forward_request(const struct gw_to_shard *f, struct buf *out, struct gw_body *body)
@@ -65,6 +66,10 @@ int gw_forward_request(const struct gw_to_shard *f, struct buf *out, struct gw_b
         gw_head_field(&h, SPAN("accept-encoding"), SPAN("identity"));
     if (!span_is_none(f->request_id))
         gw_head_field(&h, SPAN("x-request-id"), f->request_id);
+    if (!span_is_none(f->traceparent))
+        gw_head_field(&h, SPAN("traceparent"), f->traceparent);
+    if (!span_is_none(f->tracestate))
+        gw_head_field(&h, SPAN("tracestate"), f->tracestate);
     if (f->time_left_ms > 0)
         gw_head_uint(&h, SPAN(GW_TIME_LEFT_FIELD), (uint64_t)f->time_left_ms);
     if (!span_is_none(f->credential_name))

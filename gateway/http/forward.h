@@ -17,6 +17,8 @@ struct gw_to_shard {
     struct span path, query;                 // normalised; query may be SPAN_NONE
     struct span host;                        // of the shard's endpoint
     struct span request_id;                  // sent as x-request-id; SPAN_NONE: none
+    bool traced;                             // the request's own trace fields are not sent …
+    struct span traceparent, tracestate;     // … but these; SPAN_NONE: none
     int64_t time_left_ms;                    // sent as its field (time_left.h); 0: not known
     struct span credential_name, credential; // the shard's own ("authorization", "Bearer …"); SPAN_NONE: none
     const struct gw_answer_field *fields;    // of our own, besides

@@ -54,6 +54,7 @@ struct gw_shared {
     struct gw_health_board *health; // may be NULL: every endpoint counts as ready
     struct gw_own_certificate *own; // the listener's at the start, when it was enrolled; NULL: it is in files
     struct gw_sightings *sightings; // may be NULL: nobody asks how shards take filters
+    struct gw_exporter *exporter;   // may be NULL: no spans are made
 };
 
 struct gw_core {

@@ -32,6 +32,10 @@ static void on_ready(struct gw_call *call)
     gw_head_field(&h, SPAN("accept-encoding"), SPAN("identity"));
     if (f->request_id)
         gw_head_field(&h, SPAN("x-request-id"), span_str(f->request_id));
+    if (!span_is_none(f->traceparent))
+        gw_head_field(&h, SPAN("traceparent"), f->traceparent);
+    if (!span_is_none(f->tracestate))
+        gw_head_field(&h, SPAN("tracestate"), f->tracestate);
     for (size_t i = 0; i < f->n_fields; i++)
         gw_head_field(&h, f->fields[i].name, f->fields[i].value);
     if (!span_is_none(f->body)) {

@@ -28,6 +28,7 @@ struct gw_fetch {
     int64_t within_ms; // from start to end, all attempts: else ERR_SHARD_TIMEOUT. 0: the origin's timeouts alone
     bool repeatable;   // sent again when a kept connection was dead, although its method does not say that it may be
     const char *request_id;              // sent along; may be NULL
+    struct span traceparent, tracestate; // likewise
     void (*on_done)(struct gw_fetch *f); // once; the fetch may be freed or started again inside
     void *owner;
 

@@ -217,6 +217,7 @@ void gw_flow_free(struct gw_flow *f)
 void gw_flow_head(struct gw_flow *f)
 {
     f->whole = f->x.request.framing == GW_FRAMING_NONE;
+    gw_flow_trace(f);
     run(f);
 }
 

@@ -137,6 +137,8 @@ void gw_flow_gather(struct gw_flow *f)
         .target = x->meaning.target,
         .body = gw_flow_whole_body(f),
         .request_id = x->id,
+        .traceparent = gw_flow_traceparent(f),
+        .tracestate = f->x.trace.state,
         .until_ms = x->until_ms,
     };
     if (r.method == GW_METHOD_HEAD)

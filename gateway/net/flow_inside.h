@@ -45,6 +45,15 @@ void gw_flow_call(struct gw_flow *f);
 void gw_flow_request_ended(struct gw_flow *f);
 void gw_flow_gather(struct gw_flow *f);
 
+// ---- flow_trace.c
+
+// The head is here: where the request stands in a trace.
+void gw_flow_trace(struct gw_flow *f);
+// What a shard is told of it, in the exchange's arena; SPAN_NONE: nothing.
+struct span gw_flow_traceparent(struct gw_flow *f);
+// It has ended: its spans, if it is to have any.
+void gw_flow_trace_end(struct gw_flow *f);
+
 // The request's body when the gateway sends it whole: re-serialised, or as it was collected. SPAN_NONE: it streams.
 struct span gw_flow_whole_body(const struct gw_flow *f);
 

@@ -68,6 +68,7 @@ int gw_flow_record(struct gw_flow *f)
     for (size_t i = 0; i < GW_STAGE_COUNT; i++)
         if (f->x.stage_ns[i] > 0) // it was reached
             gw_histogram_add(&core->metrics->stage[i], GW_BOUNDS_FINE, f->x.stage_ns[i]);
+    gw_flow_trace_end(f);
     return gw_flow_submit(f, GW_AUDIT_REQUEST);
 }
 

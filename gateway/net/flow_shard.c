@@ -66,7 +66,12 @@ static void on_ready(struct gw_call *call)
     struct gw_to_shard to = gw_to_shard(&x->request, &x->to);
     struct span body = gw_flow_whole_body(f);
     to.host = gw_call_authority(call);
+    if (x->trace.own)
+        x->trace.endpoint = arena_dup(&x->arena, to.host);
     to.request_id = span_str(x->id);
+    to.traced = true;
+    to.traceparent = gw_flow_traceparent(f);
+    to.tracestate = x->trace.state;
     to.credential_name = shard->credential_name;
     to.credential = shard->credential;
     to.plain_answer = f->learns;

@@ -42,6 +42,8 @@ struct gw_gather *gw_gather_new(const struct gw_gather_request *r)
             .target = r->target,
             .body = r->body,
             .request_id = r->request_id,
+            .traceparent = r->traceparent,
+            .tracestate = r->tracestate,
             .until_ms = r->until_ms,
             .on_done = on_fetched,
             .owner = g,

@@ -21,7 +21,8 @@ struct gw_gather_request {
     enum gw_method method;
     struct span target, body;
     const char *request_id;
-    int64_t until_ms; // 0: none
+    struct span traceparent, tracestate; // SPAN_NONE: none
+    int64_t until_ms;                    // 0: none
 };
 
 // The spans must live until the end. NULL: out of memory. Then gw_gather_start, which may call on_done before it returns.

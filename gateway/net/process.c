@@ -101,6 +101,7 @@ static void describe(void *ctx, struct gw_operations_state *state)
         .surveys = p->survey_rows,
         .n_surveys = gw_surveyor_count(p->surveyor, p->survey_rows, GW_PLACEMENT_SHARDS_MAX),
     };
+    gw_exporter_count(p->exporter, &state->process.spans_taken, &state->process.spans_lost);
     gw_surveyor_totals(p->surveyor, &state->process.surveyor);
     for (size_t g = 0; g < GW_GATE_COUNT; g++)
         state->process.gates[g].observers = gw_gate_observers(p->snapshot->config, (enum gw_gate)g,
@@ -109,6 +110,23 @@ static void describe(void *ctx, struct gw_operations_state *state)
 }
 
 // ------------------------------------------------------------------------------------------------- the main thread
+
+// Between debug and what the configuration says. A line tells of it whatever the level is.
+static void turn_log(struct gw_process *p)
+{
+    static const char *const names[] = {
+        [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"
+    };
+    int configured = (int)p->snapshot->config->log.level;
+    bool up = atomic_load(&p->log.level) == configured;
+    atomic_store(&p->log.level, LOG_DEBUG);
+    if (up) {
+        log_write(&p->log, LOG_ERROR, "SIGUSR2: the log's level is debug, until SIGUSR2 comes again or a reload");
+        return;
+    }
+    log_write(&p->log, LOG_ERROR, "SIGUSR2: the log's level is %s again", names[configured]);
+    atomic_store(&p->log.level, configured);
+}
 
 static void on_signal(uv_signal_t *s, int number)
 {
@@ -119,13 +137,14 @@ static void on_signal(uv_signal_t *s, int number)
         gw_audit_reopen(p->shared.audit); // only where the file was moved away
         break;
     case SIGUSR1: gw_audit_reopen(p->shared.audit); break;
+    case SIGUSR2: turn_log(p); break;
     default: gw_process_drain(p); break;
     }
 }
 
 static bool start_control(struct gw_process *p)
 {
-    static const int numbers[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
+    static const int numbers[] = { SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT };
     if (uv_loop_init(&p->uv) != 0 || gw_control_init(&p->control, &p->uv) != 0)
         return false;
     p->controls = true;

@@ -15,6 +15,12 @@ static void on_deadline(uv_timer_t *t)
     uv_stop(&p->uv);
 }
 
+static void on_flushed(void *ctx)
+{
+    struct gw_process *p = ctx;
+    uv_stop(&p->uv);
+}
+
 static void on_drained(uv_async_t *a)
 {
     struct gw_process *p = a->data;
@@ -22,7 +28,7 @@ static void on_drained(uv_async_t *a)
     for (size_t i = 0; i < p->n_made; i++)
         n += atomic_load(&p->loops[i].drained);
     if (n == p->n_made && (!p->authority || atomic_load(&p->authority->drained)))
-        uv_stop(&p->uv);
+        gw_exporter_flush(p->exporter, on_flushed, p);
 }
 
 void gw_process_on_drained(void *ctx)
@@ -74,6 +80,7 @@ void gw_process_finish(struct gw_process *p)
         gw_process_write_back(p, true);
     gw_key_registry_fini(&p->keys);
     gw_shipper_retire(p->shipper);
+    gw_exporter_retire(p->exporter);
     uint64_t lost = gw_audit_close(p->shared.audit, AUDIT_PATIENCE_MS);
     if (lost > 0)
         log_error(&p->log, "%llu audit records could not be written", (unsigned long long)lost);
@@ -98,6 +105,7 @@ void gw_process_finish(struct gw_process *p)
     }
     gw_follower_free(p->follower);
     gw_shipper_free(p->shipper);
+    gw_exporter_free(p->exporter);
     gw_discovery_free(p->discovery);
     gw_revocations_unref(p->revocations);
     gw_revoked_source_free(p->revoked);

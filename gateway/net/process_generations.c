@@ -208,6 +208,7 @@ void gw_process_reload(struct gw_process *p, const char *why)
         gw_follower_adopt(p->follower, fresh);
         if (p->predecessor < 0 && !p->hands_over)
             gw_shipper_adopt(p->shipper, fresh);
+        gw_exporter_adopt(p->exporter, fresh);
         if (!gw_prober_adopt(p->prober, fresh))
             log_error(&p->log, "out of memory: some endpoints of shards are not checked and count as ready");
         gw_surveyor_adopt(p->surveyor, fresh);

@@ -15,6 +15,7 @@
 #include "gateway/net/control.h"
 #include "gateway/net/discovery.h"
 #include "gateway/net/enrolment.h"
+#include "gateway/net/exporter.h"
 #include "gateway/net/follower.h"
 #include "gateway/net/handover.h"
 #include "gateway/net/issuer_keys.h"
@@ -51,7 +52,8 @@ struct gw_process {
     struct gw_follower *follower;
     struct gw_own_certificate *own; // counted: the listener's, when it is enrolled; NULL: it is in files
     struct gw_enrolment *enrolment; // renews it
-    struct gw_shipper *shipper;     // of the audit log
+    struct gw_exporter *exporter;
+    struct gw_shipper *shipper; // of the audit log
     struct gw_discovery *discovery;
     struct gw_metrics_shard shard_rows[GW_PLACEMENT_SHARDS_MAX];
     struct gw_prober *prober;
@@ -77,7 +79,7 @@ struct gw_process {
     bool takes_over, hands_over; // from the one before; to the next one, which serves already
     uv_loop_t uv;
     struct gw_control control;
-    uv_signal_t signals[4];
+    uv_signal_t signals[5];
     uv_timer_t watch, revoked_watch, deadline;
     uv_async_t drained, rung;
     struct gw_operations_listener operations;

@@ -184,6 +184,8 @@ static bool make_shared(struct gw_process *p)
         .share_percent = c->dpop.replay.share_percent,
         .not_before_ms = p->open_ms,
     };
+    const struct gw_origin_ground ground = gw_control_ground(&p->control);
+    p->exporter = gw_exporter_new(&ground, &p->log, p->n_loops);
     struct gw_quota_options quota = { .buckets = (size_t)c->limits.buckets, .share_percent = QUOTA_SHARE_PERCENT };
     pki_random(quota.key, sizeof quota.key);
     p->shared = (struct gw_shared){
@@ -199,8 +201,10 @@ static bool make_shared(struct gw_process *p)
         .own = p->own,
         .health = p->shared.health,
         .sightings = p->shared.sightings,
+        .exporter = p->exporter,
     };
-    if (!p->shared.replay || !p->shared.demands || !p->shared.quota || !p->shared.tickets || !p->shared.peers) {
+    if (!p->shared.replay || !p->shared.demands || !p->shared.quota || !p->shared.tickets || !p->shared.peers ||
+        !p->exporter) {
         log_error(&p->log, "out of memory; lower dpop.replay.capacity or limits.buckets");
         return false;
     }
@@ -269,6 +273,7 @@ bool gw_process_start(struct gw_process *p)
             gw_process_await_end_of_predecessor(p);
         else
             gw_shipper_adopt(p->shipper, p->snapshot);
+        gw_exporter_adopt(p->exporter, p->snapshot);
     }
     free(fds);
     return ok;

@@ -201,6 +201,7 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
         .kind = kind,
         .wall_ms = x->now.wall_ms,
         .request_id = span_str(x->id),
+        .trace_id = x->trace.known ? span_str(x->trace.context.trace_id) : SPAN_NONE,
         .remote = span_str(x->remote),
         .method = gw_method_name(x->request.method),
         .path = x->to.path,

@@ -18,6 +18,7 @@
 #include "gateway/stages/introspection.h"
 #include "gateway/stages/quota.h"
 #include "gateway/tls/engine.h"
+#include "gateway/trace/context.h"
 #include "pki/nonce_demand.h"
 #include "pki/proof_cache.h"
 #include "pki/replay.h"
@@ -87,6 +88,17 @@ struct gw_observed {
 // Fields of an answer, whatever it is; those without a name are not there. In the arena.
 enum { GW_ANSWER_LIMIT_POLICY, GW_ANSWER_LIMIT, GW_ANSWER_OBSERVED, GW_ANSWER_FIELDS };
 
+// Where the request stands in a trace.
+struct gw_exchange_trace {
+    bool known; // it is in one
+    bool own;   // the gateway has a span in it, `context`; else that is the caller's
+    struct gw_trace_context context;
+    char parent[17];      // of the own span; "": the trace begins here
+    char to_shard[17];    // the span of the request to the shard; "": there is none
+    struct span state;    // tracestate, or SPAN_NONE
+    struct span endpoint; // "host:port" that it went to; SPAN_NONE: not known
+};
+
 struct gw_exchange {
     // Given by the connection, before the first stage.
     struct arena arena;
@@ -98,6 +110,7 @@ struct gw_exchange {
     struct gw_request request;
     struct clock_now now; // of the present wake-up
     char id[33];          // request id: 128 random bits in hex
+    struct gw_exchange_trace trace;
 
     // target: the one truth about what is asked for
     struct gw_target to;
