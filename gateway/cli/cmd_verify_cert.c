@@ -18,6 +18,9 @@ struct subject {
     struct span intermediates[CHAIN_MAX];
     size_t n;
     struct pki_verify_options options;
+    struct span server_name; // SPAN_NONE: a workload's certificate
+    struct pki_identity_map map;
+    struct pki_identity_rule rule; // of `map`
     int64_t now_ms;
 };
 
@@ -70,17 +73,43 @@ static int read_crls(struct subject *s, struct span domain, struct diags *diags)
     return 0;
 }
 
+// The rule of `identities` that fits this leaf, whatever is in it.
+static int read_identity(struct subject *s)
+{
+    const char *id = gw_cli_get(s->cli, "identity"), *why = NULL;
+    struct pki_cert leaf;
+    struct pki_spiffe parsed;
+
+    if (!id)
+        return 0;
+    if (pki_spiffe_parse(span_str(id), &parsed, &why) != 0)
+        return gw_cli_usage(s->cli, "--identity %s: %s", id, why);
+    if (pki_cert_parse(s->leaf, &s->cli->arena, &leaf, &why) != 0)
+        return 0; // which is what the answer will be
+    s->rule =
+        (struct pki_identity_rule){ .subject = pki_dn_text(leaf.subject, &s->cli->arena), .spiffe_id = span_str(id) };
+    s->map = (struct pki_identity_map){ &s->rule, 1 };
+    s->options.map = &s->map;
+    return 0;
+}
+
 static int read_all(struct subject *s)
 {
     static const char *const purposes[] = { "client", "server", NULL };
-    struct span domain = span_str(gw_cli_get(s->cli, "trust-domain"));
-    const char *path;
+    const char *path, *name = gw_cli_get(s->cli, "server-name"), *given = gw_cli_get(s->cli, "trust-domain");
+    struct span domain = name ? PKI_TRUST_SERVERS : span_str(given);
     size_t purpose = 0;
     struct diags diags;
 
     if (!gw_cli_time(s->cli, "at", &s->now_ms) || !gw_cli_choice(s->cli, "purpose", purposes, &purpose))
         return GW_EXIT_USAGE;
-    if (!pki_spiffe_trust_domain_ok(domain))
+    s->server_name = name ? span_str(name) : SPAN_NONE;
+    if (!name == !given)
+        return gw_cli_usage(s->cli, "give --trust-domain for a workload's certificate, or --server-name for a server "
+                                    "that is known by name");
+    if (name && (gw_cli_has(s->cli, "identity") || gw_cli_has(s->cli, "purpose")))
+        return gw_cli_usage(s->cli, "--server-name goes with neither --identity nor --purpose");
+    if (!name && !pki_spiffe_trust_domain_ok(domain))
         return gw_cli_usage(s->cli, "--trust-domain '%.*s': write it as in example.org, lower case, without spiffe://",
                             SPAN_FMT(domain));
     s->options = (struct pki_verify_options){ .purpose = purpose == 0 ? PKI_PURPOSE_CLIENT : PKI_PURPOSE_SERVER,
@@ -97,7 +126,7 @@ static int read_all(struct subject *s)
         rc = read_crls(s, domain, &diags);
     gw_cli_diags(s->cli, s->cli->err, &diags);
     diags_fini(&diags);
-    return rc;
+    return rc == 0 ? read_identity(s) : rc;
 }
 
 // ---- the account
@@ -117,10 +146,18 @@ static bool report_leaf(const struct subject *s, struct gw_report *r)
     gw_report_rule(r, "22", "its key is of an accepted kind and size", e != ERR_CERT_WEAK, why);
     if (e != 0)
         return false;
-    e = pki_cert_workload(&leaf, NULL, &s->cli->arena, &id);
+    if (!span_is_none(s->server_name)) {
+        bool named = pki_cert_has_host(&leaf, s->server_name);
+        gw_report_rule(r, "27", "the name is among the certificate's SANs", named, NULL);
+        e = pki_cert_server_profile(&leaf);
+        if (named)
+            gw_report_rule(r, "29", "the leaf is no CA, and what it may be used for includes a server", e == 0, NULL);
+        return named && e == 0;
+    }
+    e = pki_cert_workload(&leaf, s->options.map, &s->cli->arena, &id);
     gw_report_rule(r, "28", "exactly one URI SAN, with a SPIFFE ID", e != ERR_CERT_SAN && e != ERR_CERT_UNMAPPED,
                    e == ERR_CERT_UNMAPPED
-                       ? "it has no SPIFFE ID; only a configuration's `identities` can name its workload"
+                       ? "it has no SPIFFE ID; only a configuration's `identities` can name its workload (--identity)"
                        : NULL);
     if (e == ERR_CERT_SAN || e == ERR_CERT_UNMAPPED)
         return false;
@@ -196,8 +233,11 @@ static int run(struct gw_cli *cli)
 
     if (rc == 0) {
         gw_report_init(&report, cli);
-        int e = pki_trust_verify(s.trust, s.crls, &s.options, s.leaf, s.intermediates, s.n, s.now_ms / 1000,
-                                 &cli->arena, &id);
+        int e = span_is_none(s.server_name)
+                    ? pki_trust_verify(s.trust, s.crls, &s.options, s.leaf, s.intermediates, s.n, s.now_ms / 1000,
+                                       &cli->arena, &id)
+                    : pki_trust_verify_server(s.trust, s.crls, &s.options, s.server_name, s.leaf, s.intermediates, s.n,
+                                              s.now_ms / 1000, &cli->arena, &id);
         if (report_leaf(&s, &report))
             report_path(&s, &report, e);
         if (e == 0)
@@ -212,9 +252,17 @@ static int run(struct gw_cli *cli)
 static const struct gw_cli_option options[] = {
     { .name = "bundle",
       .value = "FILE",
-      .help = "the trust domain's CAs: PEM, or a SPIFFE bundle (JSON)",
+      .help = "the CAs that may vouch: PEM, or a SPIFFE bundle (JSON)",
       .required = true },
-    { .name = "trust-domain", .value = "TD", .help = "the trust domain of that bundle: example.org", .required = true },
+    { .name = "trust-domain", .value = "TD", .help = "the trust domain of that bundle: example.org" },
+    { .name = "identity",
+      .value = "ID",
+      .help = "a certificate without a SPIFFE ID is this workload's, as a rule of `identities` would say" },
+    { .name = "server-name",
+      .value = "NAME",
+      .help =
+          "instead of a trust domain: a server's certificate, for this DNS name or IP address, as the gateway judges "
+          "shards and issuers" },
     { .name = "chain",
       .value = "FILE",
       .help = "intermediate certificates, if they do not follow the leaf in its file",
@@ -232,7 +280,7 @@ static const struct gw_cli_option options[] = {
 
 const struct gw_cli_command gw_cmd_verify_cert = {
     .name = "cert",
-    .summary = "verify a workload certificate (X.509-SVID) against a trust domain's bundle",
+    .summary = "verify a workload's certificate (X.509-SVID), or a server's, against the CAs that may vouch for it",
     .args = "FILE",
     .min_args = 1,
     .max_args = 1,

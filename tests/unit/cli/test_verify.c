@@ -45,6 +45,33 @@ static int certs_teardown(void **state)
 #define CERT_TEST(f) cmocka_unit_test_setup_teardown(f, certs_setup, certs_teardown)
 #define BUNDLE " --bundle ca.pem --trust-domain example.org"
 
+static void a_certificate_without_a_spiffe_id_is_whose_identity_says(void **state)
+{
+    (void)state;
+    certs_make(&certs, "server", "ca", "/CN=db", CERTS_LEAF "subjectAltName=DNS:db.example.org\n", 0);
+    refuses("CERT_UNMAPPED", "28", "verify cert server.pem --purpose server" BUNDLE);
+    cmd_expect(0, "verify cert server.pem --purpose server --identity spiffe://example.org/db" BUNDLE);
+    cmd_says("spiffe://example.org/db");
+    refuses("CERT_TRUST_DOMAIN", "27",
+            "verify cert server.pem --purpose server --identity spiffe://elsewhere.org/db" BUNDLE);
+    // An ID that is there is not replaced.
+    cmd_expect(0, "verify cert search.pem --identity spiffe://example.org/other" BUNDLE);
+    cmd_says("spiffe://example.org/search");
+    cmd_expect(2, "verify cert search.pem --identity nonsense" BUNDLE);
+}
+
+static void a_server_is_verified_by_its_name(void **state)
+{
+    (void)state;
+    certs_make(&certs, "server", "ca", "/CN=db", CERTS_LEAF "subjectAltName=DNS:db.example.org\n", 0);
+    cmd_expect(0, "verify cert server.pem --bundle ca.pem --server-name db.example.org");
+    refuses("CERT_SAN", "27", "verify cert server.pem --bundle ca.pem --server-name other.example.org");
+    refuses("CERT_UNTRUSTED", "27", "verify cert server.pem --bundle other.pem --server-name db.example.org");
+    cmd_expect(2, "verify cert server.pem --bundle ca.pem");
+    cmd_expect(2, "verify cert server.pem --bundle ca.pem --server-name db.example.org --trust-domain example.org");
+    cmd_expect(2, "verify cert server.pem --bundle ca.pem --server-name db.example.org --purpose client");
+}
+
 static void a_workload_certificate_verifies(void **state)
 {
     (void)state;
@@ -474,6 +501,8 @@ static void rule_2_4_6_7_malformed_mistyped_changed_and_private_proofs_are_refus
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CERT_TEST(a_certificate_without_a_spiffe_id_is_whose_identity_says),
+        CERT_TEST(a_server_is_verified_by_its_name),
         CERT_TEST(a_workload_certificate_verifies),
         CERT_TEST(rule_27_path_to_another_bundle_is_refused),
         CERT_TEST(rule_27_an_intermediate_that_is_not_there_is_missed),
