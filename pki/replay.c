@@ -19,6 +19,8 @@
 #define NIL 0u
 #define WHEEL 1024 // seconds; an entry that lives longer goes round again
 #define AGE_MAX UINT16_MAX
+#define SHARE_LEAST \
+    256 // of a workload in a stripe. Proofs fall into stripes as chance has it: with less, one is full long before the others
 #define WORKLOADS_MAX 4096 // that a stripe knows at a time; it refuses further ones
 
 // 32 bytes. Free entries are chained by `next`.
@@ -163,7 +165,7 @@ struct pki_replay *pki_replay_new(const struct pki_replay_options *o)
     size_t entries = o->entries ? o->entries : (size_t)1 << 20;
     unsigned share = o->share_percent ? o->share_percent : 10;
     uint32_t stripes = power_of_two(o->stripes ? o->stripes : 64);
-    while (stripes > 1 && entries / stripes < 64)
+    while (stripes > 1 && entries / stripes * share / 100 < SHARE_LEAST)
         stripes /= 2;
     size_t each = (entries + stripes - 1) / stripes;
     if (each >= UINT32_MAX / 2)

@@ -18,7 +18,7 @@ struct pki_replay;
 struct pki_replay_options {
     size_t entries;         // 0: 1 << 20
     unsigned share_percent; // of the store, a workload; 0: 10
-    unsigned stripes;       // 0: 64; rounded up to a power of two
+    unsigned stripes;       // 0: 64; rounded up to a power of two, and fewer when the store is small
     int64_t
         not_before_ms; // wall clock: start of the process. A proof made by a clock that is ahead may carry a later iat: add the
     // `ahead` of pki_dpop_params to close that gap too, at the price of refusing everyone so long after a start

@@ -119,6 +119,26 @@ static void rule_16_one_workload_cannot_fill_it_for_the_others(void **state)
     pki_replay_free(r);
 }
 
+// Proofs fall into stripes as chance has it, and the first stripe in which a workload's part is full refuses it.
+static void a_workload_gets_most_of_its_share_also_of_a_small_store(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = { 1024, 4096, 65536 };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct pki_replay *r =
+            pki_replay_new(&(struct pki_replay_options){ .entries = sizes[i], .not_before_ms = T - 1000 });
+        char jti[32];
+        size_t taken = 0;
+        for (int rc = 0; rc == 0; taken += rc == 0) {
+            snprintf(jti, sizeof jti, "%zu", taken);
+            struct pki_replay_entry e = proof(jti, "busy");
+            rc = pki_replay_insert(r, &e, T);
+        }
+        assert_in_range(taken, sizes[i] / 10 * 3 / 4, sizes[i] / 10);
+        pki_replay_free(r);
+    }
+}
+
 static void rule_16_full_store_denies(void **state)
 {
     (void)state;
@@ -296,6 +316,7 @@ int main(void)
         cmocka_unit_test(rule_16_second_use_is_refused),
         cmocka_unit_test(rule_16_key_is_thumbprint_jti_htm_and_htu),
         cmocka_unit_test(rule_16_one_workload_cannot_fill_it_for_the_others),
+        cmocka_unit_test(a_workload_gets_most_of_its_share_also_of_a_small_store),
         cmocka_unit_test(rule_16_full_store_denies),
         cmocka_unit_test(rule_16_proof_from_before_the_start_is_refused),
         cmocka_unit_test(rule_16_clock_set_back_does_not_bring_proofs_back),
