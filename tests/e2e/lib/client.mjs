@@ -163,9 +163,9 @@ function take(bytes, head) {
 }
 
 // The plain listeners (operations).
-export function plain(port, path, { method = 'GET' } = {}) {
+export function plain(port, path, { method = 'GET', headers = {} } = {}) {
   return new Promise((resolve, reject) => {
-    http.request({ host: '127.0.0.1', port, path, method, agent: false }, async response => {
+    http.request({ host: '127.0.0.1', port, path, method, headers, agent: false }, async response => {
       resolve({ status: response.statusCode, headers: response.headers, text: (await collect(response)).toString() })
     }).on('error', reject).end()
   })

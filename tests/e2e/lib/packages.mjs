@@ -57,3 +57,11 @@ export const fromNpm = (name, version, integrity) => kept(`${name}-${version}`, 
   must('tar', ['-xzf', file], fresh)
   return path.join(fresh, 'package')
 })
+
+// A package of the distribution, unpacked and not installed, by the machine's own apt, which checks it. The folder stands for `/`.
+export const fromDistribution = name => kept(`distribution-${name}`, fresh => {
+  must('apt-get', ['-qq', '-o', 'APT::Sandbox::User=', 'download', name], fresh)
+  const [file] = fs.readdirSync(fresh)
+  must('dpkg', ['-x', file, 'it'], fresh)
+  return path.join(fresh, 'it')
+})
