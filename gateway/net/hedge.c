@@ -59,11 +59,12 @@ static void on_due(struct gw_deadline *d)
     if (c->answer_by_ms != 0 && p->now->mono_ms >= c->answer_by_ms)
         return;
     struct gw_response *spare = arena_alloc(c->arena, sizeof *spare);
-    gw_pool_mark_tried(first);
-    if (!spare || !gw_pool_has_good(p, c) || !is_affordable(p))
+    c->other = first; // from now on its endpoint is not looked at
+    if (!spare || !gw_pool_has_good(p, c) || !is_affordable(p)) {
+        c->other = NULL;
         return;
+    }
     c->spare = spare;
-    c->other = first;
     c->hedged = true;
     c->admitted++;
     p->under_way++;

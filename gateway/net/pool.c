@@ -106,9 +106,10 @@ void gw_pool_outcome(struct gw_pool *p, struct gw_pool_endpoint *at, bool failed
 
 // ---------------------------------------------------------------------------------------------------------- choice
 
+// Also while it is there. That alone does not keep it from going there again, should its connection turn out to have been dead.
 static bool tried(const struct gw_call *c, const struct gw_pool_endpoint *at)
 {
-    return (c->tried >> at->slot & 1) != 0;
+    return (c->tried >> at->slot & 1) != 0 || (c->other && c->other->at == at);
 }
 
 bool gw_pool_has_other(const struct gw_pool *p, const struct gw_call *c)

@@ -170,6 +170,31 @@ static void an_endpoint_that_takes_no_requests_takes_no_second_ones(void **state
     end(&b);
 }
 
+// A kept connection that turns out to be dead is replaced, be it by one to the same endpoint: also when a second one was thought of meanwhile.
+static void a_read_that_could_not_be_hedged_may_still_go_to_its_endpoint_again(void **state)
+{
+    (void)state;
+    struct before_shards b;
+    begin(&b, SHARD_POOL(TWO, "max_idle: 4", ", hedge: { after: 200ms, percent: 100 }"));
+    const struct gw_endpoint *e = b.r.core.view->snapshot->shards[0].remote.endpoints;
+    struct gw_health *health = gw_health_of(b.r.shared.health, SPAN("one"), &e[1]);
+    assert_true(gw_health_told(health, false, 1, 1));
+    ask(&b.c, "GET", POINT, NULL);
+    rig_shard_say(&b.r, 0, OK_ANSWER);
+    rig_shard_forget(&b.r, 0);
+    ask(&b.c, "GET", POINT, NULL);
+    assert_true(has(rig_shard_got(&b.r, 0), "GET "));
+    rig_sleep(&b.r, LATE);
+    assert_int_equal(b.r.n_shards, 1);
+    rig_shard_close(&b.r, 0);
+    assert_int_equal(b.r.n_shards, 2);
+    rig_shard_say(&b.r, 1, OK_ANSWER);
+    assert_int_equal(count(rig_received(&b.c), "200 OK"), 2);
+    assert_nothing_under_way(&b);
+    gw_health_unref(health);
+    end(&b);
+}
+
 static void no_more_than_their_percentage_are_hedged(void **state)
 {
     (void)state;
@@ -346,6 +371,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_winners_connection_serves_the_next_request),
         cmocka_unit_test(rule_35_what_must_not_be_sent_twice_is_not),
         cmocka_unit_test(an_endpoint_that_takes_no_requests_takes_no_second_ones),
+        cmocka_unit_test(a_read_that_could_not_be_hedged_may_still_go_to_its_endpoint_again),
         cmocka_unit_test(no_more_than_their_percentage_are_hedged),
         cmocka_unit_test(a_shard_at_its_limit_is_not_hedged),
         cmocka_unit_test(whichever_fails_the_other_one_answers),
