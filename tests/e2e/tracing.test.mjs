@@ -5,9 +5,9 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import http from 'node:http'
 import { after, before, test } from 'node:test'
-import { until } from './lib/files.mjs'
-import { World } from './lib/gateway.mjs'
-import { dumpLogs } from './lib/program.mjs'
+import { sallyport, until } from './lib/files.mjs'
+import { World, yaml } from './lib/gateway.mjs'
+import { dumpLogs, run } from './lib/program.mjs'
 import { Upstream } from './lib/upstream.mjs'
 
 const DOCS = '/collections/docs'
@@ -215,6 +215,22 @@ test('a reload changes the share of new traces; without tracing the caller\'s co
   w.config = { ...rest, tracing }
   w.save()
   assert.ok(await w.reload())
+})
+
+test('check: what is wrong with tracing has its place and an advice, and shows no secret', () => {
+  const faults = (change, headers = 'a: b\n') => {
+    fs.writeFileSync(w.at('other'), headers)
+    fs.writeFileSync(w.at('check.yaml'), yaml({ ...w.config, tracing: { otlp: { ...w.config.tracing.otlp, headers_file: w.at('other'), ...change.otlp }, ...change.top } }).trimStart())
+    const { status, out, err } = run(sallyport, ['check', '--config', w.at('check.yaml')])
+    assert.ok(!(out + err).includes('s3cret'))
+    return status === 0 ? '' : out + err
+  }
+  assert.equal(faults({}), '')
+  assert.match(faults({ top: { sample: '5%' } }), /a share is expected, 0 to 1/)
+  assert.match(faults({ otlp: { url: 'http://collector.example.org/v1/traces' } }), /error/)
+  for (const bad of ['no colon s3cret\n', 'A: s3cret\n', 'host: s3cret\n', 'a: b\n: s3cret\n', 'a: b\n'.repeat(9), 'a: \x01s3cret\n']) {
+    assert.match(faults({}, bad), /other: line \d: `name: value` is expected/, bad)
+  }
 })
 
 test('SIGUSR2 turns the log\'s level up to debug, and back', async () => {
