@@ -348,8 +348,10 @@ int gw_journal_leave(struct gw_journal *j, struct clock_now now)
         return e;
     if (j->path)
         (void)gw_sink_sync_folder(j->path);
-    free(j->path);
-    j->path = NULL; // nothing is rotated, looked for or deleted any more
+    // Nothing is rotated, looked for or deleted any more.
+    if (j->path)
+        j->left = j->path;
+    j->path = NULL;
     j->sign_now = true;
     (void)write_out(j, now);
     return 0;
@@ -405,23 +407,31 @@ struct gw_journal_end gw_journal_end(const struct gw_journal *j)
 
 // ------------------------------------------------------------------------------------------------- begin and end
 
+// As if nobody had written yet; what is there is found by gw_journal_resume.
+static void begin_log(struct gw_journal *j, struct clock_now now)
+{
+    gw_chain_begin(&j->chain);
+    buf_clear(&j->torn);
+    j->begin = GW_CHAIN_START;
+    j->number = 1;
+    j->begun_ms = now.wall_ms;
+    j->records = j->unsigned_n = 0;
+    j->sign_now = true;
+    j->away = j->newline_due = false;
+    j->look_at_ms = now.mono_ms + LOOK_MS;
+}
+
 int gw_journal_open(struct gw_journal *j, const struct gw_journal_options *options, struct clock_now now)
 {
     int e = 0;
 
-    *j = (struct gw_journal){ .o = *options,
-                              .begin = GW_CHAIN_START,
-                              .number = 1,
-                              .needed = UINT32_MAX,
-                              .begun_ms = now.wall_ms,
-                              .sign_now = true,
-                              .look_at_ms = now.mono_ms + LOOK_MS };
+    *j = (struct gw_journal){ .o = *options, .needed = UINT32_MAX };
     buf_init(&j->out, 0);
     buf_init(&j->torn, 0);
     buf_init(&j->unread, 0);
     gw_sink_stream(&j->copy, options->stream_fd, 0);
     gw_sink_stream(&j->sink, options->stream_fd, STREAM_MS);
-    gw_chain_begin(&j->chain);
+    begin_log(j, now);
     if (options->file) {
         j->path = strdup(options->file);
         e = j->path ? gw_sink_open(&j->sink, j->path) : -ENOMEM;
@@ -437,7 +447,7 @@ int gw_journal_open(struct gw_journal *j, const struct gw_journal_options *optio
     return e;
 }
 
-void gw_journal_close(struct gw_journal *j, struct clock_now now)
+static void end_chain(struct gw_journal *j, struct clock_now now)
 {
     if (!gw_journal_held(j) && begin_batch(j, now.wall_ms) &&
         gw_chain_mark(&j->next, GW_CHAIN_STOP, j->number, SPAN_NONE, now.wall_ms, &j->out)) {
@@ -445,9 +455,32 @@ void gw_journal_close(struct gw_journal *j, struct clock_now now)
         j->sign_after_ms = 0;
         (void)write_out(j, now);
     }
+}
+
+int gw_journal_come_back(struct gw_journal *j, struct clock_now now)
+{
+    struct gw_sink fresh;
+    int e = j->left ? gw_sink_open(&fresh, j->left) : 0;
+
+    if (e || !j->left)
+        return e;
+    end_chain(j, now);
+    gw_journal_discard(j);
+    gw_sink_close(&j->sink);
+    j->sink = fresh;
+    j->path = j->left;
+    j->left = NULL;
+    begin_log(j, now);
+    return gw_journal_resume(j);
+}
+
+void gw_journal_close(struct gw_journal *j, struct clock_now now)
+{
+    end_chain(j, now);
     gw_sink_close(&j->sink);
     buf_fini(&j->out);
     buf_fini(&j->torn);
     buf_fini(&j->unread);
     free(j->path);
+    free(j->left);
 }

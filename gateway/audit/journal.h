@@ -42,7 +42,8 @@ struct gw_journal_options {
 
 struct gw_journal {
     struct gw_journal_options o;
-    char *path;
+    char *path; // NULL: standard output, or the path is left to another process:
+    char *left;
     struct gw_sink sink, copy;
     struct gw_chain chain;     // as the file has it
     struct gw_chain next;      // with what is in `out`
@@ -90,6 +91,9 @@ int64_t gw_journal_due_ms(const struct gw_journal *j, struct clock_now now);
 int gw_journal_reopen(struct gw_journal *j, struct clock_now now);
 // Leaves the path to another process: the file gets its rotated name now, and all that is still to come goes there. 0, or -errno: nothing changed.
 int gw_journal_leave(struct gw_journal *j, struct clock_now now);
+// Takes the path again, since the other process is gone: goes on behind whatever it wrote there, or behind its own last line. 0 (also when it never left),
+// or -errno: it goes on where it is.
+int gw_journal_come_back(struct gw_journal *j, struct clock_now now);
 struct gw_journal_end gw_journal_end(const struct gw_journal *j);
 
 #endif

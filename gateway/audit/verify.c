@@ -134,6 +134,9 @@ static void begin(struct gw_audit_verifier *v, const struct link *l)
     else if (l->seq > 1 && v->before_chain)
         found(v, GW_AUDIT_INSERTED, v->place, "lines before the first of the chain (number %llu) are none of this log",
               (unsigned long long)l->seq);
+    else if (json_get(l->root, SPAN("before")))
+        found(v, GW_AUDIT_NOTE, l->at,
+              "the log begins here, beside another one that is not among the files: it was not given, or deleted");
     else if (l->seq > 1)
         found(v, GW_AUDIT_NOTE, l->at,
               "the log begins here with number %llu; lines before that are in files that were "
@@ -151,6 +154,20 @@ static struct span base_of(const char *file)
     while (n > 0 && s.p[n - 1] >= '0' && s.p[n - 1] <= '9')
         n--;
     return n < s.n && n > 0 && s.p[n - 1] == '.' ? span_sub(s, 0, n - 1) : s;
+}
+
+// Nothing of a later log vouches for the lines of this one: no hash leads from there to here.
+static void end_log(struct gw_audit_verifier *v)
+{
+    gw_audit_verify_end(v);
+    uint64_t n = v->lines - v->vouched_lines;
+    if (v->n_keys > 0 && !v->signed_here)
+        found(v, GW_AUDIT_SIGNATURE, v->place, "no checkpoint vouches for any of the log that ends here");
+    else if (v->n_keys > 0 && v->faults == 0 && n > 0)
+        found(v, GW_AUDIT_NOTE, v->place,
+              "the log ends here, and %llu line%s behind its last checkpoint: nothing vouches for %s",
+              (unsigned long long)n, n == 1 ? " stands" : "s stand", n == 1 ? "it" : "them");
+    v->signed_here = false;
 }
 
 // Another log: in files of another name, or begun by a process that took over from the one that wrote this log, and knew how far it had got.
@@ -237,7 +254,9 @@ static void check_signature(struct gw_audit_verifier *v, const struct link *l)
               "this checkpoint was made for other lines than those before it, back to %s:%zu",
               v->vouched.file ? v->vouched.file : v->first.file, v->vouched.file ? v->vouched.number : v->first.number);
     else if (c.trusted && v->faults == 0) {
+        v->signed_here = true;
         v->vouched = l->at;
+        v->vouched_lines = v->lines + 1; // this one has not been counted yet
         snprintf(v->vouched_time, sizeof v->vouched_time, "%.*s", (int)(c.time.n < 31 ? c.time.n : 31), c.time.p);
     }
     v->checkpoints++;
@@ -263,6 +282,7 @@ void gw_audit_verify_line(struct gw_audit_verifier *v, struct gw_audit_reader *r
     if (!v->begun) {
         begin(v, &l);
     } else if (other_log(v, &l)) {
+        end_log(v);
         found(v, GW_AUDIT_NOTE, l.at, "another log begins");
         memset(v->log, 0, sizeof v->log);
         v->stopped = true;

@@ -47,6 +47,8 @@ struct gw_audit_verifier {
     uint64_t checkpoints, faults;
     struct gw_audit_place first_fault;
     struct gw_audit_place vouched; // the last checkpoint that verifies before the first fault
+    uint64_t
+        vouched_lines; // of `lines`, up to there; those of an earlier log that nothing vouches for are told of on their own
     char vouched_time[32];
     struct gw_audit_place first, last; // lines of the chain
     char log[GW_CHAIN_LOG];
@@ -58,6 +60,7 @@ struct gw_audit_verifier {
     struct buf torn;             // lines that are none of the chain
     struct gw_audit_place torn_at;
     bool begun, torn_open; // torn_open: the last of them has no '\n'
+    bool signed_here;      // a checkpoint of the present log is trusted
 };
 
 void gw_audit_verify_line(struct gw_audit_verifier *v, struct gw_audit_reader *r);

@@ -38,7 +38,8 @@ struct gw_audit {
     pthread_t thread;
     _Atomic(int) sleep;
     _Atomic(bool) failing, stop, reopen, behind;
-    _Atomic(bool) leave; // with reopen: to nobody's file but the one it has
+    _Atomic(bool) leave; // with reopen: to nobody's file but the one it has …
+    _Atomic(bool) back;  // … and back to the path
     _Atomic(int) left;   // 0: not yet; 1: done; -errno
     _Atomic(uint32_t) needed;
     _Atomic(int64_t) stop_by_ms; // valid with stop
@@ -189,7 +190,7 @@ static uint64_t discard(struct gw_audit *a)
 
 static const char *name_of(const struct gw_audit *a)
 {
-    return a->journal.path ? a->journal.path : "standard output";
+    return a->journal.path ? a->journal.path : a->journal.left ? a->journal.left : "standard output";
 }
 
 static void set_failing(struct gw_audit *a, int e)
@@ -214,6 +215,28 @@ static void leave(struct gw_audit *a)
     atomic_store(&a->left, e ? e : 1);
 }
 
+static void take_anew(struct gw_audit *a)
+{
+    for (unsigned i = 0; i < a->n; i++)
+        a->producers[i].taken = tail_of(&a->producers[i]);
+}
+
+static void come_back(struct gw_audit *a)
+{
+    int e = gw_journal_come_back(&a->journal, clock_read());
+
+    if (e) {
+        log_error(a->journal.o.log,
+                  "audit: %s cannot be taken again: %s; the log goes on in the file that was rotated "
+                  "last; SIGUSR1 tries once more",
+                  name_of(a), strerror(-e));
+        atomic_store(&a->back, true);
+        return;
+    }
+    take_anew(a);
+    publish_end(a);
+}
+
 static void open_anew(struct gw_audit *a)
 {
     // A line that is half in the old file goes whole into the new one.
@@ -224,9 +247,20 @@ static void open_anew(struct gw_audit *a)
                   strerror(-e));
         return;
     }
-    for (unsigned i = 0; i < a->n; i++)
-        a->producers[i].taken = tail_of(&a->producers[i]);
+    take_anew(a);
     atomic_fetch_add(&a->reopened, 1);
+}
+
+static void move(struct gw_audit *a)
+{
+    bool leaves = atomic_exchange(&a->leave, false);
+
+    if (leaves)
+        leave(a);
+    if (atomic_exchange(&a->back, false))
+        come_back(a);
+    else if (!leaves)
+        open_anew(a);
 }
 
 static bool anything(struct gw_audit *a, bool half_full)
@@ -297,10 +331,8 @@ static void *writer(void *ctx)
             linger(a);
         if (pending || due == 0)
             e = batch(a, pending && (due != 0 || a->sync_request || stop));
-        if (reopen && atomic_exchange(&a->leave, false))
-            leave(a);
-        else if (reopen)
-            open_anew(a);
+        if (reopen)
+            move(a);
         if (!e) {
             if (pending || due == 0)
                 set_failing(a, 0);
@@ -491,14 +523,26 @@ void gw_audit_reopen(struct gw_audit *a)
 int gw_audit_leave(struct gw_audit *a, int64_t patience_ms)
 {
     int64_t until = clock_read().mono_ms + patience_ms;
+    int left;
 
+    atomic_store(&a->left, 0);
     atomic_store(&a->leave, true);
     atomic_store(&a->reopen, true);
-    while (atomic_load(&a->left) == 0 && clock_read().mono_ms < until) {
+    while ((left = atomic_load(&a->left)) == 0 && clock_read().mono_ms < until) {
         wake(a);
         poll(NULL, 0, 1);
     }
-    return atomic_load(&a->left) == 1 ? 0 : atomic_load(&a->left) == 0 ? -ETIMEDOUT : atomic_load(&a->left);
+    // A disk that does not answer: whatever the writer is at, it stays in the end.
+    if (left == 0 && !atomic_exchange(&a->leave, false))
+        gw_audit_come_back(a);
+    return left == 1 ? 0 : left == 0 ? -ETIMEDOUT : left;
+}
+
+void gw_audit_come_back(struct gw_audit *a)
+{
+    atomic_store(&a->back, true);
+    atomic_store(&a->reopen, true);
+    wake(a);
 }
 
 uint64_t gw_audit_reopened(const struct gw_audit *a)

@@ -60,8 +60,10 @@ uint64_t gw_audit_written(const struct gw_audit *a); // records acknowledged, of
 // fails the old file stays in use and the log says so. `gw_audit_reopened` counts the successes.
 void gw_audit_reopen(struct gw_audit *a);
 // Another process takes the path over (`beside` of its journal): this one's file gets its rotated name, and what is still to come goes there. Waits
-// for it. 0, or -errno: this one goes on as it was, except -ETIMEDOUT: that is not known. Once.
+// for it. 0, or -errno: this one goes on as it was, with -ETIMEDOUT as soon as its disk answers.
 int gw_audit_leave(struct gw_audit *a, int64_t patience_ms);
+// The other process is gone: back to the path, behind whatever it wrote there.
+void gw_audit_come_back(struct gw_audit *a);
 uint64_t gw_audit_reopened(const struct gw_audit *a);
 
 // For whoever sends the log on from its files. Any thread. Where it ends on the disk; and that rotated files before `needed` are sent (all may be

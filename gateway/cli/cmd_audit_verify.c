@@ -125,7 +125,7 @@ static bool read_lines(struct job *j)
 
 static uint64_t unsigned_lines(const struct gw_audit_verifier *v)
 {
-    return v->last.seq - v->vouched.seq;
+    return v->lines - v->vouched_lines;
 }
 
 // Keys were given, and no checkpoint is signed with any: whoever wrote the log had none.

@@ -747,6 +747,135 @@ static void a_copy_on_standard_output_holds_nothing_up(void **state)
     close(ends[1]);
 }
 
+// ------------------------------------------------------------------------------------------- one process after another
+
+// As at an upgrade: the path is left by the first, and the second begins beside it.
+static void take_over(struct place *p, struct gw_journal *from, struct gw_journal *to, bool sign)
+{
+    struct gw_journal_options o = options(p, sign);
+    struct gw_journal_end end = gw_journal_end(from);
+
+    o.beside = &end;
+    assert_int_equal(gw_journal_leave(from, p->now), 0);
+    open_journal(p, to, o);
+}
+
+static void at_a_take_over_both_logs_verify_each_by_its_own_checkpoints(void **state)
+{
+    struct place *p = *state;
+    struct gw_journal a, b;
+
+    open_journal(p, &a, options(p, true));
+    records(p, &a, 5);
+    take_over(p, &a, &b, true);
+    records(p, &b, 4);
+    records(p, &a, 3);
+    gw_journal_close(&a, p->now);
+    struct seen s = verify(p, &p->signer);
+    assert_string_equal(s.fault, "");
+    assert_int_equal(s.v.records, 12);
+    assert_int_equal(s.v.lines - s.v.vouched_lines, 1); // three went out with the first checkpoint
+    gw_journal_close(&b, p->now);
+    s = verify(p, &p->signer);
+    assert_string_equal(s.fault, "");
+    assert_int_equal(s.v.lines, s.v.vouched_lines);
+}
+
+// No hash leads from the second log into the first: whoever has no key could write that anew, and leave its checkpoints out.
+static void a_log_that_was_written_anew_before_a_take_over_is_not_vouched_for_by_the_next_one(void **state)
+{
+    struct place *p = *state;
+    struct gw_journal a, b;
+
+    open_journal(p, &a, options(p, false));
+    records(p, &a, 5);
+    take_over(p, &a, &b, true);
+    records(p, &b, 4);
+    gw_journal_close(&a, p->now);
+    gw_journal_close(&b, p->now);
+    struct seen s = verify(p, &p->signer);
+    assert_int_equal(s.of_kind[GW_AUDIT_SIGNATURE], 1);
+    assert_non_null(strstr(s.fault, "no checkpoint vouches for any of the log that ends here"));
+    assert_int_equal(verify(p, NULL).v.faults, 0);
+}
+
+static void what_a_kill_cuts_short_before_a_take_over_is_no_fault_of_the_next_log(void **state)
+{
+    struct place *p = *state;
+    struct gw_journal a, b;
+
+    open_journal(p, &a, options(p, true));
+    records(p, &a, 5);
+    take_over(p, &a, &b, true);
+    records(p, &b, 4);
+    records(p, &a, 3);
+    assert_int_equal(write(a.sink.fd, "{\"kind\":\"requ", 14), 14);
+    die(&a);
+    free(a.left);
+    gw_journal_close(&b, p->now);
+    struct seen s = verify(p, &p->signer);
+    assert_string_equal(s.fault, "");
+    // Its piece of a line, its missing end, the lines that nobody signed, and the next log.
+    assert_int_equal(s.of_kind[GW_AUDIT_NOTE], 4);
+    // Without the first one something is missing, and that shows.
+    char first[112];
+    snprintf(first, sizeof first, "%s.000001", p->log);
+    assert_int_equal(unlink(first), 0);
+    s = verify(p, &p->signer);
+    assert_int_equal(s.v.faults, 0);
+    assert_non_null(strstr(s.note, "beside another one that is not among the files"));
+}
+
+static void whose_successor_dies_takes_its_path_again_and_all_of_it_verifies(void **state)
+{
+    struct place *p = *state;
+    struct gw_journal a, b;
+
+    open_journal(p, &a, options(p, true));
+    records(p, &a, 5);
+    // One that wrote nothing.
+    assert_int_equal(gw_journal_leave(&a, p->now), 0);
+    records(p, &a, 2);
+    assert_int_equal(gw_journal_come_back(&a, p->now), 0);
+    records(p, &a, 2);
+    struct seen s = verify(p, &p->signer);
+    assert_string_equal(s.fault, "");
+    assert_int_equal(s.v.records, 9);
+    // One that was killed in the middle of its second line.
+    take_over(p, &a, &b, true);
+    records(p, &b, 1);
+    assert_int_equal(write(b.sink.fd, "{\"kind\":\"requ", 14), 14);
+    die(&b);
+    records(p, &a, 2);
+    assert_int_equal(gw_journal_come_back(&a, p->now), 0);
+    records(p, &a, 4);
+    assert_int_equal(gw_journal_come_back(&a, p->now), 0); // is there already
+    s = verify(p, &p->signer);
+    assert_string_equal(s.fault, "");
+    assert_int_equal(s.v.records, 16);
+    // The next one comes as if nothing had been.
+    take_over(p, &a, &b, true);
+    records(p, &b, 1);
+    gw_journal_close(&a, p->now);
+    gw_journal_close(&b, p->now);
+    s = verify(p, &p->signer);
+    assert_string_equal(s.fault, "");
+    assert_int_equal(s.v.records, 17);
+    // Where the path cannot be opened, it goes on where it is.
+    open_journal(p, &a, options(p, true));
+    assert_int_equal(gw_journal_leave(&a, p->now), 0);
+    assert_int_equal(mkdir(p->log, 0700), 0);
+    assert_true(gw_journal_come_back(&a, p->now) < 0);
+    records(p, &a, 2);
+    assert_int_equal(rmdir(p->log), 0);
+    assert_int_equal(gw_journal_come_back(&a, p->now), 0);
+    records(p, &a, 2);
+    gw_journal_close(&a, p->now);
+    s = verify(p, &p->signer);
+    assert_string_equal(s.fault, "");
+    assert_int_equal(s.v.records, 21);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -768,6 +897,10 @@ int main(void)
         CASE(a_rotated_file_that_is_gone_or_changed_is_found),
         CASE(standard_output_gets_whole_lines_or_says_that_it_cannot),
         CASE(a_copy_on_standard_output_holds_nothing_up),
+        CASE(at_a_take_over_both_logs_verify_each_by_its_own_checkpoints),
+        CASE(a_log_that_was_written_anew_before_a_take_over_is_not_vouched_for_by_the_next_one),
+        CASE(what_a_kill_cuts_short_before_a_take_over_is_no_fault_of_the_next_log),
+        CASE(whose_successor_dies_takes_its_path_again_and_all_of_it_verifies),
     };
 
     signal(SIGXFSZ, SIG_IGN);
