@@ -28,6 +28,15 @@ static const struct span kinds[GW_HANDOVER_KINDS] = {
     [GW_HANDOVER_OPERATIONS] = { "operations", 10 },
 };
 
+enum { WORD = 4 };
+
+static const char words[GW_HANDOVER_WORDS][WORD + 1] = {
+    [GW_HANDOVER_GO] = "go\n\n",
+    [GW_HANDOVER_GONE] = "gone",
+    [GW_HANDOVER_STAY] = "stay",
+    [GW_HANDOVER_UP] = "up\n\n",
+};
+
 // --------------------------------------------------------------------------------------------------------- the socket
 
 static int unix_address(const char *path, struct sockaddr_un *out)
@@ -143,18 +152,24 @@ static int read_all(int fd, char *out, size_t n)
     return 0;
 }
 
-int gw_handover_say(int peer, struct span word)
+int gw_handover_say(int peer, enum gw_handover_word word)
 {
-    return write_all(peer, word);
+    return write_all(peer, span_of(words[word], WORD));
 }
 
-int gw_handover_hear(int peer, struct span word)
+int gw_handover_hear(int peer, enum gw_handover_word *word)
 {
-    char heard[16];
-    if (word.n > sizeof heard)
-        return -EINVAL;
-    int rc = read_all(peer, heard, word.n);
-    return rc != 0 ? rc : span_eq(span_of(heard, word.n), word) ? 0 : -EPROTO;
+    char heard[WORD];
+    int rc = read_all(peer, heard, sizeof heard);
+    if (rc != 0)
+        return rc;
+    for (int i = 0; i < GW_HANDOVER_WORDS; i++) {
+        if (memcmp(heard, words[i], WORD) == 0) {
+            *word = (enum gw_handover_word)i;
+            return 0;
+        }
+    }
+    return -EPROTO;
 }
 
 // -------------------------------------------------------------------------------------------------------- descriptors
@@ -416,11 +431,18 @@ int gw_handover_receive(int peer, struct gw_handover *out)
     return rc;
 }
 
-void gw_handover_fini(struct gw_handover *h)
+void gw_handover_close_rest(struct gw_handover *h)
 {
-    for (size_t i = 0; i < h->n; i++)
+    for (size_t i = 0; i < h->n; i++) {
         if (h->sockets[i].fd >= 0)
             close(h->sockets[i].fd);
+        h->sockets[i].fd = -1;
+    }
+}
+
+void gw_handover_fini(struct gw_handover *h)
+{
+    gw_handover_close_rest(h);
     if (h->replay >= 0)
         close(h->replay);
     secret_wipe(&h->nonces, sizeof h->nonces);

@@ -4,10 +4,13 @@
 //
 //   new: connects                   old: sends all of this
 //   new: loads, fetches, is ready
-//   new: "go"                       old: leaves the audit file, takes no new connections, says "gone", drains
-//   new: opens the audit file, serves
+//   new: "go"                       old: leaves the audit file, says "gone"; it still serves
+//   new: opens the audit file, serves, says "up"
+//                                   old: takes no new connections, drains
 //
-// A new process that dies, or gives up, before "go" has changed nothing. Who may connect is said by the kernel: root, and the user that the old one is.
+// Whenever the new process dies, or gives up, before "up", the old one goes on, with the audit file. It says "stay" to one that may not go on, since
+// another one came; a connection that ends without that is a process that ended, and the new one serves without its leave. Who may connect is said by
+// the kernel: root, and the user that the old one is.
 //
 // Plain blocking calls with a patience of seconds: they run on the main thread, which serves no workload.
 #ifndef SALLYPORT_NET_HANDOVER_H
@@ -55,12 +58,15 @@ int gw_handover_send(int peer, const struct gw_handover *h);
 // 0, and what the caller then owns: gw_handover_fini closes what was not taken out. -errno: -EPROTO, if what came is of another version or makes no sense.
 int gw_handover_receive(int peer, struct gw_handover *out);
 void gw_handover_fini(struct gw_handover *h);
+// Closes the sockets that were not taken out: who comes to their addresses is not to wait for somebody who never accepts.
+void gw_handover_close_rest(struct gw_handover *h);
 
 // Takes out a socket that listens on this address; -1: there is none, or no more.
 int gw_handover_take(struct gw_handover *h, enum gw_handover_of of, struct span address);
 
-// "go" and "gone". 0, or -errno.
-int gw_handover_say(int peer, struct span word);
-int gw_handover_hear(int peer, struct span word);
+// Four bytes each. -EPROTO: something else was heard; -ECONNRESET, -EPIPE: the other end is closed; or another -errno.
+enum gw_handover_word { GW_HANDOVER_GO, GW_HANDOVER_GONE, GW_HANDOVER_STAY, GW_HANDOVER_UP, GW_HANDOVER_WORDS };
+int gw_handover_say(int peer, enum gw_handover_word word);
+int gw_handover_hear(int peer, enum gw_handover_word *word);
 
 #endif

@@ -128,17 +128,28 @@ static void turn_log(struct gw_process *p)
     atomic_store(&p->log.level, configured);
 }
 
+static void reopen_audit(struct gw_process *p)
+{
+    if (p->shared.audit) // not before this process has taken over
+        gw_audit_reopen(p->shared.audit);
+}
+
 static void on_signal(uv_signal_t *s, int number)
 {
     struct gw_process *p = s->data;
     switch (number) {
     case SIGHUP:
         gw_process_reload(p, "SIGHUP");
-        gw_audit_reopen(p->shared.audit); // only where the file was moved away
+        reopen_audit(p); // only where the file was moved away
         break;
-    case SIGUSR1: gw_audit_reopen(p->shared.audit); break;
+    case SIGUSR1: reopen_audit(p); break;
     case SIGUSR2: turn_log(p); break;
-    default: gw_process_drain(p); break;
+    default:
+        // The first one says no more than what the next process has said already.
+        if (!p->hands_over || p->told)
+            gw_process_drain(p);
+        p->told = true;
+        break;
     }
 }
 
@@ -252,8 +263,10 @@ int gw_process_run(const struct gw_process_options *options)
             p->n_loops = p->snapshot->config->loops > 0 ? p->snapshot->config->loops : gw_usable_cores();
         ok = (!options->take_over || gw_process_inherit(p)) && gw_process_listen(p) && seal(p) && start_control(p) &&
              (!p->takes_over || gw_process_relieve(p)) && gw_process_start(p) && start_operations(p);
-        if (ok)
+        if (ok) {
+            gw_process_up(p);
             gw_process_await_next(p);
+        }
         ok = ok && enter_sandbox(p);
     }
     if (!ok) {

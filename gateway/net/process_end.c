@@ -27,8 +27,12 @@ static void on_drained(uv_async_t *a)
     size_t n = 0;
     for (size_t i = 0; i < p->n_made; i++)
         n += atomic_load(&p->loops[i].drained);
-    if (n == p->n_made && (!p->authority || atomic_load(&p->authority->drained)))
-        gw_exporter_flush(p->exporter, on_flushed, p);
+    // The next process takes this one's end for that of all who write audit files before it, so the one before ends first.
+    if (n != p->n_made || (p->authority && !atomic_load(&p->authority->drained)) ||
+        (p->hands_over && p->predecessor >= 0) || p->flushes)
+        return;
+    p->flushes = true;
+    gw_exporter_flush(p->exporter, on_flushed, p);
 }
 
 void gw_process_on_drained(void *ctx)

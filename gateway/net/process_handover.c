@@ -3,6 +3,7 @@
 #include "gateway/net/process_inside.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,6 +50,27 @@ static void on_look(uv_timer_t *t)
     (void)t;
 }
 
+// That the process before leaves.
+static bool ask(struct gw_process *p)
+{
+    enum gw_handover_word word = GW_HANDOVER_WORDS;
+    int rc = gw_handover_say(p->predecessor, GW_HANDOVER_GO);
+    if (rc == 0)
+        rc = gw_handover_hear(p->predecessor, &word);
+    if (rc == 0 && word == GW_HANDOVER_GONE)
+        return true;
+    if (rc == -EPIPE || rc == -ECONNRESET) {
+        // What it left of the audit log is gone on with, as after any other end.
+        log_warn(&p->log, "the process before has ended by itself");
+        close(p->predecessor);
+        p->predecessor = -1;
+        p->takes_over = false;
+        return true;
+    }
+    log_error(&p->log, "the process before does not leave: %s", rc != 0 ? strerror(-rc) : "its log says why");
+    return false;
+}
+
 bool gw_process_relieve(struct gw_process *p)
 {
     uv_timer_t look;
@@ -60,29 +82,55 @@ bool gw_process_relieve(struct gw_process *p)
         uv_run(&p->uv, UV_RUN_ONCE);
     uv_close((uv_handle_t *)&look, NULL);
     uv_run(&p->uv, UV_RUN_NOWAIT);
-    int rc = 0;
     if (p->draining)
         log_error(&p->log, "told to end before it took over; the process before goes on");
     else if (!span_is_none(why))
         log_error(&p->log, "not ready to take over: %.*s; the process before goes on", SPAN_FMT(why));
-    else if ((rc = gw_handover_say(p->predecessor, SPAN("go"))) != 0 ||
-             (rc = gw_handover_hear(p->predecessor, SPAN("gone"))) != 0)
-        log_error(&p->log, "the process before does not leave: %s", strerror(-rc));
     else
-        return true;
+        return ask(p);
     return false;
 }
 
-static void forget(int *fd, uv_poll_t *poll)
+void gw_process_up(struct gw_process *p)
 {
-    if (*fd < 0)
-        return;
-    // It may never have been looked at.
-    if (poll->data && !uv_is_closing((uv_handle_t *)poll)) {
-        uv_poll_stop(poll);
-        uv_close((uv_handle_t *)poll, NULL);
+    // Should it have ended, there is nobody to tell.
+    if (p->predecessor >= 0)
+        (void)gw_handover_say(p->predecessor, GW_HANDOVER_UP);
+}
+
+static void on_closed(uv_handle_t *h)
+{
+    free(h);
+}
+
+// A handle of its own each time: one that closes is the loop's until its next turn.
+static int look_at(struct gw_process *p, int fd, int events, uv_poll_cb on_event, uv_poll_t **out)
+{
+    uv_poll_t *poll = calloc(1, sizeof *poll);
+    int rc = poll ? uv_poll_init(&p->uv, poll, fd) : -ENOMEM;
+    if (rc != 0) {
+        free(poll);
+        return rc;
     }
-    close(*fd);
+    poll->data = p;
+    *out = poll;
+    return uv_poll_start(poll, events, on_event);
+}
+
+static void look_away(uv_poll_t **poll)
+{
+    if (!*poll)
+        return;
+    uv_poll_stop(*poll);
+    uv_close((uv_handle_t *)*poll, on_closed);
+    *poll = NULL;
+}
+
+static void forget(int *fd, uv_poll_t **poll)
+{
+    look_away(poll);
+    if (*fd >= 0)
+        close(*fd);
     *fd = -1;
 }
 
@@ -93,46 +141,80 @@ static void on_before_ends(uv_poll_t *h, int status, int events)
     (void)events;
     forget(&p->predecessor, &p->before_ends);
     log_info(&p->log, "the process before has ended");
-    gw_shipper_adopt(p->shipper, p->snapshot);
+    if (p->hands_over)
+        gw_process_on_drained(p);
+    else
+        gw_shipper_adopt(p->shipper, p->snapshot);
 }
 
 void gw_process_await_end_of_predecessor(struct gw_process *p)
 {
     // Nothing that it left is deleted meanwhile.
     gw_audit_need(p->shared.audit, p->snapshot->config->audit.http.present ? 1 : UINT32_MAX, false);
-    if (uv_poll_init(&p->uv, &p->before_ends, p->predecessor) != 0) {
+    if (look_at(p, p->predecessor, UV_READABLE | UV_DISCONNECT, on_before_ends, &p->before_ends) != 0)
         gw_shipper_adopt(p->shipper, p->snapshot);
-        return;
-    }
-    p->before_ends.data = p;
-    uv_poll_start(&p->before_ends, UV_READABLE | UV_DISCONNECT, on_before_ends);
 }
 
 // ----------------------------------------------------------------------------------------------------- to the next one
 
-static void on_next_says(uv_poll_t *h, int status, int events)
+// The next one does not serve, and this one does.
+static void dismiss(struct gw_process *p)
 {
-    struct gw_process *p = h->data;
-    (void)events;
-    int rc = status == 0 ? gw_handover_hear(p->successor, SPAN("go")) : -ECONNRESET;
-    if (rc == 0 && (rc = gw_audit_leave(p->shared.audit, LEAVE_MS)) != 0)
-        log_error(&p->log, "the audit file cannot be left to the next process: %s", strerror(-rc));
-    if (rc == -ECONNRESET)
-        log_warn(&p->log, "the next process went away before it was ready; this one goes on");
+    // Or else it would take the end of the connection for that of this process.
+    (void)gw_handover_say(p->successor, GW_HANDOVER_STAY);
+    forget(&p->successor, &p->next_says);
+    if (!p->left)
+        return;
+    p->left = false;
+    gw_audit_come_back(p->shared.audit);
+    gw_process_await_next(p);
+}
+
+static void leave(struct gw_process *p)
+{
+    int rc = gw_audit_leave(p->shared.audit, LEAVE_MS);
     if (rc != 0) {
-        forget(&p->successor, &p->next_says);
+        log_error(&p->log, "the audit file cannot be left to the next process: %s", strerror(-rc));
+        dismiss(p);
         return;
     }
     // Whoever comes to the path from here on meets the next process.
     forget(&p->handover_fd, &p->next_comes);
+    p->left = true;
+    (void)gw_handover_say(p->successor, GW_HANDOVER_GONE);
+}
+
+static void hand_over(struct gw_process *p)
+{
+    p->left = false;
     p->hands_over = true;
     gw_shipper_retire(p->shipper);
     gw_operations_close(&p->operations);
     log_info(&p->log, "another process serves from now on");
-    gw_process_drain(p);
-    (void)gw_handover_say(p->successor, SPAN("gone"));
+    // Told to end before, it does so already, and not twice as fast.
+    if (!p->draining)
+        gw_process_drain(p);
+    else
+        gw_process_on_drained(p);
     // The end of this connection is the end of this process.
-    uv_poll_stop(&p->next_says);
+    look_away(&p->next_says);
+}
+
+static void on_next_says(uv_poll_t *h, int status, int events)
+{
+    struct gw_process *p = h->data;
+    enum gw_handover_word word = GW_HANDOVER_WORDS;
+    (void)events;
+    int rc = status == 0 ? gw_handover_hear(p->successor, &word) : -ECONNRESET;
+    if (rc == 0 && word == GW_HANDOVER_GO && !p->left) {
+        leave(p);
+    } else if (rc == 0 && word == GW_HANDOVER_UP && p->left) {
+        hand_over(p);
+    } else {
+        log_warn(&p->log, rc == -ECONNRESET ? "the next process went away before it was ready; this one goes on"
+                                            : "the next process does not speak as one; this one goes on");
+        dismiss(p);
+    }
 }
 
 static bool give(struct gw_process *p)
@@ -162,19 +244,19 @@ static void on_next_comes(uv_poll_t *h, int status, int events)
         log_warn(&p->log, "somebody who is neither root nor this user wants to take over, and may not");
     if (peer < 0)
         return;
-    // One at a time; what drains has nothing to give.
-    if (p->successor >= 0 || p->draining) {
+    // What drains has nothing to give.
+    if (p->draining) {
         close(peer);
         return;
+    }
+    // One at a time, and the last one counts: the one before may be stuck.
+    if (p->successor >= 0) {
+        log_warn(&p->log, "another process wants to take over; the one that came before it may not any more");
+        dismiss(p);
     }
     p->successor = peer;
-    if (!give(p) || uv_poll_init(&p->uv, &p->next_says, peer) != 0) {
-        close(peer);
-        p->successor = -1;
-        return;
-    }
-    p->next_says.data = p;
-    uv_poll_start(&p->next_says, UV_READABLE | UV_DISCONNECT, on_next_says);
+    if (!give(p) || look_at(p, peer, UV_READABLE | UV_DISCONNECT, on_next_says, &p->next_says) != 0)
+        forget(&p->successor, &p->next_says);
 }
 
 void gw_process_await_next(struct gw_process *p)
@@ -182,18 +264,17 @@ void gw_process_await_next(struct gw_process *p)
     const char *path = path_of(p);
     int fd = -1, rc = path ? gw_handover_listen(path, &fd) : 0;
     if (rc == 0 && path)
-        rc = uv_poll_init(&p->uv, &p->next_comes, fd);
+        rc = look_at(p, fd, UV_READABLE, on_next_comes, &p->next_comes);
     if (rc != 0 && fd >= 0)
-        close(fd);
+        forget(&fd, &p->next_comes);
     if (rc != 0)
         log_error(&p->log, "process.handover: %s: %s; no other process can take over from this one", path,
                   rc == -EADDRINUSE ? "another process is there; one path serves one gateway" : strerror(-rc));
     if (rc != 0 || !path)
         return;
+    free(p->handover_path);
     p->handover_path = strdup(path);
     p->handover_fd = fd;
-    p->next_comes.data = p;
-    uv_poll_start(&p->next_comes, UV_READABLE, on_next_comes);
 }
 
 void gw_process_forget_others(struct gw_process *p)

@@ -74,9 +74,12 @@ struct gw_process {
     struct gw_handover inherited; // what the process before this one gave
     int predecessor, successor;   // connections to them; -1: none
     char *handover_path;
-    int handover_fd; // where the next one may come; -1: nowhere
-    uv_poll_t before_ends, next_comes, next_says;
-    bool takes_over, hands_over; // from the one before; to the next one, which serves already
+    int handover_fd;                                 // where the next one may come; -1: nowhere
+    uv_poll_t *before_ends, *next_comes, *next_says; // owned by the control loop; NULL: nobody looks
+    bool takes_over, hands_over;                     // from the one before; to the next one, which serves already
+    bool left;                                       // the audit file is the next one's, which does not serve yet
+    bool told;                                       // to end, by a signal
+    bool flushes;                                    // drained: the last spans go out
     uv_loop_t uv;
     struct gw_control control;
     uv_signal_t signals[5];
@@ -142,8 +145,10 @@ bool gw_process_start(struct gw_process *p);
 
 // Asks whether a process is there that this one could take over from, and for what it has. False: there is one, and it gives nothing; the log says why.
 bool gw_process_inherit(struct gw_process *p);
-// Once everything is there that a request is decided by: the process before leaves. False: the log says why, and that one goes on.
+// Once everything is there that a request is decided by: the process before leaves, or has ended by itself. False: the log says why, and that one goes on.
 bool gw_process_relieve(struct gw_process *p);
+// This one serves: the process before ends.
+void gw_process_up(struct gw_process *p);
 // Once the process before is gone, what it left of the audit log is sent on, and then this one's.
 void gw_process_await_end_of_predecessor(struct gw_process *p);
 // From now on the next process may come.

@@ -3,11 +3,13 @@
 #include "gateway/net/process_inside.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define PEERS 65536
@@ -66,6 +68,23 @@ static bool take_sockets(struct gw_process *p, enum gw_handover_of of, struct sp
     return true;
 }
 
+static bool is_reusable(int fd)
+{
+    int on = 0;
+    socklen_t n = sizeof on;
+    return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, &n) == 0 && on != 0;
+}
+
+static bool copy(struct gw_process *p, int fd, int *out)
+{
+    int rc = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (rc < 0)
+        log_error(&p->log, "a listening socket cannot be shared by two loops: %s", strerror(errno));
+    else
+        *out = rc;
+    return rc >= 0;
+}
+
 static bool listen_on(struct gw_process *p, enum gw_handover_of of, const struct gw_config_text *address, size_t n)
 {
     size_t have = 0;
@@ -78,8 +97,11 @@ static bool listen_on(struct gw_process *p, enum gw_handover_of of, const struct
             return false;
         close(fd);
     }
+    // Beside one that was bound for a single loop, the kernel lets nobody bind: then loops share it.
+    const int shared = have > 0 && !is_reusable(p->sockets[p->n_sockets - 1].fd) ? p->sockets[p->n_sockets - 1].fd : -1;
     for (; have < n; have++)
-        if (!bind_to(p, address, n > 1, &fd) || !add_socket(p, of, address->v, have, fd))
+        if (!(shared >= 0 ? copy(p, shared, &fd) : bind_to(p, address, n > 1, &fd)) ||
+            !add_socket(p, of, address->v, have, fd))
             return false;
     return true;
 }
@@ -96,7 +118,9 @@ bool gw_process_listen(struct gw_process *p)
         ok = listen_on(p, GW_HANDOVER_AUTHORITY, &own->v[a], 1);
     for (size_t a = 0; ok && a < enrolment->n; a++)
         ok = listen_on(p, GW_HANDOVER_ENROLMENT, &enrolment->v[a], 1);
-    return ok && (!c->operations.enabled || listen_on(p, GW_HANDOVER_OPERATIONS, &c->operations.listen, 1));
+    ok = ok && (!c->operations.enabled || listen_on(p, GW_HANDOVER_OPERATIONS, &c->operations.listen, 1));
+    gw_handover_close_rest(&p->inherited);
+    return ok;
 }
 
 // The sockets of a loop, or of a role without loops; `fds` has room for all.
