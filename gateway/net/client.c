@@ -8,8 +8,6 @@
 
 // Plaintext that is sent before more is added to it.
 #define OUT_HIGH (64u << 10)
-// How long a closing connection is read from, so that the last answer is not lost to a reset.
-#define LINGER_MS 2000
 #define DRAIN_QUIET_MS 2000 // on its way longer than that is no request
 // How long a stage may wait for a listing.
 #define LISTING_MS 15000
@@ -27,128 +25,102 @@ static int64_t now_ms(const struct gw_client *c)
 
 // -------------------------------------------------------------------------------------------------------- sending
 
-static void flush_tls(struct gw_client *c)
+static struct gw_client *client_of(struct gw_accepted *a)
 {
-    struct span out = gw_tls_output(&c->tls);
-    if (out.n == 0)
-        return;
-    gw_count(c->core->metrics, GW_METRIC_BYTES_OUT, out.n);
-    gw_socket_write(&c->socket, out);
-    gw_tls_sent(&c->tls, out.n);
+    return (struct gw_client *)((char *)a - offsetof(struct gw_client, conn));
 }
 
 static void flush(struct gw_client *c)
 {
     if (c->flow)
         gw_flow_flush(c->flow);
-    while (!c->hold && buf_len(&c->out) > 0 && !c->socket.closing) {
-        ssize_t n = gw_tls_write(&c->tls, buf_span(&c->out));
-        if (n < 0)
-            break;
-        buf_consume(&c->out, (size_t)n);
+    if (c->hold)
+        return;
+    if (buf_len(&c->conn.out) > 0)
         c->answer_at = SIZE_MAX;
-        flush_tls(c);
-    }
-    buf_release(&c->out);
-    flush_tls(c);
+    gw_accepted_send(&c->conn);
+    buf_release(&c->conn.out);
+}
+
+static void on_flush(struct gw_accepted *a)
+{
+    flush(client_of(a));
 }
 
 void gw_client_send(struct gw_client *c, struct span bytes)
 {
-    if (c->out.failed) // settle closes it: not here, below a flow that goes on
+    if (c->conn.out.failed) // settle closes it: not here, below a flow that goes on
         return;
     // What was queued before goes first; what is added now stays until the end of the wake-up, so that the last
     // piece of an answer is still here when the answer is recorded.
-    if (!c->hold && buf_len(&c->out) >= OUT_HIGH)
+    if (!c->hold && buf_len(&c->conn.out) >= OUT_HIGH)
         flush(c);
-    buf_append(&c->out, bytes);
+    buf_append(&c->conn.out, bytes);
 }
 
 void gw_client_begin_answer(struct gw_client *c)
 {
-    if (!c->hold && buf_len(&c->out) >= OUT_HIGH)
+    if (!c->hold && buf_len(&c->conn.out) >= OUT_HIGH)
         flush(c);
-    c->answer_at = buf_len(&c->out);
+    c->answer_at = buf_len(&c->conn.out);
 }
 
 bool gw_client_retract(struct gw_client *c)
 {
-    if (c->answer_at == SIZE_MAX || c->out.failed)
+    if (c->answer_at == SIZE_MAX || c->conn.out.failed)
         return false;
-    c->out.end = c->out.start + c->answer_at;
+    c->conn.out.end = c->conn.out.start + c->answer_at;
     c->answer_at = SIZE_MAX;
     return true;
 }
 
 bool gw_client_congested(const struct gw_client *c)
 {
-    return c->socket.congested;
+    return c->conn.socket.congested;
 }
 
 // -------------------------------------------------------------------------------------------------------- closing
 
-static void close_socket(struct gw_client *c)
+static void on_closing(struct gw_accepted *a)
 {
-    if (c->socket.closing)
-        return;
-    if (c->flow) {
-        struct gw_flow *f = c->flow;
-        c->flow = NULL;
+    struct gw_client *c = client_of(a);
+    struct gw_flow *f = c->flow;
+    c->flow = NULL;
+    if (f)
         gw_flow_free(f);
-    }
-    gw_deadline_remove(&c->deadline);
-    gw_socket_close(&c->socket);
 }
 
 void gw_client_cut(struct gw_client *c)
 {
-    close_socket(c);
+    gw_accepted_close(&c->conn);
 }
 
-// A client that still takes what is queued may do so at its own pace; one that has all of it has little to wait for.
-static void arm_linger(struct gw_client *c)
-{
-    c->unsent = c->socket.queued;
-    gw_deadline_set(&c->core->wheel, &c->deadline, now_ms(c) + (c->unsent > 0 ? c->timeouts.idle : LINGER_MS));
-}
-
-// Everything due was sent: close_notify, FIN, and then reading until the client has closed too, since a reset would take away what is
-// still on its way.
 static void linger(struct gw_client *c)
 {
-    if (c->lingering || c->socket.closing)
-        return;
-    c->lingering = true;
-    flush(c);
-    gw_tls_shutdown(&c->tls);
-    flush_tls(c);
-    gw_socket_shutdown(&c->socket);
-    buf_fini(&c->held);
-    if (c->ended) {
-        close_socket(c);
-        return;
-    }
-    gw_socket_read(&c->socket, true);
-    arm_linger(c);
+    buf_wipe(&c->held);
+    gw_accepted_linger(&c->conn);
 }
 
-static void handshake_failed(struct gw_client *c, int err, const char *detail)
+static void on_handshake(struct gw_accepted *a, int err, const char *detail)
 {
+    struct gw_client *c = client_of(a);
     struct gw_core *core = c->core;
+    if (err == 0) {
+        bool resumed = a->tls.facts.resumed;
+        gw_count(core->metrics, resumed ? GW_METRIC_HANDSHAKE_RESUMED : GW_METRIC_HANDSHAKE_FULL, 1);
+        gw_histogram_add(&core->metrics->handshake[resumed], GW_BOUNDS_COARSE, clock_mono_ns() - c->accepted_ns);
+        return;
+    }
     gw_count(core->metrics, GW_METRIC_HANDSHAKE_REFUSED, 1);
     gw_count_refused(core->metrics, err);
     struct buf line;
     buf_init(&line, 0);
-    if (!gw_account_handshake(core->now.wall_ms, c->remote, err, detail, &line) ||
+    if (!gw_account_handshake(core->now.wall_ms, a->remote, err, detail, &line) ||
         gw_audit_submit(core->shared->audit, core->index, buf_span(&line), NULL) != 0)
         gw_count(core->metrics, GW_METRIC_AUDIT_REFUSED, 1);
     else
         gw_count(core->metrics, GW_METRIC_AUDIT_WRITTEN, 1);
     buf_fini(&line);
-    flush_tls(c); // the alert
-    gw_socket_shutdown(&c->socket);
-    c->lingering = true;
-    gw_deadline_set(&core->wheel, &c->deadline, now_ms(c) + LINGER_MS);
 }
 
 void gw_client_done(struct gw_client *c, bool close)
@@ -170,7 +142,7 @@ void gw_client_drain(struct gw_client *c)
 
 static void arm(struct gw_client *c)
 {
-    if (c->socket.closing || c->lingering)
+    if (c->conn.socket.closing || c->conn.lingering)
         return;
     const struct gw_config_timeouts *t = &c->timeouts;
     int64_t due = INT64_MAX;
@@ -178,9 +150,9 @@ static void arm(struct gw_client *c)
         c->flow_state = (int)c->flow->state;
         c->since_ms = now_ms(c);
     }
-    if (c->tls.state == GW_TLS_HANDSHAKE)
+    if (c->conn.tls.state == GW_TLS_HANDSHAKE)
         due = c->began_ms + t->handshake;
-    else if (c->socket.congested)
+    else if (c->conn.socket.congested)
         due = now_ms(c) + t->idle; // moves only with what the client takes
     else if (!c->flow)
         due = now_ms(c) + (c->core->draining && t->idle > DRAIN_QUIET_MS ? DRAIN_QUIET_MS : t->idle);
@@ -193,26 +165,16 @@ static void arm(struct gw_client *c)
     else if (gw_flow_takes(c->flow))
         due = c->began_ms + t->body + (int64_t)c->h1.body_bytes / BODY_BYTES_PER_MS;
     if (due == INT64_MAX)
-        gw_deadline_clear(&c->deadline);
+        gw_deadline_clear(&c->conn.deadline);
     else
-        gw_deadline_set(&c->core->wheel, &c->deadline, due);
+        gw_deadline_set(&c->core->wheel, &c->conn.deadline, due);
 }
 
 static void on_due(struct gw_deadline *d)
 {
-    struct gw_client *c = (struct gw_client *)((char *)d - offsetof(struct gw_client, deadline));
-    if (c->lingering && c->socket.queued < c->unsent) {
-        arm_linger(c);
+    struct gw_client *c = (struct gw_client *)((char *)d - offsetof(struct gw_client, conn.deadline));
+    if (gw_accepted_due(&c->conn))
         return;
-    }
-    if (c->lingering || c->socket.congested) {
-        close_socket(c);
-        return;
-    }
-    if (c->tls.state == GW_TLS_HANDSHAKE) {
-        handshake_failed(c, ERR_TLS, "the handshake took too long");
-        return;
-    }
     if (!c->flow) {
         linger(c);
         return;
@@ -221,7 +183,7 @@ static void on_due(struct gw_deadline *d)
         // A disk that hangs does not fail: no record, no change and no answer.
         if (c->flow->state == GW_FLOW_INTENT)
             c->flow->x.error = ERR_AUDIT_FULL;
-        close_socket(c);
+        gw_accepted_close(&c->conn);
         return;
     }
     if (c->flow->state == GW_FLOW_WAIT && c->flow->x.waits_for == GW_WAIT_INTROSPECTION)
@@ -237,7 +199,7 @@ static void on_due(struct gw_deadline *d)
 
 static bool takes(const struct gw_client *c)
 {
-    if (c->socket.closing || c->lingering || c->socket.congested)
+    if (c->conn.socket.closing || c->conn.lingering || c->conn.socket.congested)
         return false;
     return c->flow ? gw_flow_takes(c->flow) : !c->last;
 }
@@ -246,7 +208,7 @@ static bool begin(struct gw_client *c)
 {
     c->flow = gw_flow_new(c);
     if (!c->flow) {
-        close_socket(c);
+        gw_accepted_close(&c->conn);
         return false;
     }
     c->began_ms = now_ms(c);
@@ -287,22 +249,23 @@ static void pump(struct gw_client *c, struct span in)
 {
     if (c->pumping) { // a callback below us asked; the loop above it goes on by itself
         if (in.n > 0 && !buf_append(&c->held, in))
-            close_socket(c);
+            gw_accepted_close(&c->conn);
         return;
     }
     c->pumping = true;
     if (buf_len(&c->held) > 0) {
         if (in.n > 0 && !buf_append(&c->held, in))
-            close_socket(c);
+            gw_accepted_close(&c->conn);
         size_t used;
-        while (!c->socket.closing && buf_len(&c->held) > 0 && takes(c) && (used = take(c, buf_span(&c->held))) > 0 &&
-               !c->lingering)
+        while (!c->conn.socket.closing && buf_len(&c->held) > 0 && takes(c) &&
+               (used = take(c, buf_span(&c->held))) > 0 && !c->conn.lingering)
             buf_consume(&c->held, used);
         buf_release(&c->held);
     } else {
         size_t used = take(c, in);
-        if (used < in.n && !c->socket.closing && !c->lingering && !buf_append(&c->held, span_sub(in, used, in.n)))
-            close_socket(c);
+        if (used < in.n && !c->conn.socket.closing && !c->conn.lingering &&
+            !buf_append(&c->held, span_sub(in, used, in.n)))
+            gw_accepted_close(&c->conn);
     }
     c->pumping = false;
 }
@@ -310,131 +273,67 @@ static void pump(struct gw_client *c, struct span in)
 // The end of every wake-up: what was produced goes out, and what can happen next is looked at once.
 static void settle(struct gw_client *c)
 {
-    if (c->socket.closing || c->pumping)
+    if (c->conn.socket.closing || c->pumping)
         return;
-    if (c->out.failed) { // half of an answer is worse than none
-        close_socket(c);
+    if (c->conn.out.failed) { // half of an answer is worse than none
+        gw_accepted_close(&c->conn);
         return;
     }
     flush(c);
-    if (c->socket.closing || c->lingering)
+    if (c->conn.socket.closing || c->conn.lingering)
         return;
-    if (c->tls.state == GW_TLS_FAILED) {
-        close_socket(c);
+    if (c->conn.tls.state == GW_TLS_FAILED) {
+        gw_accepted_close(&c->conn);
         return;
     }
-    bool quiet = !c->flow && buf_len(&c->out) == 0;
-    if (quiet && (c->last || (c->ended && buf_len(&c->held) == 0))) {
+    bool quiet = !c->flow && buf_len(&c->conn.out) == 0;
+    if (quiet && (c->last || (c->conn.ended && buf_len(&c->held) == 0))) {
         linger(c);
         return;
     }
-    if (c->ended && c->flow && gw_flow_takes(c->flow) && buf_len(&c->held) == 0) {
-        close_socket(c); // in the middle of a request
+    if (c->conn.ended && c->flow && gw_flow_takes(c->flow) && buf_len(&c->held) == 0) {
+        gw_accepted_close(&c->conn); // in the middle of a request
         return;
     }
     // While a request is decided or answered, reading goes on only as far as the next bytes can be taken; with nothing held back
     // it stays on, so that a client that goes away is noticed.
-    bool full = buf_len(&c->held) >= GW_SOCKET_LOW || c->socket.congested || !gw_tls_wants_input(&c->tls);
-    gw_socket_read(&c->socket, !full && !c->ended);
+    bool full = buf_len(&c->held) >= GW_SOCKET_LOW || c->conn.socket.congested || !gw_tls_wants_input(&c->conn.tls);
+    gw_socket_read(&c->conn.socket, !full && !c->conn.ended);
     arm(c);
 }
 
 void gw_client_resume(struct gw_client *c)
 {
-    if (c->socket.closing || c->pumping)
+    if (c->conn.socket.closing || c->pumping)
         return;
-    if (c->tls.state == GW_TLS_OPEN || c->tls.state == GW_TLS_PEER_CLOSED)
+    if (c->conn.tls.state == GW_TLS_OPEN || c->conn.tls.state == GW_TLS_PEER_CLOSED)
         pump(c, SPAN(""));
     settle(c);
 }
 
 // ------------------------------------------------------------------------------------------------------- the socket
 
-static void opened(struct gw_client *c)
+static void on_plain(struct gw_accepted *a, struct span bytes)
 {
-    struct gw_metrics *m = c->core->metrics;
-    gw_count(m, c->tls.facts.resumed ? GW_METRIC_HANDSHAKE_RESUMED : GW_METRIC_HANDSHAKE_FULL, 1);
-    gw_histogram_add(&m->handshake[c->tls.facts.resumed], GW_BOUNDS_COARSE, clock_mono_ns() - c->accepted_ns);
+    pump(client_of(a), bytes);
 }
 
-// The client closed: after a whole request it may still wait for the answer, in the middle of one it is gone.
-static void input_ended(struct gw_client *c)
+static void on_settle(struct gw_accepted *a)
 {
-    c->ended = true;
-    if (c->lingering) {
-        close_socket(c);
-        return;
-    }
-    settle(c);
+    settle(client_of(a));
 }
 
-static void on_bytes(struct gw_socket *s, struct span in)
+static void on_drained(struct gw_accepted *a)
 {
-    struct gw_client *c = s->owner;
-    if (c->lingering)
-        return;
-    c->fed = true;
-    gw_count(c->core->metrics, GW_METRIC_BYTES_IN, in.n);
-    bool handshake = c->tls.state == GW_TLS_HANDSHAKE;
-    int err = gw_tls_feed(&c->tls, in, gw_core_now_s(c->core));
-    if (handshake && err != 0) {
-        handshake_failed(c, err, c->tls.detail);
-        return;
-    }
-    if (handshake && c->tls.state == GW_TLS_OPEN)
-        opened(c);
-    char plain[16384];
-    ssize_t n;
-    while (!c->socket.closing && !c->lingering && (n = gw_tls_read(&c->tls, plain, sizeof plain)) > 0)
-        pump(c, span_of(plain, (size_t)n));
-    if (c->socket.closing || c->lingering)
-        return;
-    if (c->tls.state == GW_TLS_FAILED)
-        close_socket(c);
-    else if (c->tls.state == GW_TLS_PEER_CLOSED && !c->ended)
-        input_ended(c);
-    else
-        settle(c);
-}
-
-static void on_end(struct gw_socket *s)
-{
-    struct gw_client *c = s->owner;
-    if (c->tls.state == GW_TLS_HANDSHAKE && !c->lingering) {
-        if (c->fed) // a port scan that sent nothing is not worth a record
-            handshake_failed(c, ERR_TLS, "the client left during the handshake");
-        close_socket(c);
-        return;
-    }
-    bool cut = gw_tls_feed_eof(&c->tls) != 0;
-    if (c->lingering || cut)
-        close_socket(c);
-    else if (!c->ended)
-        input_ended(c);
-}
-
-static void on_error(struct gw_socket *s, int why)
-{
-    struct gw_client *c = s->owner;
-    (void)why;
-    if (c->tls.state == GW_TLS_HANDSHAKE && c->fed && !c->lingering)
-        handshake_failed(c, ERR_TLS, "the connection broke during the handshake");
-    close_socket(c);
-}
-
-static void on_drained(struct gw_socket *s)
-{
-    struct gw_client *c = s->owner;
-    if (c->lingering)
-        return;
+    struct gw_client *c = client_of(a);
     if (c->flow)
         gw_flow_drained(c->flow);
     gw_client_resume(c);
 }
 
-static void on_closed(struct gw_socket *s)
+static void on_closed(struct gw_accepted *a)
 {
-    struct gw_client *c = s->owner;
+    struct gw_client *c = client_of(a);
     struct gw_core *core = c->core;
     if (c->prev)
         c->prev->next = c->next;
@@ -444,13 +343,21 @@ static void on_closed(struct gw_socket *s)
         c->next->prev = c->prev;
     core->n_clients--;
     gw_count_down(core->metrics, GW_METRIC_CONNECTIONS_OPEN);
-    gw_tls_fini(&c->tls);
     buf_wipe(&c->held);
-    buf_fini(&c->out);
     free(c);
     if (core->draining && core->n_clients == 0 && core->on_idle)
         core->on_idle(core);
 }
+
+static const struct gw_accepted_ops ops = {
+    .handshake = on_handshake,
+    .plain = on_plain,
+    .settle = on_settle,
+    .flush = on_flush,
+    .drained = on_drained,
+    .closing = on_closing,
+    .closed = on_closed,
+};
 
 struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ctx)
 {
@@ -461,23 +368,16 @@ struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ct
     c->core = core;
     c->limits = core->view->snapshot->request_limits;
     c->timeouts = listener->timeouts;
-    c->deadline.on_due = on_due;
-    c->socket = (struct gw_socket){ .owner = c,
-                                    .on_bytes = on_bytes,
-                                    .on_end = on_end,
-                                    .on_error = on_error,
-                                    .on_drained = on_drained,
-                                    .on_closed = on_closed };
+    c->conn.ops = &ops;
+    c->conn.on_due = on_due;
+    c->conn.wheel = &core->wheel;
+    c->conn.now = &core->now;
+    c->conn.metrics = core->metrics;
+    c->conn.idle_ms = c->timeouts.idle;
     buf_init(&c->held, 0);
-    buf_init(&c->out, 0);
     c->answer_at = SIZE_MAX;
     gw_h1_init_server(&c->h1, &c->limits);
-    if (gw_tls_server_init(&c->tls, core->view->tls, &core->present.trust) != 0) {
-        free(c);
-        return NULL;
-    }
-    if (accept(ctx, &c->socket, c->remote) != 0) {
-        gw_tls_fini(&c->tls);
+    if (gw_accepted_init(&c->conn, core->view->tls, &core->present.trust, accept, ctx) != 0) {
         free(c);
         return NULL;
     }
@@ -493,10 +393,10 @@ struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ct
     // Over the bound it is accepted and closed, since waiting in the kernel's queue would only hide it from its sender.
     if (core->n_clients > listener->limits.connections / core->loops + 1) {
         gw_count_refused(core->metrics, ERR_OVERLOADED);
-        close_socket(c);
+        gw_accepted_close(&c->conn);
         return c;
     }
-    gw_socket_read(&c->socket, true);
+    gw_socket_read(&c->conn.socket, true);
     arm(c);
     return c;
 }

@@ -5,38 +5,29 @@
 #ifndef SALLYPORT_NET_CLIENT_H
 #define SALLYPORT_NET_CLIENT_H
 
+#include "gateway/net/accepted.h"
 #include "gateway/net/core.h"
 
 struct gw_client {
-    struct gw_socket socket;
+    struct gw_accepted conn;
     struct gw_core *core;
     struct gw_client *next, *prev;
-    struct gw_tls_engine tls;
     struct gw_h1 h1;
     struct gw_h1_limits limits;
     struct gw_config_timeouts timeouts;
     struct gw_flow *flow; // NULL between requests
     struct buf held;      // plaintext that was not taken yet: pipelined, or the flow cannot take more
-    struct buf out;       // plaintext to be sent at the end of the wake-up, in one record
-    size_t answer_at;     // of it: where the present answer begins, while all of that is there; else SIZE_MAX
-    struct gw_deadline deadline;
-    int64_t began_ms; // of the handshake, or of the present request's head or body
+    size_t answer_at;     // of conn.out: where the present answer begins, while all of that is there; else SIZE_MAX
+    int64_t began_ms;     // of the handshake, or of the present request's head or body
     int64_t accepted_ns;
     int flow_state; // in which the flow was last seen, and since when it is
     int64_t since_ms;
-    size_t unsent; // of a closing connection, when it was last looked at
-    char remote[GW_SOCKET_PEER];
-    bool fed;       // some byte arrived
-    bool pumping;   // inside the loop that takes bytes
-    bool hold;      // `out` waits for the audit writer
-    bool last;      // no request after this one
-    bool lingering; // everything was sent; what still comes is thrown away
-    bool ended;     // the client closed its side
+    bool pumping; // inside the loop that takes bytes
+    bool hold;    // conn.out waits for the audit writer
+    bool last;    // no request after this one
 };
 
-// `socket` has been accepted by `accept`, which fills c->socket's operations; the client frees itself when closed. NULL: out of memory or over
-// the bound of connections.
-typedef int (*gw_accept)(void *ctx, struct gw_socket *s, char remote[static GW_SOCKET_PEER]);
+// The client frees itself when closed. NULL: out of memory, or not accepted.
 struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ctx);
 // Ends it now, without close_notify: the client sees a cut.
 void gw_client_cut(struct gw_client *c);

@@ -183,9 +183,9 @@ struct gw_flow *gw_flow_new(struct gw_client *c)
     arena_init(&x->arena, ARENA_MAX);
     x->snapshot = f->view->snapshot;
     x->services = &f->view->services;
-    x->peer = c->tls.peer;
-    x->tls = &c->tls.facts;
-    x->remote = c->remote;
+    x->peer = c->conn.tls.peer;
+    x->tls = &c->conn.tls.facts;
+    x->remote = c->conn.remote;
     x->now = core->now;
     x->started_ns = clock_mono_ns();
     gw_core_random_id(core, x->id);

@@ -4,7 +4,6 @@
 #ifndef SALLYPORT_NET_LOCAL_H
 #define SALLYPORT_NET_LOCAL_H
 
-#include "gateway/net/client.h"
 #include "gateway/net/connector.h"
 
 struct gw_local {

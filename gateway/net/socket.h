@@ -84,4 +84,7 @@ static inline void gw_socket_close(struct gw_socket *s)
     s->ops->close(s);
 }
 
+// Accepts somebody who waits, into `s`, whose callbacks are set: fills in its operations, and who it is. 0, or an error, and then `s` is untouched.
+typedef int (*gw_accept)(void *ctx, struct gw_socket *s, char remote[static GW_SOCKET_PEER]);
+
 #endif

@@ -14,7 +14,7 @@
 #include "gateway/config/config.h"
 #include "gateway/endpoint/visit.h"
 #include "gateway/http/h1.h"
-#include "gateway/net/client.h"
+#include "gateway/net/accepted.h"
 #include "gateway/tls/engine.h"
 
 #define GW_VISITOR_BODY (64u << 10) // most bytes of a request's body

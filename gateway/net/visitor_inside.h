@@ -26,20 +26,16 @@ struct gw_visitor_request {
 };
 
 struct gw_visitor {
-    struct gw_socket socket;
+    struct gw_accepted conn;
     struct gw_visitors *server;
     struct gw_visitor *next, *prev;
-    struct gw_tls_engine tls;
     struct gw_h1 h1;
     struct gw_h1_limits limits;
     struct gw_visitor_request *r; // NULL between requests
     enum gw_visitor_state state;
-    struct buf held, out; // plaintext: not taken yet; to be sent
-    struct gw_deadline deadline;
+    struct buf held;  // plaintext that was not taken yet
     int64_t since_ms; // of the handshake, or of the present state
-    size_t unsent;    // of a closing connection, when it was last looked at
-    char remote[GW_SOCKET_PEER];
-    bool fed, pumping, last, lingering, ended;
+    bool pumping, last;
 };
 
 // Begins a request. False: out of memory.

@@ -33,7 +33,7 @@ bool gw_visitor_begin(struct gw_visitor *c)
         .arena = &r->arena,
         .request = &r->request,
         .body = SPAN(""),
-        .remote = c->remote,
+        .remote = c->conn.remote,
         .now = c->server->now,
         .content_type = SPAN_NONE,
         .answer = SPAN(""),
@@ -77,7 +77,7 @@ static bool write_answer(struct gw_visitor *c, const struct gw_visit *v)
         .close = c->last,
         .no_store = v->no_store,
     };
-    return gw_answer_write(&a, &c->out) == 0;
+    return gw_answer_write(&a, &c->conn.out) == 0;
 }
 
 void gw_visitor_try_answer(struct gw_visitor *c)
@@ -98,7 +98,7 @@ void gw_visitor_try_answer(struct gw_visitor *c)
         r->visit.n_fields = 0;
         gw_visit_problem(&r->visit, ERR_INTERNAL);
         if (!write_answer(c, &r->visit))
-            c->out.failed = true;
+            c->conn.out.failed = true;
     }
     s->ops->answered(s->ctx, &r->visit);
     gw_visitor_enter(c, GW_VISITOR_ANSWERED);
@@ -112,7 +112,7 @@ static void fill_record(struct gw_visitor *c)
     a->kind = GW_AUDIT_REQUEST;
     a->wall_ms = v->now.wall_ms;
     a->request_id = span_str(v->id);
-    a->remote = span_str(c->remote);
+    a->remote = span_str(c->conn.remote);
     a->method = c->r->head ? SPAN("HEAD") : gw_method_name(c->r->request.method);
     a->path = v->to.path;
     a->status = v->status;
@@ -163,10 +163,10 @@ void gw_visitor_refuse(struct gw_visitor *c, int err, const char *what)
 static int look_at_certificate(struct gw_visitor *c)
 {
     struct gw_visit *v = &c->r->visit;
-    if (!c->tls.peer)
+    if (!c->conn.tls.peer)
         return 0;
-    v->certificate = &c->tls.peer->identity;
-    int rc = c->server->ops->standing(c->server->ctx, c->tls.peer);
+    v->certificate = &c->conn.tls.peer->identity;
+    int rc = c->server->ops->standing(c->server->ctx, c->conn.tls.peer);
     if (rc == 0)
         return 0;
     c->last = true;
@@ -228,7 +228,7 @@ void gw_visitor_on_head(struct gw_visitor *c)
     if (r->request.framing == GW_FRAMING_LENGTH && r->request.content_length > GW_VISITOR_BODY)
         gw_visitor_refuse(c, ERR_HTTP_BODY_SIZE, NULL);
     else if (r->request.expect_continue)
-        buf_append(&c->out, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
+        buf_append(&c->conn.out, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
 void gw_visitor_on_body(struct gw_visitor *c, struct span piece)

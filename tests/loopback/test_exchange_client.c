@@ -161,7 +161,7 @@ static void who_pipelines_and_never_reads_is_bounded_and_cut(void **state)
     rig_run(&r);
     const struct gw_client *inside = r.core.clients;
     assert_true(buf_len(&inside->held) < (192u << 10));
-    assert_true(buf_len(&inside->out) < (128u << 10));
+    assert_true(buf_len(&inside->conn.out) < (128u << 10));
     assert_true(buf_len(&c.pipe->from_gateway) < (1u << 20));
     assert_true(buf_len(&c.pipe->to_gateway) > 0);
     rig_sleep(&r, 80000);

@@ -110,7 +110,7 @@ static size_t entries_for(struct world *w, struct rig_client *c, struct pki_revo
     static char jkt[BASE64URL_ENCODED(32)], serial[64], jti[128];
     uint8_t hash[32];
     (void)c;
-    const struct pki_identity *id = &w->r.core.clients->tls.peer->identity;
+    const struct pki_identity *id = &w->r.core.clients->conn.tls.peer->identity;
     snprintf(serial, sizeof serial, "%.*s", SPAN_FMT(id->serial));
     pki_key_thumbprint(w->r.dpop, hash);
     base64url_encode(span_of(hash, 32), jkt);
@@ -358,7 +358,7 @@ static void a_certificate_that_expires_under_way_ends_the_answer_after_the_grace
     world_init(&w, NULL);
     rig_client_init(&c, &w.r, "rag");
     // Ten seconds before its end.
-    w.r.core.now.wall_ms = (w.r.core.clients->tls.peer->identity.path_not_after - 10) * 1000;
+    w.r.core.now.wall_ms = (w.r.core.clients->conn.tls.peer->identity.path_not_after - 10) * 1000;
     free(w.token);
     w.token = rig_token(&w.r, RIG_RAG, NULL);
     ask(&w, &c, "GET", POINT, NULL);
@@ -380,7 +380,7 @@ static void what_is_revoked_within_the_grace_ends_at_once(void **state)
     struct rig_client c;
     world_init(&w, "1h");
     rig_client_init(&c, &w.r, "rag");
-    w.r.core.now.wall_ms = (w.r.core.clients->tls.peer->identity.path_not_after - 5) * 1000;
+    w.r.core.now.wall_ms = (w.r.core.clients->conn.tls.peer->identity.path_not_after - 5) * 1000;
     free(w.token);
     w.token = rig_token(&w.r, RIG_RAG, NULL);
     ask(&w, &c, "GET", POINT, NULL);

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/accepted.h"
+
+// How long a closing connection is read from, so that the last answer is not lost to a reset.
+#define LINGER_MS 2000
+
+// ---------------------------------------------------------------------------------------------------------------- out
+
+static void send_records(struct gw_accepted *a)
+{
+    struct span out = gw_tls_output(&a->tls);
+    if (out.n == 0)
+        return;
+    if (a->metrics)
+        gw_count(a->metrics, GW_METRIC_BYTES_OUT, out.n);
+    gw_socket_write(&a->socket, out);
+    gw_tls_sent(&a->tls, out.n);
+}
+
+void gw_accepted_send(struct gw_accepted *a)
+{
+    while (buf_len(&a->out) > 0 && !a->socket.closing) {
+        ssize_t n = gw_tls_write(&a->tls, buf_span(&a->out));
+        if (n < 0)
+            break;
+        buf_consume(&a->out, (size_t)n);
+        send_records(a);
+    }
+    send_records(a);
+}
+
+// ---------------------------------------------------------------------------------------------------------------- end
+
+void gw_accepted_close(struct gw_accepted *a)
+{
+    if (a->socket.closing)
+        return;
+    a->ops->closing(a);
+    gw_deadline_remove(&a->deadline);
+    gw_socket_close(&a->socket);
+}
+
+// Who still takes what is queued may do so at his own pace; who has all of it has little to wait for.
+static void arm(struct gw_accepted *a)
+{
+    a->unsent = a->socket.queued;
+    gw_deadline_set(a->wheel, &a->deadline, a->now->mono_ms + (a->unsent > 0 ? a->idle_ms : LINGER_MS));
+}
+
+void gw_accepted_linger(struct gw_accepted *a)
+{
+    if (a->lingering || a->socket.closing)
+        return;
+    a->lingering = true;
+    a->ops->flush(a);
+    gw_tls_shutdown(&a->tls);
+    send_records(a);
+    gw_socket_shutdown(&a->socket);
+    if (a->ended) {
+        gw_accepted_close(a);
+        return;
+    }
+    gw_socket_read(&a->socket, true);
+    arm(a);
+}
+
+void gw_accepted_refuse(struct gw_accepted *a, int err, const char *detail)
+{
+    a->ops->handshake(a, err, detail);
+    send_records(a); // the alert
+    gw_socket_shutdown(&a->socket);
+    a->lingering = true;
+    arm(a);
+}
+
+bool gw_accepted_due(struct gw_accepted *a)
+{
+    if (a->lingering && a->socket.queued < a->unsent)
+        arm(a);
+    else if (a->lingering || a->socket.congested)
+        gw_accepted_close(a);
+    else if (a->tls.state == GW_TLS_HANDSHAKE)
+        gw_accepted_refuse(a, ERR_TLS, "the handshake took too long");
+    else
+        return false;
+    return true;
+}
+
+// ----------------------------------------------------------------------------------------------------------------- in
+
+// After a whole request the other side may still wait for the answer; what the middle of one means is the owner's to say.
+static void input_ended(struct gw_accepted *a)
+{
+    a->ended = true;
+    if (a->lingering)
+        gw_accepted_close(a);
+    else
+        a->ops->settle(a);
+}
+
+static void on_bytes(struct gw_socket *s, struct span in)
+{
+    struct gw_accepted *a = s->owner;
+    if (a->lingering)
+        return;
+    a->fed = true;
+    if (a->metrics)
+        gw_count(a->metrics, GW_METRIC_BYTES_IN, in.n);
+    bool handshake = a->tls.state == GW_TLS_HANDSHAKE;
+    int err = gw_tls_feed(&a->tls, in, a->now->wall_ms / 1000);
+    if (handshake && err != 0) {
+        gw_accepted_refuse(a, err, a->tls.detail);
+        return;
+    }
+    if (handshake && a->tls.state == GW_TLS_OPEN)
+        a->ops->handshake(a, 0, NULL);
+    char plain[16384];
+    ssize_t n;
+    while (!a->socket.closing && !a->lingering && (n = gw_tls_read(&a->tls, plain, sizeof plain)) > 0)
+        a->ops->plain(a, span_of(plain, (size_t)n));
+    if (a->socket.closing || a->lingering)
+        return;
+    if (a->tls.state == GW_TLS_FAILED)
+        gw_accepted_close(a);
+    else if (a->tls.state == GW_TLS_PEER_CLOSED && !a->ended)
+        input_ended(a);
+    else
+        a->ops->settle(a);
+}
+
+static void on_end(struct gw_socket *s)
+{
+    struct gw_accepted *a = s->owner;
+    if (a->tls.state == GW_TLS_HANDSHAKE && !a->lingering) {
+        if (a->fed) // a port scan that sent nothing is not worth a record
+            gw_accepted_refuse(a, ERR_TLS, "the client left during the handshake");
+        gw_accepted_close(a);
+        return;
+    }
+    bool cut = gw_tls_feed_eof(&a->tls) != 0;
+    if (a->lingering || cut)
+        gw_accepted_close(a);
+    else if (!a->ended)
+        input_ended(a);
+}
+
+static void on_error(struct gw_socket *s, int why)
+{
+    struct gw_accepted *a = s->owner;
+    (void)why;
+    if (a->tls.state == GW_TLS_HANDSHAKE && a->fed && !a->lingering)
+        gw_accepted_refuse(a, ERR_TLS, "the connection broke during the handshake");
+    gw_accepted_close(a);
+}
+
+static void on_drained(struct gw_socket *s)
+{
+    struct gw_accepted *a = s->owner;
+    if (!a->lingering)
+        a->ops->drained(a);
+}
+
+static void on_closed(struct gw_socket *s)
+{
+    struct gw_accepted *a = s->owner;
+    gw_tls_fini(&a->tls);
+    buf_wipe(&a->out); // there may have been a token in it
+    a->ops->closed(a);
+}
+
+int gw_accepted_init(struct gw_accepted *a, struct gw_tls_context *tls, const struct gw_tls_trust *trust,
+                     gw_accept accept, void *ctx)
+{
+    a->deadline.on_due = a->on_due;
+    a->socket = (struct gw_socket){ .owner = a,
+                                    .on_bytes = on_bytes,
+                                    .on_end = on_end,
+                                    .on_error = on_error,
+                                    .on_drained = on_drained,
+                                    .on_closed = on_closed };
+    buf_init(&a->out, 0);
+    int rc = gw_tls_server_init(&a->tls, tls, trust);
+    if (rc != 0)
+        return rc;
+    rc = accept(ctx, &a->socket, a->remote);
+    if (rc != 0)
+        gw_tls_fini(&a->tls);
+    return rc;
+}
