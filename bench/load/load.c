@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Closed-loop load on a gateway: N mutual-TLS connections, each with one request under way at any time, and the CPU time that the
-// gateway's process used for them. Every proof is signed before the first request, so that what is measured is the gateway;
-// every answer is checked, since a fast refusal would measure nothing.
+// Load on a gateway: N mutual-TLS connections, and the CPU time that the gateway's process used for them. Every proof is signed before the
+// first request, so that what is measured is the gateway; every answer is checked, since a fast refusal would measure nothing.
+//
+// Closed loop: each connection has one request under way at any time. Open loop (--rate): requests are due at fixed times whatever
+// the gateway does, and what is timed begins when a request is due, not when it could be sent: a stall costs every request that was due
+// in it (no coordinated omission).
 //
 // It runs in phases: connect and warm up (handshakes, caches, upstream connections); then the measured window, which begins and
-// ends with no request under way. It speaks to loopback addresses only and sends at most 200,000 requests.
-#include "bench/load/process_cpu.h"
-#include "gateway/base/base64url.h"
+// ends with no request under way. It speaks to loopback addresses only and sends at most 400,000 requests.
+#include "bench/support/credentials.h"
+#include "bench/support/histogram.h"
+#include "bench/support/process.h"
+#include "bench/support/stop.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/file.h"
 #include "gateway/http/h1.h"
 #include "gateway/tls/engine.h"
-#include "pki/digest.h"
-#include "pki/dpop.h"
-#include "pki/mint.h"
 #include "pki/spiffe.h"
-#include "pki/token.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,29 +23,37 @@
 #include <getopt.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define REQUESTS_MAX 200000
-#define CONNECTIONS_MAX 4096
-#define FILE_MAX (4u << 20)
+#define REQUESTS_MAX 400000
+#define CONNECTIONS_MAX 16384
+#define OPENING_MAX 64 // handshakes at once: the backlog of a listener is no part of this
 #define STALLED_MS 10000
+#define SETTLE_S 3 // before memory at rest is read
 
 static const char usage[] =
-    "usage: load --connect IP:PORT --authority HOST[:PORT] --spiffe-id ID --bundle FILE --cert FILE --key FILE\n"
-    "            --token FILE [--dpop-key FILE] [--method M] [--path P] [--body FILE]\n"
-    "            [--issuer-key FILE] [--connections 32] [--requests 20000] [--seconds S] [--warmup 2000]\n"
+    "usage: load --connect IP:PORT --authority HOST[:PORT] [--plain | --spiffe-id ID --bundle FILE --cert FILE --key "
+    "FILE]\n"
+    "            [--token FILE] [--dpop-key FILE] [--issuer-key FILE] [--keys N] [--method M] [--path P] [--body "
+    "FILE]\n"
+    "            [--connections 32] [--requests 20000] [--seconds S] [--warmup 2000] [--rate N] [--idle]\n"
     "            [--status 200] [--answer-bytes N] [--pid GATEWAY] [--name TEXT] [--spin] [--json]\n"
     "\n"
-    "With --dpop-key each request carries a fresh proof, signed ahead; without it the token is sent as Bearer and must "
-    "be\n"
-    "bound to the certificate. With --issuer-key each request has a token of its own: the given one with another jti.\n"
-    "--seconds ends the window early. --spin: never sleeps, gives its core away instead. Exit status: 0, 1 when an\n"
-    "answer was not as expected, 2 for bad usage.\n";
+    "With --dpop-key each request carries a fresh proof, signed ahead; without it the token is sent as Bearer. With "
+    "--issuer-key\n"
+    "each request has a token of its own, the given one with another jti; with --keys N there are N of them, bound to "
+    "N new keys,\n"
+    "used in turn. --rate: so many requests a second, on whatever connection is free. --idle: instead of requests, the "
+    "gateway's\n"
+    "memory a connection once they are all at rest. --plain: HTTP without TLS, for the shard alone. --seconds ends the "
+    "window\n"
+    "early. --spin: never sleeps, gives its core away instead. Exit status: 0, 1 when an answer was not as expected, 2 "
+    "for bad\n"
+    "usage.\n";
 
 struct connection {
     struct load *load;
@@ -54,24 +62,22 @@ struct connection {
     struct gw_h1 h1;
     struct arena arena; // of one answer
     struct gw_response response;
+    struct buf head;  // of the request under way, what is still to be written of it
+    struct span body; // likewise
     uint64_t answer_bytes;
-    int64_t sent_ns;
+    int64_t due_ns;
     bool ready, waiting;
 };
 
 struct load {
     // options
-    const char *connect, *authority, *spiffe_id, *bundle, *cert, *key, *token_file, *dpop_file, *issuer_key, *body_file,
-        *name;
-    const char *method, *path;
-    long connections, requests, seconds, warmup, status, answer_bytes, pid;
-    bool json, spin;
-    // what every request has in common: before the proof, and after it
-    struct span token;
+    const char *connect, *authority, *spiffe_id, *bundle, *cert, *key, *body_file, *name, *method, *path;
+    long connections, requests, seconds, warmup, status, answer_bytes, pid, rate;
+    bool json, spin, plain, idle;
+    struct credentials credentials;
+    // what every request has in common: before the token, after the proof, and the body
     struct buf head, tail;
-    // proofs, one behind the other; tokens likewise, when each request has one of its own
-    struct buf proofs, tokens;
-    size_t *proof_ends, *token_ends;
+    struct span body;
     // TLS
     struct pki_trust *trust;
     struct gw_tls_trust tls_trust;
@@ -80,32 +86,12 @@ struct load {
     // the run
     int epoll;
     struct connection *all;
-    long sent, done, limit;
-    uint32_t *latency_us; // of the window's requests
-    struct buf request;   // scratch
+    struct connection **free; // open loop: those without a request
+    long free_n;
+    int64_t began_ns; // open loop: when the first of the window is due; 0 outside it
+    long sent, done, limit, ready;
+    struct histogram latency; // of the window's requests
 };
-
-static _Noreturn void stop(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static _Noreturn void stop(int status, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    fputs("load: ", stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
-    va_end(args);
-    exit(status);
-}
-
-static struct span read_file(const char *path)
-{
-    struct buf b;
-    buf_init(&b, 0);
-    int rc = file_read(path, FILE_MAX, &b);
-    if (rc != 0)
-        stop(2, "%s: %s", path, strerror(-rc));
-    return buf_span(&b); // kept until the end of the process
-}
 
 // ------------------------------------------------------------------------------------------------------- prepare
 
@@ -137,84 +123,14 @@ static void prepare_tls(struct load *l)
 
 static void prepare_requests(struct load *l)
 {
-    l->token = span_trim(read_file(l->token_file));
-    if (l->token.n > 0 && l->token.p[l->token.n - 1] == '\n')
-        l->token.n--;
-    buf_printf(&l->head, "%s %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s ", l->method, l->path, l->authority,
-               l->dpop_file ? "DPoP" : "Bearer");
-    struct span body = l->body_file ? read_file(l->body_file) : SPAN("");
-    if (l->body_file)
-        buf_printf(&l->tail, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body.n);
-    buf_append(&l->tail, SPAN("\r\n"));
-    buf_append(&l->tail, body);
-}
-
-// The given token under another jti, signed by the issuer's key: what no cache has seen.
-static void mint_ahead(struct load *l)
-{
-    struct pki_key *key;
-    struct span rest = l->token, header = span_cut(&rest, '.'), payload = span_cut(&rest, '.');
-    uint8_t claims[PKI_TOKEN_MAX];
-    char text[BASE64URL_ENCODED(PKI_TOKEN_MAX)], signature[256];
-    size_t n;
-    if (!l->issuer_key)
-        return;
-    if (pki_key_read_private(read_file(l->issuer_key), SPAN_NONE, &key) != 0)
-        stop(2, "%s: not a private key, or it is encrypted", l->issuer_key);
-    if (l->token.n > PKI_TOKEN_MAX || !base64url_decode(payload, claims, &n))
-        stop(2, "%s: not a JWT", l->token_file);
-    uint8_t *jti = memmem(claims, n, "\"jti\":\"", 7);
-    if (!jti || claims + n - jti < 7 + 16)
-        stop(2, "%s: no jti of 16 characters", l->token_file);
-    l->token_ends = calloc((size_t)(l->warmup + l->requests), sizeof *l->token_ends);
-    for (long i = 0; i < l->warmup + l->requests; i++) {
-        struct buf raw;
-        buf_init(&raw, 0);
-        char number[17];
-        snprintf(number, sizeof number, "%016lx", (unsigned long)i);
-        memcpy(jti + 7, number, 16);
-        size_t from = buf_len(&l->tokens);
-        buf_printf(&l->tokens, "%.*s.%.*s", SPAN_FMT(header), (int)base64url_encode(span_of(claims, n), text), text);
-        struct span signed_part = span_sub(buf_span(&l->tokens), from, buf_len(&l->tokens));
-        if (!l->token_ends || pki_key_sign(key, pki_mint_alg(key), signed_part, &raw) != 0)
-            stop(2, "a token cannot be made");
-        buf_printf(&l->tokens, ".%.*s", (int)base64url_encode(buf_span(&raw), signature), signature);
-        l->token_ends[i] = buf_len(&l->tokens);
-        buf_fini(&raw);
-    }
-    pki_key_free(key);
-}
-
-static struct span nth(const struct buf *all, const size_t *ends, long i)
-{
-    return span_sub(buf_span(all), i > 0 ? ends[i - 1] : 0, ends[i]);
-}
-
-static struct span token_of(const struct load *l, long i)
-{
-    return l->token_ends ? nth(&l->tokens, l->token_ends, i) : l->token;
-}
-
-static void sign_ahead(struct load *l)
-{
-    if (!l->dpop_file)
-        return;
-    struct pki_key *key;
-    uint8_t ath[PKI_SHA256];
     char uri[1024];
-    if (pki_key_read_private(read_file(l->dpop_file), SPAN_NONE, &key) != 0)
-        stop(2, "%s: not a private key, or it is encrypted", l->dpop_file);
     snprintf(uri, sizeof uri, "https://%s%s", l->authority, l->path);
-    long n = l->warmup + l->requests;
-    l->proof_ends = calloc((size_t)n, sizeof *l->proof_ends);
-    for (long i = 0; i < n; i++) {
-        pki_sha256(token_of(l, i), ath);
-        if (!l->proof_ends || pki_dpop_make(key, PKI_ALG_NONE, span_str(l->method), span_str(uri), ath, SPAN_NONE,
-                                            clock_read().wall_ms / 1000, &l->proofs) != 0)
-            stop(2, "a proof cannot be made");
-        l->proof_ends[i] = buf_len(&l->proofs);
-    }
-    pki_key_free(key);
+    credentials_make(&l->credentials, span_str(l->method), span_str(uri), l->warmup + l->requests);
+    buf_printf(&l->head, "%s %s HTTP/1.1\r\nHost: %s\r\n", l->method, l->path, l->authority);
+    l->body = l->body_file ? read_file(l->body_file) : SPAN("");
+    if (l->body_file)
+        buf_printf(&l->tail, "Content-Type: application/json\r\nContent-Length: %zu\r\n", l->body.n);
+    buf_append(&l->tail, SPAN("\r\n"));
 }
 
 // ----------------------------------------------------------------------------------------------------- one connection
@@ -232,26 +148,70 @@ static void flush(struct connection *c)
     }
 }
 
-static void send_next(struct connection *c)
+// How much of it could be written now.
+static size_t write_some(struct connection *c, struct span bytes)
+{
+    ssize_t n = c->load->plain ? send(c->fd, bytes.p, bytes.n, MSG_NOSIGNAL) : gw_tls_write(&c->tls, bytes);
+    if (n < 0 && c->load->plain && errno == EAGAIN)
+        return 0;
+    if (n < 0)
+        stop(1, "a request cannot be written");
+    return (size_t)n;
+}
+
+// Writes what there is of the request, until the socket takes no more.
+static void pump(struct connection *c)
+{
+    for (size_t n = 1; n > 0;) {
+        if (!c->load->plain)
+            flush(c);
+        struct span rest = buf_len(&c->head) > 0 ? buf_span(&c->head) : c->body;
+        if (rest.n == 0 || (!c->load->plain && gw_tls_output(&c->tls).n > 0))
+            return;
+        n = write_some(c, rest);
+        if (buf_len(&c->head) > 0)
+            buf_consume(&c->head, n);
+        else
+            c->body = span_sub(c->body, n, c->body.n);
+    }
+}
+
+static void send_request(struct connection *c, int64_t due_ns)
 {
     struct load *l = c->load;
-    if (!c->ready || c->waiting || l->sent == l->limit)
-        return;
-    buf_clear(&l->request);
-    buf_append(&l->request, buf_span(&l->head));
-    buf_append(&l->request, token_of(l, l->sent));
-    buf_append(&l->request, SPAN("\r\n"));
-    if (l->proof_ends)
-        buf_printf(&l->request, "DPoP: %.*s\r\n", SPAN_FMT(nth(&l->proofs, l->proof_ends, l->sent)));
-    buf_append(&l->request, buf_span(&l->tail));
+    struct span token = credentials_token(&l->credentials, l->sent),
+                proof = credentials_proof(&l->credentials, l->sent);
+    buf_clear(&c->head);
+    buf_append(&c->head, buf_span(&l->head));
+    if (!span_is_none(token))
+        buf_printf(&c->head, "Authorization: %s %.*s\r\n", span_is_none(proof) ? "Bearer" : "DPoP", SPAN_FMT(token));
+    if (!span_is_none(proof))
+        buf_printf(&c->head, "DPoP: %.*s\r\n", SPAN_FMT(proof));
+    buf_append(&c->head, buf_span(&l->tail));
+    if (buf_len(&c->head) + l->body.n < 16384) { // one record, as clients do
+        buf_append(&c->head, l->body);
+        c->body = SPAN("");
+    } else {
+        c->body = l->body;
+    }
     l->sent++;
     c->waiting = true;
     c->answer_bytes = 0;
-    c->sent_ns = clock_mono_ns();
+    c->due_ns = due_ns;
     gw_h1_begin_response(&c->h1, &c->arena, &c->response, false);
-    if (gw_tls_write(&c->tls, buf_span(&l->request)) != (ssize_t)buf_len(&l->request))
-        stop(1, "a request cannot be written");
-    flush(c);
+    pump(c);
+}
+
+// A connection without a request: the next one, or, in the open loop, it waits for one that is due.
+static void next(struct connection *c)
+{
+    struct load *l = c->load;
+    if (!c->ready || c->waiting)
+        return;
+    if (l->began_ns != 0)
+        l->free[l->free_n++] = c;
+    else if (l->sent < l->limit)
+        send_request(c, clock_mono_ns());
 }
 
 static void answered(struct connection *c)
@@ -263,11 +223,11 @@ static void answered(struct connection *c)
     if (l->answer_bytes >= 0 && c->answer_bytes != (uint64_t)l->answer_bytes)
         stop(1, "answer %ld: a body of %llu bytes", l->done + 1, (unsigned long long)c->answer_bytes);
     if (l->done >= l->warmup)
-        l->latency_us[l->done - l->warmup] = (uint32_t)((clock_mono_ns() - c->sent_ns) / 1000);
+        histogram_add(&l->latency, clock_mono_ns() - c->due_ns);
     l->done++;
     c->waiting = false;
     arena_fini(&c->arena);
-    send_next(c);
+    next(c);
 }
 
 static void receive(struct connection *c, struct span in)
@@ -290,24 +250,37 @@ static void receive(struct connection *c, struct span in)
     }
 }
 
+static void on_ready(struct connection *c)
+{
+    c->ready = true;
+    c->load->ready++;
+    next(c);
+}
+
+static void receive_tls(struct connection *c, struct span in)
+{
+    char plain[16384];
+    if (gw_tls_feed(&c->tls, in, clock_read().wall_ms / 1000) != 0)
+        stop(1, "TLS: %s", c->tls.detail ? c->tls.detail : "refused");
+    flush(c);
+    if (!c->ready && c->tls.state == GW_TLS_OPEN)
+        on_ready(c);
+    for (ssize_t n; c->ready && (n = gw_tls_read(&c->tls, plain, sizeof plain)) > 0;)
+        receive(c, span_of(plain, (size_t)n));
+    if (c->tls.state == GW_TLS_PEER_CLOSED || c->tls.state == GW_TLS_FAILED)
+        stop(1, "the gateway ended a TLS connection: %s", c->tls.detail ? c->tls.detail : "close_notify");
+}
+
 static void on_event(struct connection *c)
 {
     char bytes[65536];
     ssize_t n;
-    flush(c);
+    pump(c);
     while ((n = read(c->fd, bytes, sizeof bytes)) > 0) {
-        if (gw_tls_feed(&c->tls, span_of(bytes, (size_t)n), clock_read().wall_ms / 1000) != 0)
-            stop(1, "TLS: %s", c->tls.detail ? c->tls.detail : "refused");
-        flush(c);
-        if (!c->ready && c->tls.state == GW_TLS_OPEN) {
-            c->ready = true;
-            send_next(c);
-        }
-        char plain[16384];
-        for (ssize_t m; c->ready && (m = gw_tls_read(&c->tls, plain, sizeof plain)) > 0;)
-            receive(c, span_of(plain, (size_t)m));
-        if (c->tls.state == GW_TLS_PEER_CLOSED || c->tls.state == GW_TLS_FAILED)
-            stop(1, "the gateway ended a TLS connection: %s", c->tls.detail ? c->tls.detail : "close_notify");
+        if (c->load->plain)
+            receive(c, span_of(bytes, (size_t)n));
+        else
+            receive_tls(c, span_of(bytes, (size_t)n));
         if ((size_t)n < sizeof bytes)
             return;
     }
@@ -324,68 +297,125 @@ static void open_connection(struct connection *c, const struct sockaddr *at, soc
         stop(1, "%s: %s", l->connect, strerror(errno));
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
-    static const struct gw_h1_limits *limits = &gw_h1_default_limits;
-    gw_h1_init_client(&c->h1, limits);
+    gw_h1_init_client(&c->h1, &gw_h1_default_limits);
     arena_init(&c->arena, 0);
-    if (gw_tls_client_init(&c->tls, l->tls, &l->tls_trust, &l->target, clock_read().wall_ms / 1000) != 0)
+    buf_init(&c->head, 0);
+    c->body = SPAN("");
+    if (!l->plain && gw_tls_client_init(&c->tls, l->tls, &l->tls_trust, &l->target, clock_read().wall_ms / 1000) != 0)
         stop(1, "TLS cannot begin");
     struct epoll_event e = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c };
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &e) != 0)
         stop(2, "epoll: %s", strerror(errno));
-    flush(c);
+    if (l->plain)
+        on_ready(c);
+    else
+        flush(c);
 }
 
 // ------------------------------------------------------------------------------------------------------- the run
 
+// What happened, within so many milliseconds. Ends the process when nothing did for STALLED_MS.
+static void wait_events(struct load *l, int64_t *heard_ms, int timeout_ms)
+{
+    struct epoll_event events[64];
+    int n = epoll_wait(l->epoll, events, 64, timeout_ms);
+    if (n > 0)
+        *heard_ms = clock_read().mono_ms;
+    else if (clock_read().mono_ms - *heard_ms >= STALLED_MS)
+        stop(1, "nothing happened for %d s; %ld of %ld answers came", STALLED_MS / 1000, l->done, l->limit);
+    else if (timeout_ms == 0)
+        sched_yield();
+    for (int i = 0; i < n; i++)
+        on_event(events[i].data.ptr);
+}
+
+static void open_all(struct load *l, const struct sockaddr *at, socklen_t at_n)
+{
+    int64_t heard_ms = clock_read().mono_ms;
+    for (long opened = 0; l->ready < l->connections;) {
+        for (; opened < l->connections && opened - l->ready < OPENING_MAX; opened++) {
+            l->all[opened].load = l;
+            open_connection(&l->all[opened], at, at_n);
+        }
+        if (l->ready < opened)
+            wait_events(l, &heard_ms, l->spin ? 0 : STALLED_MS);
+    }
+}
+
 // Requests are sent and answered until `more` are done, or the time is up. Nothing is under way before or after.
-static void run_phase(struct load *l, long more, int64_t until_ms)
+static void run_closed(struct load *l, long more, int64_t until_ms)
 {
     int64_t heard_ms = clock_read().mono_ms;
     l->limit = l->sent + more;
     for (long i = 0; i < l->connections; i++)
-        send_next(&l->all[i]);
+        next(&l->all[i]);
     while (l->done < l->limit) {
-        struct epoll_event events[64];
-        int n = epoll_wait(l->epoll, events, 64, l->spin ? 0 : STALLED_MS);
-        if (n > 0)
-            heard_ms = clock_read().mono_ms;
-        else if (clock_read().mono_ms - heard_ms >= STALLED_MS)
-            stop(1, "nothing happened for %d s; %ld of %ld answers came", STALLED_MS / 1000, l->done, l->limit);
-        else
-            sched_yield();
-        for (int i = 0; i < n; i++)
-            on_event(events[i].data.ptr);
+        wait_events(l, &heard_ms, l->spin ? 0 : STALLED_MS);
         if (until_ms > 0 && clock_read().mono_ms >= until_ms)
             l->limit = l->sent;
     }
 }
 
-static int compare(const void *a, const void *b)
+// Request i of the window is due i/rate seconds after its start. It never sleeps: a timer would add what it measures.
+static void run_open(struct load *l, long more, int64_t until_ms)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
+    int64_t heard_ms = clock_read().mono_ms;
+    long first = l->sent;
+    l->limit = l->sent + more;
+    l->began_ns = clock_mono_ns();
+    for (long i = 0; i < l->connections; i++)
+        next(&l->all[i]);
+    while (l->done < l->limit) {
+        for (int64_t due; l->sent < l->limit && l->free_n > 0; send_request(l->free[--l->free_n], due)) {
+            due = l->began_ns + (int64_t)((double)(l->sent - first) * 1e9 / (double)l->rate);
+            if (clock_mono_ns() < due)
+                break;
+        }
+        wait_events(l, &heard_ms, 0);
+        if (until_ms > 0 && clock_read().mono_ms >= until_ms)
+            l->limit = l->sent;
+    }
 }
 
-static void report(struct load *l, long n, double seconds, struct process_cpu before, struct process_cpu after)
+static void report(const struct load *l, long n, double seconds, struct process_cpu before, struct process_cpu after)
 {
-    double user = (after.user_s - before.user_s) * 1e6 / (double)n;
-    double system = (after.system_s - before.system_s) * 1e6 / (double)n;
-    qsort(l->latency_us, (size_t)n, sizeof *l->latency_us, compare);
-    uint32_t p50 = l->latency_us[n / 2], p99 = l->latency_us[n - 1 - n / 100];
+    double each = 1e6 / (double)n;
+    double p50 = (double)histogram_at(&l->latency, 0.5) / 1e3, p99 = (double)histogram_at(&l->latency, 0.99) / 1e3;
+    double p999 = (double)histogram_at(&l->latency, 0.999) / 1e3, most = (double)histogram_at(&l->latency, 1) / 1e3;
     if (l->json) {
         printf("{\"name\":\"%s\",\"requests\":%ld,\"connections\":%ld,\"seconds\":%.3f,\"requests_per_second\":%.0f,"
-               "\"p50_us\":%u,\"p99_us\":%u",
-               l->name, n, l->connections, seconds, (double)n / seconds, p50, p99);
+               "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f",
+               l->name, n, l->connections, seconds, (double)n / seconds, p50, p99, p999, most);
         if (l->pid > 0)
-            printf(",\"cpu_us\":%.1f,\"user_us\":%.1f,\"system_us\":%.1f", user + system, user, system);
+            printf(",\"cpu_us\":%.2f,\"user_us\":%.1f,\"system_us\":%.1f", (after.total_s - before.total_s) * each,
+                   (after.user_s - before.user_s) * each, (after.system_s - before.system_s) * each);
         printf("}\n");
         return;
     }
-    printf("%s: %ld requests in %.2f s, %.0f a second; half within %u us, 99 %% within %u us\n", l->name, n, seconds,
-           (double)n / seconds, p50, p99);
+    printf("%s: %ld requests in %.2f s, %.0f a second; half within %.0f us, 99 %% within %.0f us\n", l->name, n,
+           seconds, (double)n / seconds, p50, p99);
     if (l->pid > 0)
-        printf("%s: %.1f us of the gateway's CPU a request (%.1f user, %.1f system)\n", l->name, user + system, user,
-               system);
+        printf("%s: %.1f us of the gateway's CPU a request (%.1f user, %.1f system)\n", l->name,
+               (after.total_s - before.total_s) * each, (after.user_s - before.user_s) * each,
+               (after.system_s - before.system_s) * each);
+}
+
+// The gateway's own memory a connection: what it grew by since `before`, once each has had a request and they are all at rest.
+static void report_idle(const struct load *l, long before_kib)
+{
+    sleep(SETTLE_S);
+    long after_kib = process_memory_kib(l->pid);
+    if (after_kib < 0)
+        stop(1, "the gateway ended");
+    for (long i = 0; i < l->connections; i++) {
+        char byte;
+        if (recv(l->all[i].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+            stop(1, "the gateway closed a connection that was at rest");
+    }
+    double each = (double)(after_kib - before_kib) / (double)l->connections;
+    printf(l->json ? "{\"name\":\"%s\",\"connections\":%ld,\"kib\":%.2f}\n"
+                   : "%s: %ld connections at rest, %.2f KiB each\n",
+           l->name, l->connections, each);
 }
 
 static void read_options(struct load *l, int argc, char **argv)
@@ -394,43 +424,46 @@ static void read_options(struct load *l, int argc, char **argv)
         const char *name;
         const char **text;
         long *number;
+        bool *flag;
     } rows[] = {
-        { "connect", &l->connect, NULL },
-        { "authority", &l->authority, NULL },
-        { "spiffe-id", &l->spiffe_id, NULL },
-        { "bundle", &l->bundle, NULL },
-        { "cert", &l->cert, NULL },
-        { "key", &l->key, NULL },
-        { "token", &l->token_file, NULL },
-        { "dpop-key", &l->dpop_file, NULL },
-        { "issuer-key", &l->issuer_key, NULL },
-        { "method", &l->method, NULL },
-        { "path", &l->path, NULL },
-        { "body", &l->body_file, NULL },
-        { "name", &l->name, NULL },
-        { "connections", NULL, &l->connections },
-        { "requests", NULL, &l->requests },
-        { "seconds", NULL, &l->seconds },
-        { "warmup", NULL, &l->warmup },
-        { "status", NULL, &l->status },
-        { "answer-bytes", NULL, &l->answer_bytes },
-        { "pid", NULL, &l->pid },
+        { "connect", &l->connect, NULL, NULL },
+        { "authority", &l->authority, NULL, NULL },
+        { "spiffe-id", &l->spiffe_id, NULL, NULL },
+        { "bundle", &l->bundle, NULL, NULL },
+        { "cert", &l->cert, NULL, NULL },
+        { "key", &l->key, NULL, NULL },
+        { "token", &l->credentials.token_file, NULL, NULL },
+        { "dpop-key", &l->credentials.dpop_file, NULL, NULL },
+        { "issuer-key", &l->credentials.issuer_file, NULL, NULL },
+        { "keys", NULL, &l->credentials.keys, NULL },
+        { "method", &l->method, NULL, NULL },
+        { "path", &l->path, NULL, NULL },
+        { "body", &l->body_file, NULL, NULL },
+        { "name", &l->name, NULL, NULL },
+        { "connections", NULL, &l->connections, NULL },
+        { "requests", NULL, &l->requests, NULL },
+        { "seconds", NULL, &l->seconds, NULL },
+        { "warmup", NULL, &l->warmup, NULL },
+        { "rate", NULL, &l->rate, NULL },
+        { "status", NULL, &l->status, NULL },
+        { "answer-bytes", NULL, &l->answer_bytes, NULL },
+        { "pid", NULL, &l->pid, NULL },
+        { "json", NULL, NULL, &l->json },
+        { "spin", NULL, NULL, &l->spin },
+        { "plain", NULL, NULL, &l->plain },
+        { "idle", NULL, NULL, &l->idle },
     };
     enum { N = sizeof rows / sizeof *rows };
-    struct option options[N + 4] = { { 0 } };
+    struct option options[N + 2] = { { 0 } };
     for (int i = 0; i < N; i++)
-        options[i] = (struct option){ rows[i].name, required_argument, NULL, i };
-    options[N] = (struct option){ "json", no_argument, NULL, N };
-    options[N + 1] = (struct option){ "help", no_argument, NULL, N + 1 };
-    options[N + 2] = (struct option){ "spin", no_argument, NULL, N + 2 };
+        options[i] = (struct option){ rows[i].name, rows[i].flag ? no_argument : required_argument, NULL, i };
+    options[N] = (struct option){ "help", no_argument, NULL, N };
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         char *end = NULL;
         if (o == N)
-            l->json = true;
-        else if (o == N + 1)
             exit(fputs(usage, stdout) < 0);
-        else if (o == N + 2)
-            l->spin = true;
+        else if (o < N && rows[o].flag)
+            *rows[o].flag = true;
         else if (o < N && rows[o].text)
             *rows[o].text = optarg;
         else if (o < N && (*rows[o].number = strtol(optarg, &end, 10)) >= 0 && end != optarg && !*end)
@@ -438,8 +471,8 @@ static void read_options(struct load *l, int argc, char **argv)
         else
             exit((fputs(usage, stderr), 2));
     }
-    if (optind != argc || !l->connect || !l->authority || !l->spiffe_id || !l->bundle || !l->cert || !l->key ||
-        !l->token_file)
+    bool tls = l->spiffe_id && l->bundle && l->cert && l->key;
+    if (optind != argc || !l->connect || !l->authority || (!tls && !l->plain) || (l->idle && l->pid < 1))
         exit((fputs(usage, stderr), 2));
     if (l->requests < 1 || l->warmup < 1 || l->requests + l->warmup > REQUESTS_MAX)
         stop(2, "--requests and --warmup: at least one each, %d together at most", REQUESTS_MAX);
@@ -476,36 +509,38 @@ static socklen_t read_address(const char *text, struct sockaddr_storage *out)
 
 int main(int argc, char **argv)
 {
-    struct load l = { .method = "GET",
-                      .path = "/",
-                      .name = "load",
-                      .connections = 32,
-                      .requests = 20000,
-                      .warmup = 2000,
-                      .status = 200,
-                      .answer_bytes = -1 };
+    static struct load l = { .method = "GET",
+                             .path = "/",
+                             .name = "load",
+                             .connections = 32,
+                             .requests = 20000,
+                             .warmup = 2000,
+                             .status = 200,
+                             .answer_bytes = -1 };
     struct sockaddr_storage at;
-    struct process_cpu before = { 0, 0 }, after = { 0, 0 };
+    struct process_cpu before = { 0, 0, 0 }, after = { 0, 0, 0 };
     read_options(&l, argc, argv);
     socklen_t at_n = read_address(l.connect, &at);
-    prepare_tls(&l);
+    if (!l.plain)
+        prepare_tls(&l);
     prepare_requests(&l);
-    mint_ahead(&l);
-    sign_ahead(&l);
     l.epoll = epoll_create1(EPOLL_CLOEXEC);
     l.all = calloc((size_t)l.connections, sizeof *l.all);
-    l.latency_us = calloc((size_t)l.requests, sizeof *l.latency_us);
-    if (!l.all || !l.latency_us || l.epoll < 0)
+    l.free = calloc((size_t)l.connections, sizeof *l.free);
+    if (!l.all || !l.free || l.epoll < 0)
         stop(2, "out of memory");
-    for (long i = 0; i < l.connections; i++) {
-        l.all[i].load = &l;
-        open_connection(&l.all[i], (struct sockaddr *)&at, at_n);
-    }
-    run_phase(&l, l.warmup, 0);
+    long before_kib = process_memory_kib(l.pid);
+    open_all(&l, (struct sockaddr *)&at, at_n);
+    run_closed(&l, l.warmup, 0);
+    if (l.idle)
+        return (report_idle(&l, before_kib), 0);
     if (l.pid > 0 && !process_cpu_read(l.pid, &before))
         stop(2, "--pid %ld: no such process", l.pid);
-    int64_t began = clock_mono_ns();
-    run_phase(&l, l.requests, l.seconds > 0 ? clock_read().mono_ms + l.seconds * 1000 : 0);
+    int64_t began = clock_mono_ns(), until_ms = l.seconds > 0 ? clock_read().mono_ms + l.seconds * 1000 : 0;
+    if (l.rate > 0)
+        run_open(&l, l.requests, until_ms);
+    else
+        run_closed(&l, l.requests, until_ms);
     int64_t ended = clock_mono_ns();
     if (l.pid > 0 && !process_cpu_read(l.pid, &after))
         stop(1, "the gateway ended");
