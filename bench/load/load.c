@@ -8,6 +8,7 @@
 //
 // It runs in phases: connect and warm up (handshakes, caches, upstream connections); then the measured window, which begins and
 // ends with no request under way. It speaks to loopback addresses only and sends at most 400,000 requests.
+#include "bench/support/address.h"
 #include "bench/support/credentials.h"
 #include "bench/support/histogram.h"
 #include "bench/support/process.h"
@@ -17,10 +18,10 @@
 #include "gateway/tls/engine.h"
 #include "pki/spiffe.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <stdio.h>
@@ -210,7 +211,7 @@ static void next(struct connection *c)
         return;
     if (l->began_ns != 0)
         l->free[l->free_n++] = c;
-    else if (l->sent < l->limit)
+    else if (l->sent < l->limit && !l->idle)
         send_request(c, clock_mono_ns());
 }
 
@@ -377,6 +378,18 @@ static void run_open(struct load *l, long more, int64_t until_ms)
     }
 }
 
+// Every connection has one request, a few at a time, so that few upstream connections are opened for them.
+static void run_each(struct load *l)
+{
+    int64_t heard_ms = clock_read().mono_ms;
+    l->limit = l->connections;
+    for (long i = 0; l->done < l->connections;) {
+        for (; i < l->connections && l->sent - l->done < 16; i++)
+            send_request(&l->all[i], clock_mono_ns());
+        wait_events(l, &heard_ms, l->spin ? 0 : STALLED_MS);
+    }
+}
+
 static void report(const struct load *l, long n, double seconds, struct process_cpu before, struct process_cpu after)
 {
     double each = 1e6 / (double)n;
@@ -476,35 +489,10 @@ static void read_options(struct load *l, int argc, char **argv)
         exit((fputs(usage, stderr), 2));
     if (l->requests < 1 || l->warmup < 1 || l->requests + l->warmup > REQUESTS_MAX)
         stop(2, "--requests and --warmup: at least one each, %d together at most", REQUESTS_MAX);
+    if (l->idle && l->warmup + l->requests < l->connections)
+        l->warmup = l->connections; // a proof for each
     if (l->connections < 1 || l->connections > CONNECTIONS_MAX)
         stop(2, "--connections: 1 to %d", CONNECTIONS_MAX);
-}
-
-// IP:PORT, [IP]:PORT; loopback only: this is no tool against other people's machines.
-static socklen_t read_address(const char *text, struct sockaddr_storage *out)
-{
-    char host[64];
-    const char *colon = strrchr(text, ':');
-    size_t n = colon ? (size_t)(colon - text) : 0;
-    unsigned long port = colon ? strtoul(colon + 1, NULL, 10) : 0;
-    bool bracket = n > 2 && text[0] == '[' && text[n - 1] == ']';
-    if (n == 0 || n >= sizeof host || port < 1 || port > 65535)
-        stop(2, "--connect %s: not IP:PORT", text);
-    snprintf(host, sizeof host, "%.*s", (int)(bracket ? n - 2 : n), text + bracket);
-    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-    *out = (struct sockaddr_storage){ 0 };
-    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1 && ntohl(v4->sin_addr.s_addr) >> 24 == 127) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons((uint16_t)port);
-        return sizeof *v4;
-    }
-    if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr)) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons((uint16_t)port);
-        return sizeof *v6;
-    }
-    stop(2, "--connect %s: not a loopback address", text);
 }
 
 int main(int argc, char **argv)
@@ -520,7 +508,7 @@ int main(int argc, char **argv)
     struct sockaddr_storage at;
     struct process_cpu before = { 0, 0, 0 }, after = { 0, 0, 0 };
     read_options(&l, argc, argv);
-    socklen_t at_n = read_address(l.connect, &at);
+    socklen_t at_n = loopback_address(l.connect, &at);
     if (!l.plain)
         prepare_tls(&l);
     prepare_requests(&l);
@@ -531,9 +519,9 @@ int main(int argc, char **argv)
         stop(2, "out of memory");
     long before_kib = process_memory_kib(l.pid);
     open_all(&l, (struct sockaddr *)&at, at_n);
-    run_closed(&l, l.warmup, 0);
     if (l.idle)
-        return (report_idle(&l, before_kib), 0);
+        return (run_each(&l), report_idle(&l, before_kib), 0);
+    run_closed(&l, l.warmup, 0);
     if (l.pid > 0 && !process_cpu_read(l.pid, &before))
         stop(2, "--pid %ld: no such process", l.pid);
     int64_t began = clock_mono_ns(), until_ms = l.seconds > 0 ? clock_read().mono_ms + l.seconds * 1000 : 0;
