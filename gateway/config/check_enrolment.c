@@ -36,11 +36,22 @@ static void addresses(struct checker *k, const struct gw_config_enrolment *e)
     }
 }
 
+// Whether `between`, which stands between two names that are filled in, tells where one ends: names have letters, digits and '-', so `team` and `a-b` would be
+// `team-a` and `b` with no more than that between them. A namespace has no dot, so one beside it is enough.
+static bool parts(struct span between)
+{
+    for (size_t i = 0; i < between.n; i++)
+        if (between.p[i] == '/' || between.p[i] == '_' || between.p[i] == '.')
+            return true;
+    return false;
+}
+
 // Only what can be filled in may stand in braces, and something must tell service accounts apart.
 static void template(struct checker *k, const struct gw_config_text *t)
 {
     static const struct span known[] = { { "{namespace}", 11 }, { "{service_account}", 17 }, { "{cluster}", 9 } };
     bool told[3] = { false };
+    size_t end = SIZE_MAX; // of the last one
 
     for (size_t i = 0; i < t->v.n; i++) {
         if (t->v.p[i] != '{' && t->v.p[i] != '}')
@@ -53,8 +64,16 @@ static void template(struct checker *k, const struct gw_config_text *t)
                   SPAN_FMT(t->v));
             return;
         }
+        if (end != SIZE_MAX && !parts(span_sub(t->v, end, i))) {
+            ERROR(k, t->at,
+                  "'%.*s' could be the same for two service accounts, since names may have '-' in them; put a '/' "
+                  "between the braces",
+                  SPAN_FMT(t->v));
+            return;
+        }
         told[w] = true;
         i += known[w].n - 1;
+        end = i + 1;
     }
     if (!told[0] || !told[1])
         ERROR(k, t->at, "'%.*s' gives several service accounts one ID; it has {namespace} and {service_account}",

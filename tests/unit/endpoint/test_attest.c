@@ -153,8 +153,8 @@ static void the_configuration_says_who_may_enrol_and_what_follows(void **state)
     assert_int_equal(0, gw_attest_check(&c, &at));
     assert_true(
         span_eq(gw_attest_id(&c, &at, SPAN("example.org"), &arena), SPAN("spiffe://example.org/ns/rag/sa/search")));
-    c.id.v = SPAN("spiffe://example.org/{cluster}/{namespace}-{service_account}");
-    assert_true(span_eq(gw_attest_id(&c, &at, SPAN("x"), &arena), SPAN("spiffe://example.org/main/rag-search")));
+    c.id.v = SPAN("spiffe://example.org/{cluster}/{namespace}/{service_account}");
+    assert_true(span_eq(gw_attest_id(&c, &at, SPAN("x"), &arena), SPAN("spiffe://example.org/main/rag/search")));
     assert_true(gw_attest_dns(&c, &at, SPAN("search.rag.svc"), &arena));
     assert_false(gw_attest_dns(&c, &at, SPAN("ingest.rag.svc"), &arena));
 }
