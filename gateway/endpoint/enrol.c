@@ -385,7 +385,8 @@ static void answer_fault(struct gw_enrolling *x)
 
 static int enrol(struct gw_enrol *e, struct gw_visit *v)
 {
-    static int (*const steps[])(struct gw_enrolling *) = { read_request, attest, name, issue };
+    // The request is only read for somebody: its signature costs the more the oftener a visit that waits is asked again.
+    static int (*const steps[])(struct gw_enrolling *) = { attest, read_request, name, issue };
     struct gw_enrolling x = { .e = e, .v = v, .now_s = v->now.wall_ms / 1000, .asked_id = SPAN_NONE, .id = SPAN_NONE };
     int rc = 0;
     x.detail = SPAN_NONE;

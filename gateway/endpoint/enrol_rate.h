@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // How often an address may try to enrol: so many attempts a minute, all of which may come at once. A table of fixed size, of one thread; where too many
-// addresses fall into one place the one with most left is forgotten, so that a flood from many cannot lock anybody out, nor grow.
+// addresses fall into one place the one with most left is forgotten, so that a flood from many cannot lock anybody out, nor grow. Who has one IPv6 address has a
+// network of them, /64, so all of that have GW_ENROL_RATE_NETWORK times as many attempts together.
 #ifndef SALLYPORT_ENDPOINT_ENROL_RATE_H
 #define SALLYPORT_ENDPOINT_ENROL_RATE_H
 
@@ -8,6 +9,7 @@
 
 #define GW_ENROL_RATE_SETS 1024
 #define GW_ENROL_RATE_WAYS 4
+#define GW_ENROL_RATE_NETWORK 8
 
 struct gw_enrol_rate {
     uint8_t key[16]; // random

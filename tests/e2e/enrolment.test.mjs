@@ -148,6 +148,8 @@ test('requests that ask for more than a name are refused', async () => {
   ]) await refused({ token, csr: csr(options) }, status, code, error)
   await refused({ token, csr: good, body: der }, 400, 'csr_invalid', 'CSR_INVALID')
   await refused({ token, csr: good, body: 'no request' }, 400, 'csr_invalid', 'CSR_INVALID')
+  // Nobody's request is not even read.
+  await refused({ csr: good, body: 'no request' }, 401, 'credential_missing', 'ENROL_CREDENTIAL')
   assert.equal((await enrol(a, { token, csr: good, body: 'x'.repeat(70000) })).status, 413)
 })
 
