@@ -217,7 +217,7 @@ int64_t gw_enrol_wait_ms(const struct gw_enrolled *held, unsigned failures, int6
     if (failures == 0) {
         int64_t left = held ? (held->renew_s - now_s) * 1000 : 0;
         wait = left > 0 ? left - (int64_t)(random % ((uint64_t)left / 10 + 1)) : 0;
-        return wait;
+        return held && wait < GW_ENROL_RETRY_MIN_MS ? GW_ENROL_RETRY_MIN_MS : wait;
     }
     wait = GW_ENROL_RETRY_MIN_MS;
     for (unsigned i = 1; i < failures && wait < GW_ENROL_RETRY_MAX_MS; i++)
@@ -230,4 +230,9 @@ int64_t gw_enrol_wait_ms(const struct gw_enrolled *held, unsigned failures, int6
     if (left > 0 && wait > left / 4)
         wait = left / 4;
     return wait < GW_ENROL_RETRY_MIN_MS / 2 ? GW_ENROL_RETRY_MIN_MS / 2 : wait;
+}
+
+bool gw_enrol_overtaken(const struct gw_enrolled *held, unsigned failures, int64_t now_s)
+{
+    return held && failures == 0 && now_s >= held->renew_s + GW_ENROL_RETRY_MIN_MS / 1000;
 }

@@ -40,8 +40,11 @@ int gw_enrol_take(unsigned status, struct span body, struct span key_pem, struct
 int gw_enrol_keep(struct span chain, struct span key, struct span bundle, struct span spiffe_id, int64_t now_s,
                   struct gw_enrolled *out, char *what, size_t what_n);
 
-// How long to wait, monotonic, from now: after `failures` in a row (0: until `renew_s`, a little earlier, by `random`), at most 60 s when something failed.
+// How long to wait, monotonic, from now: after `failures` in a row (0: until `renew_s`, a little earlier, by `random`; with a certificate GW_ENROL_RETRY_MIN_MS
+// at least, however soon it ends by our clock), at most 60 s when something failed.
 // Never so late that a certificate that is held would expire first, as far as GW_ENROL_RETRY_MIN_MS allows.
 int64_t gw_enrol_wait_ms(const struct gw_enrolled *held, unsigned failures, int64_t now_s, uint64_t random);
+// Whether the clock has come by `renew_s` before that wait was over: it was set, or the machine slept. After a failure the wait counts.
+bool gw_enrol_overtaken(const struct gw_enrolled *held, unsigned failures, int64_t now_s);
 
 #endif

@@ -14,10 +14,14 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define WITHIN_MS 15000 // one question, whatever its parts take
 #define CONNECT_MS 5000
+#define LOOK_MS 10000 // between two looks at the clock
+#define FILES_MS 5000 // between two looks at files that lack something
 #define FILE_BYTES (256u << 10)
 #define WHAT GW_ENROLMENT_WHAT
 
@@ -43,10 +47,12 @@ struct gw_enrolment {
     struct gw_fetch fetch;
     struct gw_deadline deadline;
     struct gw_enrolled held;
-    bool has, by_join; // there is a certificate; the question under way spends the join token
-    bool spent;        // the join token was used, or is none any more
+    int64_t due_ms;                 // monotonic: the next question
+    bool has, by_join;              // there is a certificate; the question under way spends the join token
+    bool spent;                     // a join token was …
+    uint8_t spent_hash[PKI_SHA256]; // … this one
     unsigned failures;
-    char what[WHAT];
+    char what[WHAT], said[WHAT]; // why it failed; and what was said of that last
 };
 
 // ------------------------------------------------------------------------------------------------------------- a hop
@@ -103,11 +109,16 @@ static int add_credential(struct gw_enrolment *e, struct hop *h)
     }
     if (span_is_none(e->o.join_token_file))
         return say(e, ERR_CONFIG, "there is no credential: neither a token file, nor a join token, nor a certificate");
-    if (e->spent)
+    uint8_t hash[PKI_SHA256];
+    int rc = read_token(e, e->o.join_token_file, &h->bearer);
+    if (rc != 0)
+        return rc;
+    pki_sha256(buf_span(&h->bearer), hash);
+    if (e->spent && memcmp(hash, e->spent_hash, sizeof hash) == 0)
         return say(e, ERR_CONFIG, "the join token was used and the certificate has expired; put another one in %.*s",
                    SPAN_FMT(e->o.join_token_file));
     e->by_join = true;
-    return read_token(e, e->o.join_token_file, &h->bearer);
+    return 0;
 }
 
 static int add_trust(struct gw_enrolment *e, struct hop *h)
@@ -198,26 +209,43 @@ static void end_hop(struct gw_enrolment *e)
         gw_origin_retire(&h->origin);
 }
 
+// Not only when it is due: a clock that was set, or a machine that slept, ends a certificate without the monotonic clock knowing.
+static void look_later(struct gw_enrolment *e)
+{
+    const struct gw_origin_ground *g = &e->o.ground;
+    int64_t at_ms = g->now->mono_ms + LOOK_MS;
+    gw_deadline_set(g->wheel, &e->deadline, e->due_ms < at_ms ? e->due_ms : at_ms);
+}
+
 static void schedule(struct gw_enrolment *e)
 {
     const struct gw_origin_ground *g = &e->o.ground;
     uint64_t random;
     pki_random(&random, sizeof random);
     int64_t wait = gw_enrol_wait_ms(gw_enrolment_held(e), e->failures, g->now->wall_ms / 1000, random);
-    gw_deadline_set(g->wheel, &e->deadline, g->now->mono_ms + wait);
+    e->due_ms = g->now->mono_ms + wait;
+    look_later(e);
 }
 
-static void failed(struct gw_enrolment *e)
+// `asked`: the authority was. Else only our own files lack something, which somebody may put there any moment.
+static void failed(struct gw_enrolment *e, bool asked)
 {
     const struct gw_enrolled *held = gw_enrolment_held(e);
     int64_t left = held ? held->not_after_s - e->o.ground.now->wall_ms / 1000 : 0;
-    e->failures++;
-    if (held)
+    bool again = e->failures++ > 0 && strcmp(e->said, e->what) == 0;
+    snprintf(e->said, sizeof e->said, "%s", e->what);
+    if (again && !asked)
+        log_debug(e->o.log, "enrolment: still: %s", e->what);
+    else if (held)
         log_warn(e->o.log, "enrolment: no new certificate: %s; the present one is good for another %lld s", e->what,
                  (long long)left);
     else
         log_error(e->o.log, "enrolment: no certificate: %s", e->what);
     schedule(e);
+    if (!asked && e->due_ms > e->o.ground.now->mono_ms + FILES_MS) {
+        e->due_ms = e->o.ground.now->mono_ms + FILES_MS;
+        look_later(e);
+    }
     if (e->o.on_failed)
         e->o.on_failed(e->o.ctx, e->what);
 }
@@ -267,12 +295,14 @@ static void on_done(struct gw_fetch *f)
     else
         rc = gw_enrol_take(f->status, buf_span(&f->answer), buf_span(&e->hop->key), e->o.spiffe_id, now_s, &fresh,
                            e->what, sizeof e->what);
-    // A join token that was shown once may have been spent whatever came back; asking again is for the authority to refuse.
-    if (rc == 0 && e->by_join)
+    // One that was shown may have been spent whatever came back; asking again is for the authority to refuse.
+    if (rc == 0 && e->by_join) {
         e->spent = true;
+        pki_sha256(buf_span(&e->hop->bearer), e->spent_hash);
+    }
     end_hop(e);
     if (rc != 0) {
-        failed(e);
+        failed(e, true);
         return;
     }
     got(e, &fresh);
@@ -288,7 +318,7 @@ static void begin(struct gw_enrolment *e)
         return;
     e->hop = hop_new(e);
     if (!e->hop) {
-        failed(e);
+        failed(e, false);
         return;
     }
     e->fetch = (struct gw_fetch){
@@ -309,7 +339,12 @@ static void begin(struct gw_enrolment *e)
 
 static void on_due(struct gw_deadline *d)
 {
-    begin((struct gw_enrolment *)((char *)d - offsetof(struct gw_enrolment, deadline)));
+    struct gw_enrolment *e = (struct gw_enrolment *)((char *)d - offsetof(struct gw_enrolment, deadline));
+    const struct clock_now *now = e->o.ground.now;
+    if (now->mono_ms >= e->due_ms || gw_enrol_overtaken(e->has ? &e->held : NULL, e->failures, now->wall_ms / 1000))
+        begin(e);
+    else
+        look_later(e);
 }
 
 // -------------------------------------------------------------------------------------------------------------- life
@@ -363,6 +398,9 @@ static int make_state(struct gw_enrolment *e)
         return say(e, ERR_CONFIG, "%.*s: %s", SPAN_FMT(e->o.state), strerror(errno));
     if (stat(e->o.state.p, &st) != 0 || !S_ISDIR(st.st_mode))
         return say(e, ERR_CONFIG, "%.*s: this is no folder; name one", SPAN_FMT(e->o.state));
+    if (st.st_uid != geteuid() && st.st_uid != 0)
+        return say(e, ERR_CONFIG, "%.*s: it belongs to another user, who could read the key; chown it, or name another",
+                   SPAN_FMT(e->o.state));
     if ((st.st_mode & (S_IRWXO | S_IWGRP)) != 0)
         return say(e, ERR_CONFIG, "%.*s: others may look into it or write to it; chmod 700 it", SPAN_FMT(e->o.state));
     return 0;
@@ -450,7 +488,6 @@ static bool take_state(struct gw_enrolment *e)
 bool gw_enrolment_seed(struct gw_enrolment *e, const struct gw_enrolled *held)
 {
     e->has = gw_enrolled_copy(&e->held, held);
-    e->spent = e->has;
     return e->has;
 }
 
@@ -466,12 +503,6 @@ void gw_enrolment_start(struct gw_enrolment *e)
     }
     schedule(e);
     e->o.on_certificate(e->o.ctx, &e->held);
-}
-
-void gw_enrolment_hurry(struct gw_enrolment *e)
-{
-    e->spent = false;
-    begin(e);
 }
 
 const struct gw_enrolled *gw_enrolment_held(const struct gw_enrolment *e)

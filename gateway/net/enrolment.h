@@ -53,8 +53,6 @@ struct gw_enrolment *gw_enrolment_new(const struct gw_enrolment_options *options
 bool gw_enrolment_seed(struct gw_enrolment *e, const struct gw_enrolled *held);
 // Takes what the folder has, if it is good, and begins. Callbacks may come before it returns, but for what was seeded.
 void gw_enrolment_start(struct gw_enrolment *e);
-// Tries at once, whenever the next attempt is due: the certificate was revoked, say, or somebody put a new join token there.
-void gw_enrolment_hurry(struct gw_enrolment *e);
 // What is held now; NULL: nothing, or it has expired.
 const struct gw_enrolled *gw_enrolment_held(const struct gw_enrolment *e);
 // Why the last attempt failed; NULL: it did not.

@@ -96,3 +96,12 @@ test('a join token on a plain machine, and a folder that survives the restart', 
   assert.equal(answer.status, 200, answer.text)
   assert.equal((await w.record(answer.headers['x-request-id'])).workload, 'spiffe://example.org/laptop')
 })
+
+test('a folder of another user is no place for a key', { skip: process.getuid() !== 0 && 'only root can give folders away' }, async () => {
+  fs.writeFileSync(w.at('join-foreign'), joinToken(w.ca, 'spiffe://example.org/foreign'), { mode: 0o600 })
+  fs.mkdirSync(w.at('foreign'), { mode: 0o700 })
+  fs.chownSync(w.at('foreign'), 65534, 65534)
+  await assert.rejects(start('foreign', { join_token_file: w.at('join-foreign'), state: w.at('foreign') }), /belongs to another user/)
+  connects.pop()
+  assert.deepEqual(fs.readdirSync(w.at('foreign')), [])
+})

@@ -124,6 +124,29 @@ static void what_was_written_counts_from_its_beginning(void **state)
     desk_fini(&d);
 }
 
+// Else an authority is asked as fast as it can answer.
+static void a_certificate_that_ends_at_once_is_not_asked_for_without_a_pause(void **state)
+{
+    (void)state;
+    for (int64_t left = 0; left < 3; left++) {
+        struct gw_enrolled e = { .not_after_s = NOW + left, .renew_s = NOW + left * 2 / 3 };
+        for (uint64_t r = 0; r < 1000; r++)
+            assert_true(gw_enrol_wait_ms(&e, 0, NOW, r * 7919) >= GW_ENROL_RETRY_MIN_MS);
+    }
+}
+
+static void a_clock_that_jumps_ahead_makes_renewal_due(void **state)
+{
+    struct gw_enrolled e = { .not_after_s = NOW + 3600, .renew_s = NOW + 2400 };
+    (void)state;
+    assert_false(gw_enrol_overtaken(&e, 0, NOW));
+    assert_false(gw_enrol_overtaken(&e, 0, NOW + 2400)); // the wait itself ends there
+    assert_true(gw_enrol_overtaken(&e, 0, NOW + 2401));
+    assert_true(gw_enrol_overtaken(&e, 0, NOW + 7200)); // slept beyond its end
+    assert_false(gw_enrol_overtaken(&e, 1, NOW + 7200));
+    assert_false(gw_enrol_overtaken(NULL, 0, NOW));
+}
+
 static void renewal_is_due_at_two_thirds_and_failures_back_off_within_what_is_left(void **state)
 {
     struct gw_enrolled e = { .not_after_s = NOW + 3600, .renew_s = NOW + 2400 };
@@ -133,7 +156,7 @@ static void renewal_is_due_at_two_thirds_and_failures_back_off_within_what_is_le
         int64_t wait = gw_enrol_wait_ms(&e, 0, NOW, r * 7919);
         assert_true(wait > 2400000 * 9 / 10 - 1 && wait <= 2400000);
     }
-    assert_int_equal(0, gw_enrol_wait_ms(&e, 0, NOW + 2400, 0));
+    assert_int_equal(GW_ENROL_RETRY_MIN_MS, gw_enrol_wait_ms(&e, 0, NOW + 2400, 0));
     assert_int_equal(0, gw_enrol_wait_ms(NULL, 0, NOW, 0));
     int64_t before = 0;
     for (unsigned failures = 1; failures < 100; failures++) {
@@ -205,13 +228,34 @@ static void the_configuration_of_enrolment_is_checked(void **state)
               "listens on '127.0.0.1:1' already");
 }
 
+#define TEMPLATE(id)                                                                                            \
+    ISSUER("uses: [enrolment], ")                                                                               \
+    AUTHORITY ENROLMENT "    kubernetes: [{cluster: c, issuer: k, namespaces: [a], id: \"spiffe://e/" id "\"}]" \
+                        "\n" BESIDE
+
+// Whoever may name service accounts in the namespace `team` would else be `search` of `team-a`, by calling one `a-search`.
+static void no_template_lets_one_namespace_speak_as_another(void **state)
+{
+    (void)state;
+    complains(TEMPLATE("{namespace}-{service_account}"), "could be the same for two service accounts");
+    complains(TEMPLATE("{service_account}{namespace}"), "could be the same for two service accounts");
+    complains(TEMPLATE("{cluster}{namespace}/{service_account}"), "could be the same for two service accounts");
+    complains(TEMPLATE("{namespace}/{service_account}"), NULL);
+    complains(TEMPLATE("{cluster}/ns/{namespace}/sa/{service_account}"), NULL);
+    complains(TEMPLATE("{service_account}.{namespace}"), NULL);
+    complains(TEMPLATE("{namespace}_{service_account}"), NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_template_lets_one_namespace_speak_as_another),
         cmocka_unit_test(an_answer_is_held_against_the_question),
         cmocka_unit_test(a_refusal_is_told_without_what_could_fool_a_terminal),
         cmocka_unit_test(what_was_written_counts_from_its_beginning),
         cmocka_unit_test(renewal_is_due_at_two_thirds_and_failures_back_off_within_what_is_left),
+        cmocka_unit_test(a_certificate_that_ends_at_once_is_not_asked_for_without_a_pause),
+        cmocka_unit_test(a_clock_that_jumps_ahead_makes_renewal_due),
         cmocka_unit_test(the_configuration_of_enrolment_is_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
