@@ -272,6 +272,20 @@ static void on_connection(uv_stream_t *stream, int status)
         log_warn(&c->log, "%s: a process of another user was refused", a.listener->path);
 }
 
+// The path goes while somebody still listens there: as soon as nobody does, the next process may put its own there.
+static void close_listeners(struct connect *c)
+{
+    for (size_t i = 0; i < c->n_listeners; i++) {
+        struct listener *l = &c->listeners[i];
+        if (l->path)
+            unlink(l->path);
+        free(l->path);
+        l->path = NULL;
+        if (!uv_is_closing((uv_handle_t *)&l->stream))
+            uv_close((uv_handle_t *)&l->stream, NULL);
+    }
+}
+
 static bool listen_on(struct connect *c, struct span address, struct gw_config_place at)
 {
     struct listener *l = &c->listeners[c->n_listeners];
@@ -400,9 +414,7 @@ static void drain(struct connect *c)
     }
     c->draining = true;
     log_info(&c->log, "draining: no new connections, present requests end");
-    for (size_t i = 0; i < c->n_listeners; i++)
-        if (!uv_is_closing((uv_handle_t *)&c->listeners[i].stream))
-            uv_close((uv_handle_t *)&c->listeners[i].stream, NULL);
+    close_listeners(c);
     uv_timer_start(&c->deadline, on_deadline, (uint64_t)c->config->connect.drain, 0);
     gw_connector_drain(&c->connector);
 }
@@ -530,16 +542,12 @@ static void finish(struct connect *c)
         gw_connector_cut(&c->connector);
         gw_enrolment_free(c->enrolment);
         gw_operations_end(&c->operations);
+        close_listeners(c);
         uv_run(&c->uv, UV_RUN_NOWAIT); // what was closed says so before what it belongs to is gone
         uv_walk(&c->uv, close_handle, NULL);
         uv_run(&c->uv, UV_RUN_DEFAULT);
         uv_loop_close(&c->uv);
         gw_control_fini(&c->control);
-    }
-    for (size_t i = 0; i < c->n_listeners; i++) {
-        if (c->listeners[i].path)
-            unlink(c->listeners[i].path);
-        free(c->listeners[i].path);
     }
     pki_key_free(c->key);
     gw_config_free(c->config);

@@ -334,6 +334,26 @@ test('a Unix socket is for one user', async t => {
   assert.equal(fs.existsSync(path), false)
 })
 
+test('a process that ends leaves the socket of the one that follows it alone', async () => {
+  const path = w.at('next.sock')
+  const change = { connect: { listen: [`unix:${path}`] } }
+  const [old, next] = [await connect('old', { change }), await Connect.make('next', { who, gateways: [w], authority, change })]
+  shard.answer = (request, socket) => { shard.finish = () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}') }
+  const asked = old.post(SEARCH, QUERY, { socketPath: path })
+  await until('the request', () => shard.finish)
+  old.process.kill('SIGTERM')
+  await until('the drain', () => /draining/.test(old.log))
+  connects.push(next)
+  await next.start()
+  shard.finish()
+  assert.equal((await asked).status, 200)
+  await old.process.ended
+  shard.answer = shard.finish = undefined
+  assert.equal((await next.post(SEARCH, QUERY, { socketPath: path })).status, 200)
+  await next.stop()
+  assert.equal(fs.existsSync(path), false)
+})
+
 test('a pod on the host\'s network is refused, unless it is told otherwise', async () => {
   const c = await Connect.make('pod', { who, gateways: [w], authority })
   const environment = { KUBERNETES_SERVICE_HOST: '10.0.0.1', POD_IP: '10.1.2.3', HOST_IP: '10.1.2.3' }
