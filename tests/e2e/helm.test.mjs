@@ -409,7 +409,7 @@ test('the example: the authority\'s policies give its pods a certificate and a t
   assert.ok(!decide(pod('search'), 'svid:issue', workload('sallyport/sallyport-gateway').uid, { derived: false, dns: [] }), 'no name that it asks for')
   assert.ok(!decide(pod('finance'), 'svid:issue', workload('finance/retriever').uid, { derived: true, dns: [] }), 'no other namespace')
   assert.ok(!decide(pod('search'), 'svid:issue', retriever, { derived: true, dns: ['sallyport-gateway.sallyport.svc'] }), 'no name of a host')
-  assert.ok(decide(workload('search/retriever'), 'svid:issue', retriever, { derived: true, dns: [] }), 'renewal')
+  assert.ok(!decide(workload('search/retriever'), 'svid:issue', retriever, { derived: true, dns: [] }), 'a stolen certificate renews nothing')
   assert.ok(decide(workload('search/retriever'), 'token:issue', uid('Audience', 'sallyport'), {}))
   assert.ok(!decide(workload('finance/retriever'), 'token:issue', uid('Audience', 'sallyport'), {}))
 })
