@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Whether an endpoint is worth a new connection. After GW_BREAKER_FAILURES of them in a row that came to nothing it rests for GW_BREAKER_REST_MS;
-// then one try goes out, and until its outcome is known, or as long again has passed, no other. One that succeeds ends it.
+// Whether an endpoint is worth a new connection. After GW_BREAKER_FAILURES of them in a row that came to nothing it rests for GW_BREAKER_REST_MS, or, when
+// the last was refused at once, for GW_BREAKER_REFUSED_MS: to ask again costs next to nothing then, and a server that starts again is back when it is. Then one try goes out, and until its outcome is known, or as long again has passed, no other. One that succeeds ends it.
 // It counts connections that nobody took or that did not get through their handshake, never answers: those are a request's own. Of one loop.
 #ifndef SALLYPORT_NET_BREAKER_H
 #define SALLYPORT_NET_BREAKER_H
@@ -10,6 +10,7 @@
 
 #define GW_BREAKER_FAILURES 5
 #define GW_BREAKER_REST_MS 1000 // what Retry-After says of it, too
+#define GW_BREAKER_REFUSED_MS 100
 
 struct gw_breaker { // zeroed: closed
     unsigned failures;
@@ -31,11 +32,11 @@ static inline bool gw_breaker_take(struct gw_breaker *b, int64_t now_ms)
     return true;
 }
 
-static inline void gw_breaker_failed(struct gw_breaker *b, int64_t now_ms)
+static inline void gw_breaker_failed(struct gw_breaker *b, int64_t now_ms, bool refused)
 {
     if (b->failures < GW_BREAKER_FAILURES)
         b->failures++;
-    b->until_ms = now_ms + GW_BREAKER_REST_MS;
+    b->until_ms = now_ms + (refused ? GW_BREAKER_REFUSED_MS : GW_BREAKER_REST_MS);
 }
 
 static inline void gw_breaker_succeeded(struct gw_breaker *b)

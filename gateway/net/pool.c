@@ -94,14 +94,14 @@ int gw_pool_set(struct gw_pool *p, struct gw_endpoints *set)
     return 0;
 }
 
-void gw_pool_outcome(struct gw_pool *p, struct gw_pool_endpoint *at, bool failed)
+void gw_pool_outcome(struct gw_pool *p, struct gw_pool_endpoint *at, enum gw_pool_outcome outcome)
 {
     if (!p->config->care.on)
         return;
-    if (failed)
-        gw_breaker_failed(&at->breaker, p->now->mono_ms);
-    else
+    if (outcome == GW_POOL_CONNECTED)
         gw_breaker_succeeded(&at->breaker);
+    else
+        gw_breaker_failed(&at->breaker, p->now->mono_ms, outcome == GW_POOL_REFUSED);
 }
 
 // ---------------------------------------------------------------------------------------------------------- choice

@@ -89,7 +89,7 @@ static void fail(struct gw_upstream *u, int err, const char *what)
     struct gw_call *c = u->call;
     bool nothing_sent = u->state == GW_UP_CONNECTING || u->state == GW_UP_HANDSHAKE, again = false;
     if (nothing_sent && (err == ERR_SHARD_CONNECT || err == ERR_SHARD_TLS))
-        gw_pool_outcome(u->pool, u->at, true);
+        gw_pool_outcome(u->pool, u->at, u->refused ? GW_POOL_REFUSED : GW_POOL_FAILED);
     if (c && nothing_sent) {
         gw_pool_mark_tried(u);
     } else if (c) {
@@ -162,7 +162,7 @@ static void begin_call(struct gw_upstream *u)
 {
     struct gw_call *c = u->call;
     if (!u->reused)
-        gw_pool_outcome(u->pool, u->at, false);
+        gw_pool_outcome(u->pool, u->at, GW_POOL_CONNECTED);
     u->state = GW_UP_BUSY;
     u->heard = u->early = false;
     c->answered = c->paused = c->unread = false;
@@ -420,6 +420,7 @@ static void on_connected(struct gw_socket *s, const char *why)
 {
     struct gw_upstream *u = of(s);
     if (why) {
+        u->refused = true;
         fail(u, ERR_SHARD_CONNECT, why);
         return;
     }
@@ -457,7 +458,7 @@ int gw_upstream_open(struct gw_pool *p, struct gw_pool_endpoint *at, struct gw_c
     gw_h1_init_client(&u->h1, p->config->limits);
     buf_init(&u->held, 0);
     if (p->dialler.dial(p->dialler.ctx, &u->socket, at->endpoint->host, at->endpoint->port, on_connected) != 0) {
-        gw_pool_outcome(p, at, true);
+        gw_pool_outcome(p, at, GW_POOL_FAILED);
         free(u);
         return ERR_SHARD_CONNECT;
     }

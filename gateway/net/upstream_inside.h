@@ -25,9 +25,10 @@ struct gw_upstream {
     int64_t sent_ns; // likewise; 0: nobody wants to know
     enum gw_upstream_state state;
     bool secure, reused, heard, pumping;
-    bool hedge; // the call has, or had, another connection beside it
-    bool early; // the answer began before the request was whole
-    bool ended; // the shard closed its side; acted upon when what it sent before was taken
+    bool hedge;   // the call has, or had, another connection beside it
+    bool early;   // the answer began before the request was whole
+    bool ended;   // the shard closed its side; acted upon when what it sent before was taken
+    bool refused; // nobody took the connection, which was said at once
 };
 
 // ---- upstream.c
@@ -91,7 +92,8 @@ void gw_pool_serve_waiting(struct gw_pool *p);
 void gw_pool_keep(struct gw_upstream *u);
 void gw_pool_unkeep(struct gw_upstream *u);
 // What came of a connection: told of each that was opened, once.
-void gw_pool_outcome(struct gw_pool *p, struct gw_pool_endpoint *at, bool failed);
+enum gw_pool_outcome { GW_POOL_CONNECTED, GW_POOL_REFUSED, GW_POOL_FAILED };
+void gw_pool_outcome(struct gw_pool *p, struct gw_pool_endpoint *at, enum gw_pool_outcome outcome);
 void gw_pool_endpoint_unref(struct gw_pool_endpoint *at);
 
 #endif
