@@ -75,11 +75,21 @@ void gw_config_remote_check(const struct gw_config *c, const struct gw_config_re
 
 // ----------------------------------------------------------------------------------------------------------- load
 
+// Whether that file is written by enrolment in this process, which replaces it in time.
+static bool is_enrolled(const struct gw_config_enrol *e, struct span file)
+{
+    if (!e->present || !is_set(e->state) || !span_starts(file, e->state.v))
+        return false;
+    struct span rest = span_sub(file, e->state.v.n, file.n);
+    return span_eq(rest, SPAN("/cert.pem")) || span_eq(rest, SPAN("cert.pem"));
+}
+
 void gw_remote_load_tls(struct gw_snapshot *s, const struct gw_config_remote_tls *tls, struct gw_remote *out,
                         int64_t now_s, struct diags *diags)
 {
     out->cert_file = tls->certificate.v;
     out->key_file = tls->key.v;
+    out->renewed = is_enrolled(&s->config->listener.tls.enrol, out->cert_file);
     out->cert_pem = gw_snapshot_read(s, &tls->certificate, GW_PEM_MAX, diags);
     out->key_pem = gw_snapshot_read(s, &tls->key, GW_SECRET_MAX, diags);
     out->passphrase = gw_snapshot_read_secret(s, &tls->key_passphrase_file, diags);
@@ -90,6 +100,7 @@ void gw_remote_load_tls(struct gw_snapshot *s, const struct gw_config_remote_tls
         .key_pem = out->key_pem,
         .key_file = out->key_file,
         .passphrase = out->passphrase,
+        .renewed = out->renewed,
     };
     if (!is_set(tls->certificate) || (!span_is_none(out->cert_pem) && !span_is_none(out->key_pem)))
         gw_tls_context_unref(gw_tls_context_client(&config, now_s, diags));

@@ -33,6 +33,7 @@ struct gw_remote {
     struct pki_trust *trust;            // who may vouch for it; NULL: the bundles of the trust domains
     struct span cert_pem, cert_file;    // our certificate towards it; SPAN_NONE: none
     struct span key_pem, key_file, passphrase;
+    bool renewed; // it is the one that this process enrols for itself
     int64_t connect_ms, first_byte_ms, idle_ms, keep_ms;
     size_t max_connections, max_idle; // of one loop, to one endpoint
     struct gw_remote_care care;

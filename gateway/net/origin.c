@@ -22,6 +22,7 @@ static int init_tls(struct gw_origin *o, const struct gw_tls_trust *bundles, int
         .key_pem = r->key_pem,
         .key_file = r->key_file,
         .passphrase = r->passphrase,
+        .renewed = r->renewed,
     };
     o->config.target.spiffe_id = r->spiffe_id;
     if (span_is_none(r->spiffe_id))
