@@ -207,12 +207,17 @@ static bool same_endpoint(const struct gw_links *a, const struct gw_links *b)
     return same;
 }
 
+// Gateways of one name, each at an address of its own, have nonces of their own, too.
+static bool same_place(const struct gw_endpoint *a, const struct gw_endpoint *b)
+{
+    return span_eq(a->authority, b->authority) && gw_endpoint_same(a, b);
+}
+
 void gw_links_inherit(struct gw_links *l, struct gw_links *from)
 {
     for (size_t i = 0; i < l->n; i++)
         for (size_t j = 0; j < from->n; j++)
-            if (span_eq(l->gateways[i].origin.remote->endpoints->authority,
-                        from->gateways[j].origin.remote->endpoints->authority))
+            if (same_place(l->gateways[i].origin.remote->endpoints, from->gateways[j].origin.remote->endpoints))
                 gw_link_learn(&l->gateways[i], buf_span(&from->gateways[j].nonce));
     const struct gw_config_connect *c = l->snapshot->connect.config, *old = from->snapshot->connect.config;
     bool free_of_certificate = c->binding == GW_BINDING_DPOP && old->binding == GW_BINDING_DPOP;
