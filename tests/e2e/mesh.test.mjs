@@ -51,6 +51,7 @@ describe('a cluster of two nodes', { skip }, () => {
       }
       await through(pod.node.name, pod)
     }
+    for (const gateway of Object.values(m.gateways)) assert.doesNotMatch(gateway.process.log, /renew it/, 'a warning about what renews itself')
     assert.ok(m.records('a').every(r => r.workload !== undefined), 'a request without a workload')
     for (const [name, pod] of Object.entries(m.shards))
       assert.deepEqual((await new ChromaClient({ host: pod.address, port: PORT }).listCollections()).map(c => c.name), [`search-docs-${name}`])

@@ -44,7 +44,7 @@ const VALUES = {
     policies: { 'teams.cedar': TEAMS.map(team).join('') },
     authorityIssuer: { scopes: { vectors: ['readwrite', 'admin'] } },
     config: {
-      shards: ['a', 'b'].map(name => ({ name, api: 'chroma', endpoints: [`http://chroma-${name}.vectors.svc:${PORT}`] })),
+      shards: ['a', 'b'].map(name => ({ name, api: 'chroma', endpoints: [`http://chroma-${name}.vectors.svc:${PORT}`], health: { healthy: 1 } })),
       routes: [{ collection: '*-a', shard: 'a' }, { shard: 'b' }],
       loops: 2
     }
@@ -250,11 +250,23 @@ export class Mesh {
   // Whether a TCP connection can be made.
   reaches(from, to, port) { return this.network.run(from, 'bash', ['-c', `exec 3<>/dev/tcp/${to.address}/${port}`]).status === 0 }
 
-  // Audit records of a gateway.
+  // Audit records of a gateway, of all its processes.
   records(node) {
-    const { audit } = this.gateways[node]
-    const text = fs.existsSync(audit) ? fs.readFileSync(audit, 'utf8') : ''
-    return text.split('\n').flatMap(l => { try { return [JSON.parse(l)] } catch { return [] } }).filter(r => r.kind === 'request')
+    const { audit } = this.gateways[node], folder = path.dirname(audit)
+    const files = fs.readdirSync(folder).filter(f => f.startsWith(path.basename(audit)))
+    return files.flatMap(f => fs.readFileSync(path.join(folder, f), 'utf8').split('\n')).flatMap(l => { try { return [JSON.parse(l)] } catch { return [] } }).filter(r => r.kind === 'request')
+  }
+
+  // The gateway of a node is replaced by another process, of another program, as a package's update does it: resolves when the old one has ended.
+  async upgradeGateway(node) {
+    const pod = this.gateways[node], old = pod.process
+    this.upgrades = (this.upgrades ?? 0) + 1
+    const program = this.at(`sallyport-${this.upgrades}`)
+    fs.copyFileSync(this.program, program)
+    this.run(pod, `gateway ${node}`, ['run', '--config', pod.file, '--take-over'], { program })
+    await this.up(pod, `the next gateway ${node}`, () => /listening on/.test(pod.process.log))
+    await until('the old one to end', () => old.over, 60000)
+    if (old.code !== 0) throw new Error(`gateway ${node}, replaced, ended with ${old.code ?? old.signal}:\n${old.log.slice(-4000)}`)
   }
 
   // On the authority, as kubectl exec … sallyport would.
