@@ -31,6 +31,7 @@ struct gw_follower {
     int64_t built_ms;  // when the last set was built, and how long that took
     int64_t cost_ms;
     bool dropped; // the set is to go
+    bool dialled; // the line is new, and was not asked anything yet
     bool adopted; // once
     bool ended;
     char fault[160]; // of the last answer; "": it was good
@@ -143,6 +144,11 @@ static void ask(struct gw_follower *f)
 {
     const struct gw_config_feed *config = f->line->snapshot->feed.config;
     struct pki_feed_ask ask = gw_revoked_feed_ask(f->feed, *f->ground.now);
+    // The question that the old line waited for was lost with it. Where reloads come faster than the authority lets wait, as with certificates that live
+    // for seconds, nothing would be heard any more.
+    if (f->dialled)
+        ask.wait_s = 0;
+    f->dialled = false;
     buf_clear(&f->target);
     buf_append(&f->target, config->remote.target);
     buf_byte(&f->target, '?');
@@ -292,6 +298,7 @@ void gw_follower_adopt(struct gw_follower *f, struct gw_snapshot *s)
         if (l) {
             hang_up(f);
             f->line = l;
+            f->dialled = true;
             gw_deadline_set(f->ground.wheel, &f->due, f->ground.now->mono_ms);
         } else {
             log_error(f->log, "the revocation feed cannot be followed as it is configured now");

@@ -241,6 +241,26 @@ static void the_parts_of_a_large_set_follow_one_another_without_a_pause(void **s
     world_fini(&w);
 }
 
+// Each reload begins with another connection, and ends the question that the authority lets wait.
+static void reloads_without_end_do_not_make_the_set_stale(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    follow(&w);
+    answer(&w, 1, 0);
+    for (size_t n = 2; n < 8; n++) {
+        rig_sleep(&w.rig, MAX_STALE_MS / 5);
+        assert_true(is_asked(&w, n - 1)); // and waits
+        gw_follower_adopt(w.follower, snapshot(&w));
+        rig_sleep(&w.rig, 100);
+        assert_true(has(rig_shard_got(&w.rig, n), "&wait=0"));
+        answer(&w, n, 0);
+        assert_true(is_fresh(&w));
+    }
+    world_fini(&w);
+}
+
 static void a_feed_elsewhere_does_not_make_a_stale_set_fresh(void **state)
 {
     (void)state;
@@ -268,6 +288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_authority_that_had_to_change_its_key_at_once_is_understood_again),
         cmocka_unit_test(the_parts_of_a_large_set_follow_one_another_without_a_pause),
+        cmocka_unit_test(reloads_without_end_do_not_make_the_set_stale),
         cmocka_unit_test(a_feed_elsewhere_does_not_make_a_stale_set_fresh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
