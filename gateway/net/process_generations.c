@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define WATCH_MS 1000
+#define REPLAY_TOLD_MS 60000 // between two lines about a full store of used proofs
 #define REVOKED_MS 200 // revocations are in force within a second: this to notice, the rest to read a large registry
 
 // ------------------------------------------------------------------------------------------------------ handed out
@@ -338,11 +339,29 @@ static void tell_ended_modes(struct gw_process *p)
     diags_fini(&diags);
 }
 
+// A client sees 503 and a metric grows; whoever reads the log is to learn which bound it was, once a minute while it lasts.
+static void tell_replay_full(struct gw_process *p)
+{
+    int64_t now_ms = clock_read().mono_ms;
+    uint64_t refused = 0;
+    for (size_t i = 0; i < p->n_metrics; i++)
+        refused += atomic_load_explicit(&p->metrics[i]->refused[ERR_INDEX_REPLAY_FULL], memory_order_relaxed);
+    if (refused == p->replay_refused || (p->replay_refused && now_ms - p->replay_told_ms < REPLAY_TOLD_MS))
+        return;
+    log_warn(
+        &p->log,
+        "dpop.replay: requests were refused with REPLAY_FULL (%llu): the store, or a workload's share of it, is full",
+        (unsigned long long)(refused - p->replay_refused));
+    p->replay_refused = refused;
+    p->replay_told_ms = now_ms;
+}
+
 static void on_watch(uv_timer_t *t)
 {
     struct gw_process *p = t->data;
     gw_process_write_back(p, false);
     tell_ended_modes(p);
+    tell_replay_full(p);
     if (gw_process_look(p) != p->look) {
         gw_process_reload(p, "a file changed");
         return;

@@ -86,7 +86,9 @@ struct gw_process {
     uv_timer_t watch, revoked_watch, deadline;
     uv_async_t drained, rung;
     struct gw_operations_listener operations;
-    int64_t modes_ms;     // until when it was looked whose day of observing is over
+    int64_t modes_ms;        // until when it was looked whose day of observing is over
+    uint64_t replay_refused; // with ERR_REPLAY_FULL, when it was last told; and when that was, on the monotonic clock
+    int64_t replay_told_ms;
     uint64_t look;        // fingerprint of the files that were read
     int64_t refreshed_ms; // when the revocations were last read
     uint64_t reloads_ok, reloads_failed;
