@@ -7,6 +7,8 @@
 #include "gateway/base/base64url.h"
 #include "pki/digest.h"
 
+#define TORN_MAX (4 * GW_AUDIT_LINE_MAX)
+
 static const struct span names[] = {
     [GW_AUDIT_NOTE] = { "note", 4 },         [GW_AUDIT_ALTERED] = { "altered", 7 },
     [GW_AUDIT_REMOVED] = { "removed", 7 },   [GW_AUDIT_MOVED] = { "moved", 5 },
@@ -49,6 +51,19 @@ static void found(struct gw_audit_verifier *v, enum gw_audit_finding_kind kind, 
 
 // ---------------------------------------------------------------------------------------------- lines of no chain
 
+// No writer leaves more than that behind; what has more is no piece of a line, and need not be kept to say so.
+static void keep(struct gw_audit_verifier *v, struct span text)
+{
+    v->torn_long = v->torn_long || buf_len(&v->torn) + text.n > TORN_MAX || !buf_append(&v->torn, text);
+}
+
+static void forget_strays(struct gw_audit_verifier *v)
+{
+    buf_clear(&v->torn);
+    v->strays = 0;
+    v->torn_long = false;
+}
+
 static void stray(struct gw_audit_verifier *v, const struct gw_audit_reader *r)
 {
     struct gw_audit_place at = { r->file, r->number, 0 };
@@ -61,11 +76,11 @@ static void stray(struct gw_audit_verifier *v, const struct gw_audit_reader *r)
         v->place = at;
         return;
     }
-    if (buf_len(&v->torn) == 0)
+    if (v->strays++ == 0)
         v->torn_at = at;
     else
-        buf_byte(&v->torn, '\n');
-    buf_append(&v->torn, r->line);
+        keep(v, SPAN("\n"));
+    keep(v, r->line);
     v->torn_open = !r->whole;
 }
 
@@ -87,8 +102,8 @@ static bool settle_torn(struct gw_audit_verifier *v, const struct link *l)
     json torn = l->mark ? json_get(l->root, SPAN("torn")) : NULL;
     bool ok = true;
 
-    if (buf_len(&v->torn)) {
-        ok = torn && torn_is(torn, buf_span(&v->torn));
+    if (v->strays) {
+        ok = torn && !v->torn_long && torn_is(torn, buf_span(&v->torn));
         if (ok)
             found(v, GW_AUDIT_NOTE, v->torn_at,
                   "cut short when the process was killed or the disk was full; the line "
@@ -101,7 +116,7 @@ static bool settle_torn(struct gw_audit_verifier *v, const struct link *l)
         ok = false;
         found(v, GW_AUDIT_REMOVED, l->at, "this line tells of a piece of a line before it, which is gone");
     }
-    buf_clear(&v->torn);
+    forget_strays(v);
     return ok;
 }
 
@@ -302,9 +317,9 @@ void gw_audit_verify_line(struct gw_audit_verifier *v, struct gw_audit_reader *r
 
 void gw_audit_verify_end(struct gw_audit_verifier *v)
 {
-    if (buf_len(&v->torn) == 0)
+    if (v->strays == 0)
         return;
-    if (v->torn_open && span_find(buf_span(&v->torn), '\n') == buf_len(&v->torn))
+    if (v->torn_open && v->strays == 1)
         found(v, GW_AUDIT_NOTE, v->torn_at,
               "the log ends in the middle of a line: a process writes it just now, was killed, or "
               "the end was cut off");
@@ -312,7 +327,7 @@ void gw_audit_verify_end(struct gw_audit_verifier *v)
         found(v, GW_AUDIT_INSERTED, v->torn_at,
               "no line of this log: put in, or altered so that its number and hash are "
               "gone");
-    buf_clear(&v->torn);
+    forget_strays(v);
 }
 
 void gw_audit_verifier_fini(struct gw_audit_verifier *v)

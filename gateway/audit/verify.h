@@ -57,7 +57,9 @@ struct gw_audit_verifier {
     // its own
     struct gw_chain chain;
     struct gw_audit_place place; // of the line that `chain` ends with
-    struct buf torn;             // lines that are none of the chain
+    struct buf torn;             // lines that are none of the chain, if they are few enough …
+    size_t strays;               // … and how many; an empty one is one, too
+    bool torn_long;              // there is more than is kept
     struct gw_audit_place torn_at;
     bool begun, torn_open; // torn_open: the last of them has no '\n'
     bool signed_here;      // a checkpoint of the present log is trusted

@@ -747,6 +747,41 @@ static void a_copy_on_standard_output_holds_nothing_up(void **state)
     close(ends[1]);
 }
 
+static void write_lines(const char *path, const struct span *lines, size_t n)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    for (size_t i = 0; i < n; i++)
+        fprintf(f, "%.*s\n", SPAN_FMT(lines[i]));
+    assert_int_equal(fclose(f), 0);
+}
+
+static void an_empty_line_that_was_put_in_is_found_wherever_it_stands(void **state)
+{
+    struct place *p = *state;
+    struct gw_journal j;
+
+    open_journal(p, &j, options(p, true));
+    records(p, &j, 12);
+    gw_journal_close(&j, p->now);
+    struct buf text = slurp(p->log);
+    struct span lines[64], rest = buf_span(&text);
+    size_t n = 0;
+    while (rest.n)
+        lines[n++] = span_cut(&rest, '\n');
+    for (size_t at = 1; at <= n; at++) {
+        struct span with[65];
+        memcpy(with, lines, at * sizeof *lines);
+        with[at] = SPAN("");
+        memcpy(with + at + 1, lines + at, (n - at) * sizeof *lines);
+        write_lines(p->log, with, n + 1);
+        struct seen s = verify(p, NULL);
+        assert_int_equal(s.of_kind[GW_AUDIT_INSERTED], 1);
+        assert_int_equal(s.v.faults, 1);
+    }
+    buf_fini(&text);
+}
+
 // ------------------------------------------------------------------------------------------- one process after another
 
 // As at an upgrade: the path is left by the first, and the second begins beside it.
@@ -897,6 +932,7 @@ int main(void)
         CASE(a_rotated_file_that_is_gone_or_changed_is_found),
         CASE(standard_output_gets_whole_lines_or_says_that_it_cannot),
         CASE(a_copy_on_standard_output_holds_nothing_up),
+        CASE(an_empty_line_that_was_put_in_is_found_wherever_it_stands),
         CASE(at_a_take_over_both_logs_verify_each_by_its_own_checkpoints),
         CASE(a_log_that_was_written_anew_before_a_take_over_is_not_vouched_for_by_the_next_one),
         CASE(what_a_kill_cuts_short_before_a_take_over_is_no_fault_of_the_next_log),
