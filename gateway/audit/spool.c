@@ -290,7 +290,13 @@ enum gw_spool_step gw_spool_next(struct gw_spool *s, const struct gw_journal_end
         }
         if (s->lines > 0)
             break;
+        bool passed = s->next.offset > s->at.offset;
         s->at = s->next; // over what is not sent
+        // A batch's worth of it: what stands behind is looked at before the file is done with.
+        if (passed && s->at.offset < size) {
+            s->full = false;
+            continue;
+        }
         if (s->at.file == end->file)
             return GW_SPOOL_NOTHING;
         // Its end may be torn: what is there is told of by the next file's first line.

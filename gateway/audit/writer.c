@@ -418,7 +418,7 @@ int gw_audit_open(const struct gw_audit_options *options, struct gw_audit **out)
         return -ENOMEM;
     a->wake = -1;
     pthread_mutex_init(&a->end_lock, NULL);
-    atomic_store(&a->needed, UINT32_MAX);
+    atomic_store(&a->needed, options->sent_on ? 1 : UINT32_MAX);
     a->sync_request = options->sync == GW_AUDIT_SYNC_REQUEST;
     a->drop = options->on_full == GW_AUDIT_DROP;
     a->interval_ms = options->interval_ms > 0 ? options->interval_ms : 1;

@@ -30,6 +30,7 @@ struct gw_audit_options {
     size_t queue;        // bytes a producer; rounded up to a power of two, 64 KiB at least
     int64_t interval_ms; // between batches
     unsigned producers;
+    bool sent_on; // no rotated file is deleted before gw_audit_need says which are sent
 };
 
 struct gw_audit;

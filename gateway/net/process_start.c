@@ -190,6 +190,7 @@ static bool open_audit(struct gw_process *p)
         .queue = (size_t)a->queue,
         .interval_ms = a->interval,
         .producers = (unsigned)p->n_loops + c->authority.present,
+        .sent_on = a->http.present,
     };
     int rc = diags.errors ? -EINVAL : gw_audit_open(&audit, &p->shared.audit);
     if (rc != 0 && diags.errors == 0)

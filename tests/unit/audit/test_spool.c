@@ -144,6 +144,30 @@ static void every_record_is_in_a_batch_once_over_rotated_files(void **state)
     }
 }
 
+// A batch may be small enough to hold nothing but what a kill left.
+static void behind_a_piece_of_a_line_that_is_as_long_as_a_batch_every_record_is_sent(void **state)
+{
+    struct place *p = *state;
+    char torn[900];
+
+    begin(p, 6000, 0);
+    reopen(p, 1000, false);
+    records(p, 5, 40);
+    send_all(p, false);
+    memset(torn, 'x', sizeof torn);
+    assert_int_equal(write(p->j.sink.fd, torn, sizeof torn), sizeof torn);
+    close(p->j.sink.fd);
+    buf_fini(&p->j.out);
+    buf_fini(&p->j.torn);
+    buf_fini(&p->j.unread);
+    free(p->j.path);
+    begin(p, 6000, 0);
+    records(p, 60, 40);
+    assert_true(gw_journal_end(&p->j).file > 1);
+    send_all(p, false);
+    all_taken(p, 0, 1);
+}
+
 static void a_kill_repeats_one_batch_and_loses_none(void **state)
 {
     struct place *p = *state;
@@ -284,6 +308,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(every_record_is_in_a_batch_once_over_rotated_files),
+        CASE(behind_a_piece_of_a_line_that_is_as_long_as_a_batch_every_record_is_sent),
         CASE(a_kill_repeats_one_batch_and_loses_none),
         CASE(what_a_kill_left_of_a_line_is_not_sent),
         CASE(a_line_longer_than_a_batch_goes_alone),

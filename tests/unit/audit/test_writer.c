@@ -587,6 +587,38 @@ static void kill_9_loses_no_record_whose_answer_was_complete(void **state)
     }
 }
 
+// The file that a process finds when it starts may be due to be rotated, before anybody knows what was sent.
+static void what_nobody_has_sent_yet_is_not_deleted_at_a_start(void **state)
+{
+    struct place *p = *state;
+
+    for (int sent_on = 1; sent_on >= 0; sent_on--) {
+        struct gw_audit_options o = { .journal = { .file = p->file, .rotate_size = 400, .keep = 2 },
+                                      .sync = GW_AUDIT_SYNC_REQUEST,
+                                      .interval_ms = 20,
+                                      .producers = 1,
+                                      .sent_on = sent_on };
+        struct gw_audit *a = NULL;
+        char rotated[5][112];
+        for (int i = 0; i < 5; i++) {
+            snprintf(rotated[i], sizeof rotated[i], "%s.%06d", p->file, i + 1);
+            if (i < 4)
+                assert_int_equal(file_write(rotated[i], SPAN("{}\n"), 0600), 0);
+        }
+        char old[1000];
+        memset(old, ' ', sizeof old);
+        old[sizeof old - 1] = '\n';
+        assert_int_equal(file_write(p->file, span_of(old, sizeof old), 0600), 0);
+        assert_int_equal(gw_audit_open(&o, &a), 0);
+        EVENTUALLY(gw_audit_end(a).file == 6);
+        gw_audit_close(a, 1000);
+        assert_int_equal(access(rotated[0], F_OK) == 0, sent_on);
+        assert_int_equal(access(rotated[4], F_OK), 0);
+        for (int i = 0; i < 5; i++)
+            unlink(rotated[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -606,6 +638,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failed_rotation_keeps_the_old_file, setup, teardown),
         cmocka_unit_test_setup_teardown(several_loops_write_at_once_and_each_keeps_its_order, setup, teardown),
         cmocka_unit_test_setup_teardown(kill_9_loses_no_record_whose_answer_was_complete, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_nobody_has_sent_yet_is_not_deleted_at_a_start, setup, teardown),
     };
 
     // A file size limit also kills: the writer's thread blocks the signal, the tests' own must not die of it.
