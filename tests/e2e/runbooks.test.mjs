@@ -274,7 +274,7 @@ describe('the runbooks of docs/operations.md', { concurrency: 4 }, () => {
     await until('the new certificate', () => /is in force/.test(w.process.log.slice(before)))
     await run.next()
     await run.next()
-    await run.until(/listening/)
+    await run.until(/has ended/)
     await run.until(ALLOWED)
     await until('the end of the old one', () => w.process.over)
     await run.log(w.process)

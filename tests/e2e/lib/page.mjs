@@ -68,12 +68,20 @@ export class Page {
 }
 
 // Ends what a test that failed has left.
-export const close = page => { for (const shell of page.shells) shell.kill('SIGKILL') }
+export function close(page) {
+  for (const shell of page.shells) {
+    try {
+      process.kill(-shell.pid, 'SIGKILL') // and what runs in its background
+    } catch (error) {
+      if (error.code !== 'ESRCH') throw error
+    }
+  }
+}
 
 class Run {
   constructor(page, section, folder, names) {
     Object.assign(this, { page, folder, names: Object.entries(names), steps: [...section.steps], text: '' })
-    this.shell = spawn('bash', ['--norc'], { cwd: folder, stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, PATH: `${folder}/bin:${process.env.PATH}`, NO_COLOR: '1' } })
+    this.shell = spawn('bash', ['--norc'], { cwd: folder, detached: true, stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, PATH: `${folder}/bin:${process.env.PATH}`, NO_COLOR: '1' } })
     page.shells.add(this.shell)
     fs.mkdirSync(path.join(folder, 'bin'), { recursive: true })
     fs.rmSync(path.join(folder, 'bin/sallyport'), { force: true })
