@@ -10,12 +10,15 @@
 
 #define ANSWER_MAX (64u << 20)
 #define PAGE 1000
+#define NAMES_MAX 1000000 // of a shard; and of what it is asked for them:
+#define QUESTIONS_MAX 10000
 #define COMPLAINT_MAX 400
 
 struct asker {
     const struct gw_shard_listing *l;
     struct gw_endpoints *endpoints;
     struct json_doc *doc; // the last answer
+    size_t names, questions;
 };
 
 __attribute__((format(printf, 2, 3))) static bool complain(const struct asker *a, const char *fmt, ...)
@@ -51,8 +54,8 @@ static json ask(struct asker *a, enum gw_method method, struct span target, stru
     *ok = false;
     json_free(a->doc);
     a->doc = NULL;
-    if (span_is_none(target)) {
-        complain(a, "out of memory");
+    if (span_is_none(target) || a->questions++ == QUESTIONS_MAX) {
+        complain(a, span_is_none(target) ? "out of memory" : "it has no end");
         return NULL;
     }
     buf_init(&answer, ANSWER_MAX);
@@ -113,7 +116,7 @@ static bool names_in(struct asker *a, json list, const char *member, struct span
         return complain(a, "it answered something else than a list");
     while (json_next(&it, &key, &v)) {
         struct span name = json_string(member ? json_get(v, span_str(member)) : v);
-        if (span_is_none(name) || *n == max)
+        if (span_is_none(name) || *n == max || a->names++ == NAMES_MAX)
             return complain(a, "a list of it has something without a name, or too much in it");
         out[(*n)++] = keep(a, name);
     }
@@ -143,7 +146,7 @@ static bool list_qdrant(struct asker *a)
 
 static bool list_chroma_database(struct asker *a, struct span tenant, struct span database)
 {
-    struct span t = segment(a, tenant), d = segment(a, database);
+    struct span t = segment(a, tenant), d = segment(a, database), first = SPAN_NONE;
     for (size_t offset = 0;; offset += PAGE) {
         bool ok;
         size_t n = 0;
@@ -156,10 +159,13 @@ static bool list_chroma_database(struct asker *a, struct span tenant, struct spa
         struct span *names = room_for(a, list);
         if (!names || !names_in(a, list, "name", names, json_count(list), &n))
             return false;
+        if (n > 0 && span_eq(names[0], first))
+            return complain(a, "it gives the same page of them again and again");
         for (size_t i = 0; i < n; i++)
             tell(a, database, tenant, names[i]);
         if (n < PAGE)
             return true;
+        first = names[0];
     }
 }
 
@@ -223,8 +229,11 @@ static bool list_weaviate(struct asker *a)
     bool *tenants = ok ? arena_array(a->l->arena, json_count(list) + 1, sizeof *tenants) : NULL;
     if (!classes || !tenants || !names_in(a, list, "class", classes, json_count(list), &n))
         return false;
-    for (size_t i = 0; i < n; i++)
-        json_bool(json_get(json_get(json_at(list, i), SPAN("multiTenancyConfig")), SPAN("enabled")), &tenants[i]);
+    struct json_iter it = json_iter(list);
+    struct span none;
+    json v;
+    for (size_t i = 0; i < n && json_next(&it, &none, &v); i++)
+        json_bool(json_get(json_get(v, SPAN("multiTenancyConfig")), SPAN("enabled")), &tenants[i]);
     for (size_t i = 0; i < n; i++) {
         tell(a, SPAN_NONE, SPAN_NONE, classes[i]);
         if (!tenants[i])

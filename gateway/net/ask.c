@@ -2,6 +2,7 @@
 #include "gateway/net/ask.h"
 
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 struct gw_ask {
@@ -110,19 +111,19 @@ void gw_ask_free(struct gw_ask *a)
 struct wait {
     struct gw_control control;
     struct gw_ask *ask;
-    struct gw_deadline end;
     struct gw_ask_reply *answer;
     struct buf *body;
 };
 
-static void on_end(struct gw_deadline *d)
+static void on_end(uv_timer_t *t)
 {
-    struct wait *w = (struct wait *)((char *)d - offsetof(struct wait, end));
+    struct wait *w = (struct wait *)((char *)t - offsetof(struct wait, control.tick));
     gw_ask_free(w->ask);
-    uv_close((uv_handle_t *)&w->control.tick, NULL);
+    uv_close((uv_handle_t *)t, NULL);
 }
 
-// Its connections go in a moment of their own, for this is called by one of them.
+// Its connections go in a moment of their own, for this is called by one of them. It need not be the wheel's next one: who asks a thousand questions,
+// one after the other, would wait for a tick each time.
 static void on_answer(void *ctx, const struct gw_ask_reply *a)
 {
     struct wait *w = ctx;
@@ -130,7 +131,7 @@ static void on_answer(void *ctx, const struct gw_ask_reply *a)
     w->answer->body = SPAN_NONE;
     if (a->error == 0 && !buf_append(w->body, a->body))
         w->answer->error = ERR_SHARD_ANSWER;
-    gw_deadline_set(&w->control.wheel, &w->end, w->control.now.mono_ms);
+    uv_timer_start(&w->control.tick, on_end, 0, 0);
 }
 
 void gw_ask_now(struct gw_snapshot *s, const struct gw_tls_trust *bundles, const struct gw_ask_question *q,
@@ -146,12 +147,14 @@ void gw_ask_now(struct gw_snapshot *s, const struct gw_tls_trust *bundles, const
     signal(SIGPIPE, SIG_IGN);
     w->answer = answer;
     w->body = body;
-    w->end.on_due = on_end;
     if (gw_control_init(&w->control, &uv) == 0) {
         const struct gw_origin_ground ground = gw_control_ground(&w->control);
         w->control.bundles = *bundles;
         w->ask = gw_ask_new(&ground, s, q, on_answer, w);
-        if (!w->ask) {
+        if (w->ask) {
+            gw_deadline_remove(&w->ask->soon);
+            on_soon(&w->ask->soon);
+        } else {
             *answer = (struct gw_ask_reply){ .error = ERR_INTERNAL,
                                              .what = "its TLS options cannot be used",
                                              .body = SPAN_NONE };

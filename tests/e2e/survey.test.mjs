@@ -281,6 +281,27 @@ test('check --live asks every endpoint, and a dead or silent one is an error and
   assert.equal(JSON.parse(none.out).live.shards[0].collections, null)
 })
 
+test('check --live comes to an end with a shard whose lists do not, or are huge', async t => {
+  const hostile = await Upstream.start()
+  t.after(() => hostile.stop())
+  const file = w.at('hostile.yaml')
+  const ask = async (api, answer) => {
+    hostile.answer = answer
+    w.save.call({ file }, { ...w.config, shards: [{ name: 'h', api, endpoints: [hostile.url] }], routes: [{ shard: 'h' }] })
+    const before = hostile.requests.length
+    const told = await runBeside(sallyport, ['check', '--live', '--config', file, '--json'], { timeout: 30000 })
+    assert.ok(told.status === 0 || told.status === 1, `it was ended: ${told.err}`)
+    return { ...JSON.parse(told.out), asked: hostile.requests.length - before }
+  }
+  const page = Array.from({ length: 1000 }, (_, i) => ({ name: `c${i}` }))
+  const endless = await ask('chroma', r => r.path.includes('/collections?') ? json(page) : r.path.endsWith('/databases') ? json([{ name: 'd' }]) : json({ name: 'c' }))
+  has(texts(endless, 'error'), /^shard h: its collections cannot be listed: it gives the same page of them again and again/)
+  assert.ok(endless.asked < 1100)
+  const classes = Array.from({ length: 200000 }, (_, i) => ({ class: `C${i}` }))
+  const huge = await ask('weaviate', r => r.path === '/v1/schema' ? json({ classes }) : json({ class: 'C', properties: [{ name: 'tenant', dataType: ['text'], tokenization: 'field', indexFilterable: true }] }))
+  has(texts(huge, 'warning'), /^shard h: it has 200000 collections, of which the first 1000 were looked at/)
+})
+
 test('check --live with a credential that is not accepted says so, and 2 is for what cannot be served', async () => {
   const normal = shards.qdrant.answer
   shards.qdrant.answer = r => r.path === '/readyz' ? normal(r) : json({ status: { error: 'Must provide an API key' } }, { status: '401 Unauthorized' })
