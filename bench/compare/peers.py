@@ -169,7 +169,6 @@ class Nginx(Peer):
         config = self.write("nginx.conf", f"""daemon off;
 user root;
 worker_processes 1;
-worker_rlimit_nofile 40000;
 pid {d}/nginx.pid;
 error_log {d}/nginx.log warn;
 events {{ worker_connections 24000; multi_accept on; }}

@@ -29,7 +29,7 @@ def median(result, case):
     value = statistics.median(r["value"] for r in runs)
     if what == "added":
         shard = median(result, "shard-latency")
-        return None if shard is None else value - shard
+        return None if shard is None or shard >= value else value - shard  # less than the shard alone: that was noise, not a time
     return value
 
 
@@ -53,6 +53,9 @@ def noise(result):
                 low, _, high = statistics.quantiles(values, n=4)
                 if high - low > NOISY_SPREAD * statistics.median(values):
                     found.append(f"the runs of `{case.id}` differ by {100 * (high - low) / statistics.median(values):.0f} % between the quartiles")
+            late = [r for r in result["values"].get(case.id, []) if "rate" in r and r["requests_per_second"] < 0.95 * r["rate"]]
+            if late:
+                found.append(f"the load generator could not keep to the rate of `{case.id}`")
     return found
 
 

@@ -7,10 +7,6 @@ void histogram_add(struct histogram *h, int64_t ns)
     uint64_t v = ns > 0 ? (uint64_t)ns : 0;
     unsigned bits = v ? 64u - (unsigned)__builtin_clzll(v) : 0;
     unsigned row = bits > 7 ? bits - 7 : 0;
-    if (row >= HISTOGRAM_POWERS) {
-        row = HISTOGRAM_POWERS - 1;
-        v = UINT64_MAX >> 1;
-    }
     unsigned column = (unsigned)(row > 0 ? v >> (row - 1) : v) & (HISTOGRAM_SUB - 1);
     h->counts[row][column]++;
     h->n++;
