@@ -160,9 +160,15 @@ int gw_handover_say(int peer, enum gw_handover_word word)
 int gw_handover_hear(int peer, enum gw_handover_word *word)
 {
     char heard[WORD];
-    int rc = read_all(peer, heard, sizeof heard);
-    if (rc != 0)
-        return rc;
+    ssize_t n;
+    do
+        n = recv(peer, heard, sizeof heard, 0);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return n < 0 ? -errno : -ECONNRESET;
+    // It was sent in one piece, and so it comes. Whoever sends half of one is not waited for.
+    if (n != WORD)
+        return -EPROTO;
     for (int i = 0; i < GW_HANDOVER_WORDS; i++) {
         if (memcmp(heard, words[i], WORD) == 0) {
             *word = (enum gw_handover_word)i;

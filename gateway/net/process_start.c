@@ -133,6 +133,19 @@ static size_t sockets_of(const struct gw_process *p, enum gw_handover_of of, siz
     return n;
 }
 
+// A store keeps its size from process to process.
+static void tell_capacity(struct gw_process *p)
+{
+    size_t has = p->shared.replay ? pki_replay_capacity(p->shared.replay) : 0,
+           wants = (size_t)p->snapshot->config->dpop.replay.capacity;
+    // It is rounded up to so many for each stripe.
+    if (has > 0 && (has < wants || has - wants > wants / 8 + 64))
+        log_warn(&p->log,
+                 "dpop.replay.capacity: the store of used proofs is the one of the process before, for %zu; another "
+                 "capacity takes effect at a start without --take-over",
+                 has);
+}
+
 // Proofs from before the start are refused, since nobody knows which were used (checklist 16), and a proof tells its time in whole
 // seconds only. So the gateway opens on a full second: whoever meets it open can make a proof that counts.
 // With the store of the process before, it is known.
@@ -143,6 +156,7 @@ static void await_full_second(struct gw_process *p)
         log_warn(&p->log,
                  "the store of used proofs is of another version: proofs that were made before now are refused");
     p->inherited.replay = -1;
+    tell_capacity(p);
     p->open_ms = clock_read().wall_ms;
     if (!p->shared.replay)
         p->open_ms = (p->open_ms / 1000 + 1) * 1000;

@@ -107,6 +107,24 @@ test('one goes and another comes in the same moment', async () => {
   await answers()
 })
 
+const descriptors = () => fs.readdirSync(`/proc/${w.process.pid}/fd`).length
+
+test('one that comes and goes, or stops in the middle of a word, leaves nothing behind and holds nobody up', async () => {
+  const gone = () => (w.process.log.match(/this one goes on/g) ?? []).length
+  const before = descriptors()
+  for (let i = 0; i < 20; i++) {
+    const n = gone()
+    const p = await peer()
+    await until('what it gives', () => p.bytesRead > 0)
+    if (i % 2) p.destroy()
+    else p.write('g')
+    await until('the process to go on', () => gone() > n, 3000)
+    p.destroy()
+  }
+  await until('it to have what it had', () => descriptors() <= before)
+  await answers()
+})
+
 test('one that takes everything and says nothing does not keep another away', async () => {
   const stuck = await peer()
   await until('what it gives', () => stuck.bytesRead > 0)
@@ -147,8 +165,10 @@ test('the next one cannot open the audit log after the old one has left it: the 
 test('an address that the next one does not have is closed, and one more loop finds its socket', async () => {
   w.config.listener.addresses.pop()
   w.config.loops = 2
+  w.config.dpop.replay.capacity *= 2
   w.save()
   await takeOver()
+  assert.match(w.process.log, /dpop\.replay\.capacity: .* for 65536; another capacity takes effect at a start without --take-over/)
   assert.equal(await connects(other), 'ECONNREFUSED')
   await answers()
   w.config.loops = 1
