@@ -271,6 +271,24 @@ static const struct gw_accepted_ops ops = {
     .closed = on_closed,
 };
 
+// Who has been doing nothing for longest, or is slowest: nobody may keep others out by connections that ask for nothing. NULL: all are being answered.
+static struct gw_visitor *laggard(const struct gw_visitors *s, const struct gw_visitor *but)
+{
+    struct gw_visitor *oldest = NULL;
+    for (struct gw_visitor *c = s->first; c; c = c->next)
+        if (c != but && !c->conn.socket.closing && c->state != GW_VISITOR_WAITS && c->state != GW_VISITOR_RECORD &&
+            (!oldest || c->since_ms <= oldest->since_ms)) // the newest come first in the list
+            oldest = c;
+    return oldest;
+}
+
+static void refuse_one(struct gw_visitors *s, struct gw_visitor *c)
+{
+    if (c->conn.tls.state == GW_TLS_HANDSHAKE)
+        s->ops->handshake(s->ctx, c->conn.remote, ERR_OVERLOADED, NULL, false);
+    gw_accepted_close(&c->conn);
+}
+
 struct gw_visitor *gw_visitor_new(struct gw_visitors *s, gw_accept accept, void *ctx)
 {
     struct gw_visitor *c = calloc(1, sizeof *c);
@@ -295,11 +313,12 @@ struct gw_visitor *gw_visitor_new(struct gw_visitors *s, gw_accept accept, void 
     s->first = c;
     s->n_open++;
     c->since_ms = now_ms(c);
-    // Over the bound it is accepted and closed, since waiting in the kernel's queue would only hide it from its sender.
+    // Over the bound somebody else goes; or it is accepted and closed, since waiting in the kernel's queue would only hide it from its sender.
     if (s->n_open > s->max_open) {
-        s->ops->handshake(s->ctx, c->conn.remote, ERR_OVERLOADED, NULL, false);
-        gw_accepted_close(&c->conn);
-        return c;
+        struct gw_visitor *other = laggard(s, c);
+        refuse_one(s, other ? other : c);
+        if (!other)
+            return c;
     }
     gw_socket_read(&c->conn.socket, true);
     arm(c);

@@ -6,7 +6,7 @@
 //   accepted ─▶ handshake ─▶ head ─▶ body ─▶ asked ──▶ (waits ─▶ asked again) ──▶ recorded ─▶ answered ─▶ idle ─▶ head …
 //
 // Before an endpoint is asked the certificate was looked at once more, each time, also after a wait. A client that is slow in any way meets
-// a deadline; one that leaves while it waits is forgotten. An answer that audit must know of is sent when its record was handed over, or, where
+// a deadline, and gives way to a new one where there are `max_open`; one that leaves while it waits is forgotten. An answer that audit must know of is sent when its record was handed over, or, where
 // the configuration says so, when it is on the disk.
 #ifndef SALLYPORT_NET_VISITOR_H
 #define SALLYPORT_NET_VISITOR_H

@@ -591,11 +591,43 @@ static void connections_are_bounded(void **state)
     place_init(&p, false);
     for (size_t i = 0; i < 9; i++)
         caller_init(&c[i], &p, "client");
-    assert_int_equal(p.handshakes, 8);
-    assert_int_equal(p.last_error, ERR_OVERLOADED);
-    assert_null(c[8].socket);
+    run(&c[0]);
+    assert_null(c[0].socket);
+    assert_int_equal(p.visitors.n_open, 8);
+    assert_int_equal(p.handshakes, 9);
     for (size_t i = 0; i < 9; i++)
         caller_fini(&c[i]);
+    place_fini(&p);
+}
+
+// Else one machine that opens as many as there may be, and sends nothing, keeps everybody out.
+static void idle_connections_give_way_to_new_ones(void **state)
+{
+    (void)state;
+    struct place p;
+    struct caller c[8], late[3];
+    place_init(&p, false);
+    caller_init(&c[0], &p, "client");
+    p.waits = true;
+    say(&c[0], GET("/"));
+    p.waits = false;
+    assert_int_equal(p.visitors.n_waiting, 1);
+    for (size_t i = 1; i < 8; i++)
+        caller_begin(&c[i], &p, "client"); // and no byte of a handshake
+    for (size_t i = 0; i < 3; i++) {
+        caller_init(&late[i], &p, "client");
+        say(&late[i], GET("/"));
+        assert_true(heard_has(&late[i], "HTTP/1.1 200 "));
+        run(&c[1 + i]);
+        assert_null(c[1 + i].socket);
+    }
+    assert_int_equal(p.refusals, 3);
+    assert_non_null(c[0].socket); // it is being answered
+    assert_int_equal(p.visitors.n_open, 8);
+    for (size_t i = 0; i < 8; i++)
+        caller_fini(&c[i]);
+    for (size_t i = 0; i < 3; i++)
+        caller_fini(&late[i]);
     place_fini(&p);
 }
 
@@ -928,6 +960,7 @@ int main(void)
         cmocka_unit_test(slow_loris_meets_its_deadlines),
         cmocka_unit_test(a_client_that_takes_nothing_is_cut),
         cmocka_unit_test(connections_are_bounded),
+        cmocka_unit_test(idle_connections_give_way_to_new_ones),
         cmocka_unit_test(an_optional_certificate_is_nobody_when_it_is_not_there),
         cmocka_unit_test(a_certificate_that_is_demanded_and_not_there_is_refused),
         cmocka_unit_test(a_revoked_certificate_is_refused_on_every_request),
