@@ -21,6 +21,8 @@
 #define WITHIN_MS 15000 // one question, whatever its parts take
 #define CONNECT_MS 5000
 #define LOOK_MS 10000 // between two looks at the clock
+#define KEY "key.pem"
+#define KEY_BEFORE "key-before.pem"
 #define FILES_MS 5000 // between two looks at files that lack something
 #define FILE_BYTES (256u << 10)
 #define WHAT GW_ENROLMENT_WHAT
@@ -250,26 +252,55 @@ static void failed(struct gw_enrolment *e, bool asked)
         e->o.on_failed(e->o.ctx, e->what);
 }
 
-static void write_one(struct gw_enrolment *e, const char *name, const struct buf *content, unsigned mode)
+static bool path_of(const struct gw_enrolment *e, const char *name, struct buf *path)
+{
+    buf_init(path, 0);
+    return buf_printf(path, "%.*s/%s", SPAN_FMT(e->o.state), name) && buf_byte(path, '\0');
+}
+
+static void move(const struct gw_enrolment *e, const char *from, const char *to)
+{
+    struct buf old, new;
+    bool ok = path_of(e, from, &old);
+    ok = path_of(e, to, &new) && ok;
+    if (ok)
+        (void)!rename(buf_span(&old).p, buf_span(&new).p); // not there: the first one is written
+    buf_fini(&old);
+    buf_fini(&new);
+}
+
+static void remove_one(const struct gw_enrolment *e, const char *name)
 {
     struct buf path;
-    buf_init(&path, 0);
-    int rc = buf_printf(&path, "%.*s/%s", SPAN_FMT(e->o.state), name) && buf_byte(&path, '\0')
-                 ? file_write(buf_span(&path).p, buf_span(content), mode)
-                 : -ENOMEM;
+    if (path_of(e, name, &path))
+        unlink(buf_span(&path).p);
+    buf_fini(&path);
+}
+
+static bool write_one(struct gw_enrolment *e, const char *name, const struct buf *content, unsigned mode)
+{
+    struct buf path;
+    int rc = path_of(e, name, &path) ? file_write(buf_span(&path).p, buf_span(content), mode) : -ENOMEM;
     if (rc != 0)
         log_error(e->o.log, "enrolment: %.*s/%s cannot be written: %s; a restart must enrol anew", SPAN_FMT(e->o.state),
                   name, strerror(-rc));
     buf_fini(&path);
+    return rc == 0;
 }
 
-// The key first: whoever finds a certificate without its key finds out when the two are held against each other.
+// The key first: whoever finds a certificate without its key finds out when the two are held against each other. Until the certificate is there too, the
+// key of the one before is kept: whoever is killed in between may have nothing else to enrol with.
 static void write_state(struct gw_enrolment *e)
 {
     if (span_is_none(e->o.state))
         return;
-    write_one(e, "key.pem", &e->held.key, 0600);
-    write_one(e, "cert.pem", &e->held.chain, 0644);
+    move(e, KEY, KEY_BEFORE);
+    if (!write_one(e, KEY, &e->held.key, 0600)) {
+        move(e, KEY_BEFORE, KEY);
+        return;
+    }
+    if (write_one(e, "cert.pem", &e->held.chain, 0644))
+        remove_one(e, KEY_BEFORE);
     write_one(e, "bundle.pem", &e->held.bundle, 0644);
 }
 
@@ -459,18 +490,15 @@ static bool read_state(struct gw_enrolment *e, const char *name, struct buf *out
     return !span_is_none(path) && file_read(path.p, FILE_BYTES, out) == 0;
 }
 
-// What an earlier process left, if it is still good.
-static bool take_state(struct gw_enrolment *e)
+static bool take_with(struct gw_enrolment *e, const char *key_name)
 {
     struct gw_enrolled old;
     struct buf chain, key, bundle;
-    if (span_is_none(e->o.state))
-        return false;
     buf_init(&chain, 0);
     buf_init(&key, 0);
     buf_init(&bundle, 0);
     bool good = false;
-    if (read_state(e, "cert.pem", &chain) && read_state(e, "key.pem", &key) && read_state(e, "bundle.pem", &bundle)) {
+    if (read_state(e, "cert.pem", &chain) && read_state(e, key_name, &key) && read_state(e, "bundle.pem", &bundle)) {
         good = gw_enrol_keep(buf_span(&chain), buf_span(&key), buf_span(&bundle), e->o.spiffe_id,
                              e->o.ground.now->wall_ms / 1000, &old, e->what, sizeof e->what) == 0;
         if (!good)
@@ -483,6 +511,12 @@ static bool take_state(struct gw_enrolment *e)
     buf_wipe(&key);
     buf_fini(&bundle);
     return good;
+}
+
+// What an earlier process left, if it is still good.
+static bool take_state(struct gw_enrolment *e)
+{
+    return !span_is_none(e->o.state) && (take_with(e, KEY) || take_with(e, KEY_BEFORE));
 }
 
 bool gw_enrolment_seed(struct gw_enrolment *e, const struct gw_enrolled *held)

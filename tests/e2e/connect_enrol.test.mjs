@@ -95,6 +95,12 @@ test('a join token on a plain machine, and a folder that survives the restart', 
   const answer = await c.post(SEARCH, QUERY)
   assert.equal(answer.status, 200, answer.text)
   assert.equal((await w.record(answer.headers['x-request-id'])).workload, 'spiffe://example.org/laptop')
+  // Killed between the next key and its certificate: the key before is there still.
+  await c.stop()
+  fs.renameSync(w.at('machine/key.pem'), w.at('machine/key-before.pem'))
+  fs.writeFileSync(w.at('machine/key.pem'), w.ca.issue('other').keyPem, { mode: 0o600 })
+  await c.start()
+  assert.equal((await c.post(SEARCH, QUERY)).status, 200)
 })
 
 test('a folder of another user is no place for a key', { skip: process.getuid() !== 0 && 'only root can give folders away' }, async () => {
