@@ -135,6 +135,19 @@ static bool add_alt_names(struct pki_csr *csr, struct arena *a, struct span valu
     return true;
 }
 
+// A workload is a TLS client and a server; what else a key may be used for is another kind of certificate.
+static bool is_usage_of_workload(struct span value)
+{
+    struct span list, oid;
+    if (!pki_der_take(&value, PKI_DER_SEQUENCE, &list))
+        return false;
+    while (list.n > 0)
+        if (!pki_der_take(&list, PKI_DER_OID, &oid) ||
+            !(span_eq(oid, pki_oid_client_auth) || span_eq(oid, pki_oid_server_auth)))
+            return false;
+    return true;
+}
+
 // Only reported, as the names are: a certificate's extensions are the CA's to say.
 static void note_extension(struct pki_csr *csr, struct span oid, struct span value)
 {
@@ -144,9 +157,10 @@ static void note_extension(struct pki_csr *csr, struct span oid, struct span val
     } else if (span_eq(oid, pki_oid_key_usage)) {
         // keyCertSign and cRLSign are bits 5 and 6 (RFC 5280 §4.2.1.3); the first byte counts unused ones.
         csr->asks_ca |= !pki_der_take(&value, PKI_DER_BIT_STRING, &in) || (in.n > 1 && (in.p[1] & 0x06) != 0);
+    } else if (span_eq(oid, pki_oid_ext_key_usage)) {
+        csr->asks_other |= !is_usage_of_workload(value);
     } else {
-        csr->asks_other |=
-            !span_eq(oid, pki_oid_san) && !span_eq(oid, pki_oid_ext_key_usage) && !span_eq(oid, pki_oid_skid);
+        csr->asks_other |= !span_eq(oid, pki_oid_san) && !span_eq(oid, pki_oid_skid);
     }
 }
 

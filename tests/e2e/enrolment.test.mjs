@@ -142,6 +142,7 @@ test('requests that ask for more than a name are refused', async () => {
     [{ extensions: ['basicConstraints=critical,CA:TRUE'] }, 403, 'csr_refused', 'CSR_EXTENSION'],
     [{ extensions: ['keyUsage=keyCertSign'] }, 403, 'csr_refused', 'CSR_EXTENSION'],
     [{ extensions: ['nameConstraints=permitted;DNS:.example'] }, 403, 'csr_refused', 'CSR_EXTENSION'],
+    [{ extensions: ['extendedKeyUsage=clientAuth,codeSigning'] }, 403, 'csr_refused', 'CSR_EXTENSION'],
     [{ san: ['IP:10.0.0.1'] }, 403, 'csr_name', 'CSR_NAME'],
     [{ san: ['email:a@example.org'] }, 403, 'csr_name', 'CSR_NAME'],
     [{ san: ['URI:spiffe://example.org/ns/rag/sa/search', 'URI:spiffe://example.org/gateway'] }, 403, 'csr_name', 'CSR_NAME']

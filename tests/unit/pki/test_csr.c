@@ -275,6 +275,9 @@ static void what_else_it_asks_for_is_reported(void **state)
         { &pki_oid_key_usage, { "\x03\x02\x01\x06", 4 }, true, false },
         { &pki_oid_key_usage, { "\x03\x02\x07\x80", 4 }, false, false },
         { &pki_oid_name_constraints, { "\x30\x00", 2 }, false, true },
+        { &pki_oid_ext_key_usage, { "\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x02", 12 }, false, false },
+        { &pki_oid_ext_key_usage, { "\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x03", 12 }, false, true },
+        { &pki_oid_ext_key_usage, { "\x30\x06\x06\x04\x55\x1d\x25\x00", 8 }, false, true },
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
