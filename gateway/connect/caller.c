@@ -27,8 +27,8 @@ int gw_caller_check(const struct gw_request *r, struct span authority)
         return ERR_CONNECT_HOST;
     if (gw_headers_count_name(&r->headers, SPAN("origin")) > 0)
         return ERR_CONNECT_ORIGIN;
-    // "none" is a person who wrote the address into a browser; "same-origin" a page that came from here itself.
+    // "none" is a person who wrote the address into a browser; "same-origin" a page that came from here itself. No browser says it twice.
     struct span site = gw_headers_find(&r->headers, SPAN("sec-fetch-site"));
     bool foreign = !span_is_none(site) && !span_eq(site, SPAN("none")) && !span_eq(site, SPAN("same-origin"));
-    return foreign ? ERR_CONNECT_ORIGIN : 0;
+    return foreign || gw_headers_count_name(&r->headers, SPAN("sec-fetch-site")) > 1 ? ERR_CONNECT_ORIGIN : 0;
 }

@@ -85,6 +85,8 @@ static void whatever_has_an_origin_is_refused(void **state)
     assert_int_equal(check("host: localhost\r\nOrigin:\r\n"), ERR_CONNECT_ORIGIN);
     assert_int_equal(check("host: localhost\r\nsec-fetch-site: cross-site\r\n"), ERR_CONNECT_ORIGIN);
     assert_int_equal(check("host: localhost\r\nsec-fetch-site: same-site\r\n"), ERR_CONNECT_ORIGIN);
+    assert_int_equal(check("host: localhost\r\nsec-fetch-site: none\r\nsec-fetch-site: cross-site\r\n"),
+                     ERR_CONNECT_ORIGIN);
     // Node's fetch sends this one.
     assert_int_equal(check("host: localhost\r\nsec-fetch-mode: cors\r\n"), 0);
     assert_int_equal(check("host: localhost\r\nsec-fetch-site: none\r\n"), 0);
