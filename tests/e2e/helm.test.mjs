@@ -299,6 +299,11 @@ test('nonsense is refused, and said where it is', { skip }, () => {
   refused({}, /no policies: set gateway\.policies/, { ...BASE, gateway: { ...BASE.gateway, policies: {} } })
   refused({ gateway: { policies: { 'big.cedar': `// ${'x'.repeat(1 << 20)}` } } }, /over 1 MiB.*policyBundle/s)
   refused({ gateway: { policyBundle: { enabled: true, volume: { emptyDir: {} } } } }, /policyBundle\.keys\.configMap/)
+  // Who could be a gateway, or the authority, that should not.
+  refused({ gateway: { serviceAccount: { create: false, name: 'default' } } }, /gateway\.serviceAccount\.name: default is the account of every pod/)
+  refused({ authority: { serviceAccount: { create: false, name: 'default' } } }, /authority\.serviceAccount\.name: default is the account of every pod/)
+  refused({ gateway: { serviceAccount: { name: 'one' } }, authority: { serviceAccount: { name: 'one' } } }, /are the same: gateways could be the authority/)
+  refused({ gateway: { spiffeId: 'spiffe://example.org/x' }, authority: { spiffeId: 'spiffe://example.org/x' } }, /spiffeId are the same/)
   const { status, err } = helm(folder, ['template', 'sallyport'], BASE, '--kube-version', '1.28.0')
   assert.notEqual(status, 0)
   assert.match(err, /kubeVersion/)
