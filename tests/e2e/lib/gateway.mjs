@@ -133,7 +133,8 @@ export class World {
   // Audit records so far, without the lines of the chain itself.
   records() {
     const text = fs.existsSync(this.audit) ? fs.readFileSync(this.audit, 'utf8') : ''
-    return text.split('\n').slice(0, -1).filter(Boolean).map(line => JSON.parse(line)) // behind the last newline there may be half a record.filter(r => r.kind !== 'chain' && r.kind !== 'checkpoint')
+    // Behind the last newline there may be half a record.
+    return text.split('\n').slice(0, -1).filter(Boolean).map(line => JSON.parse(line)).filter(r => r.kind !== 'chain' && r.kind !== 'checkpoint')
   }
 
   // The record of the request with this id; it may take an interval of the writer.
