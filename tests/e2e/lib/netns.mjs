@@ -42,7 +42,7 @@ const alive = pid => { try { process.kill(pid, 0); return true } catch (e) { ret
 function sweep() {
   for (const name of fs.existsSync('/run/netns') ? fs.readdirSync('/run/netns') : []) {
     const owner = name.match(new RegExp(`^${PREFIX}([0-9a-z]+)-`))
-    if (!owner || alive(parseInt(owner[1], 36))) continue
+    if (!owner || (parseInt(owner[1], 36) !== process.pid && alive(parseInt(owner[1], 36)))) continue
     quiet('ip', ['netns', 'delete', name])
     fs.rmSync(`/etc/netns/${name}`, { recursive: true, force: true })
   }
