@@ -43,8 +43,8 @@ static struct diag *entry(struct diags *d, struct span file, const char *fmt, va
 static void add(struct diags *d, bool warning, struct span file, unsigned line, unsigned column, const char *fmt,
                 va_list args)
 {
-    // Counted even when it cannot be kept: what was wrong must never come out as right.
-    struct diag *e = d->errors + d->warnings < KEPT_MOST ? entry(d, file, fmt, args) : NULL;
+    // Counted even when it cannot be kept: what was wrong must never come out as right. Nor do many warnings hide an error.
+    struct diag *e = (warning ? d->warnings : d->errors) < KEPT_MOST ? entry(d, file, fmt, args) : NULL;
 
     if (warning)
         d->warnings++;

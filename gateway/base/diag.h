@@ -18,7 +18,7 @@ struct diags {
     struct arena arena;
     struct diag *first, *last;
     size_t errors, warnings;
-    size_t dropped; // beyond 200 entries
+    size_t dropped; // beyond 200 of either
 };
 
 void diags_init(struct diags *d);

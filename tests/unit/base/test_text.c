@@ -106,6 +106,20 @@ static void complaints_are_bounded_and_still_counted(void **state)
     diags_fini(&d);
 }
 
+static void many_warnings_hide_no_error(void **state)
+{
+    (void)state;
+    struct diags d;
+
+    diags_init(&d);
+    for (int i = 0; i < 1000; i++)
+        diag_warning(&d, SPAN("f"), 1, 1, "%d", i);
+    diag_error(&d, SPAN("f"), 1, 1, "what is wrong");
+    assert_int_equal(d.dropped, 800);
+    assert_true(span_eq(d.last->text, SPAN("what is wrong")));
+    diags_fini(&d);
+}
+
 static void near_misses_are_suggested_and_far_ones_not(void **state)
 {
     static const struct span words[] = { { "tenant", 6 }, { "collection", 10 }, { "id", 2 } };
@@ -242,6 +256,7 @@ int main(void)
         cmocka_unit_test(complaints_are_collected_with_their_places),
         cmocka_unit_test(a_complaint_cannot_steer_the_terminal),
         cmocka_unit_test(complaints_are_bounded_and_still_counted),
+        cmocka_unit_test(many_warnings_hide_no_error),
         cmocka_unit_test(near_misses_are_suggested_and_far_ones_not),
         cmocka_unit_test(input_cannot_forge_a_log_line),
         cmocka_unit_test(log_lines_below_the_level_are_not_made),
