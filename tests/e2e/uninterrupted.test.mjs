@@ -4,16 +4,18 @@
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import { after, before, test } from 'node:test'
+import { Connect } from './lib/connect.mjs'
 import { port, replace, sallyport, sleep, until } from './lib/files.mjs'
 import { merge, OPEN, World, yaml } from './lib/gateway.mjs'
 import { again, underLoad } from './lib/load.mjs'
 import { plain } from './lib/client.mjs'
 import { dumpLogs, start } from './lib/program.mjs'
+import { boundToCertificate } from './lib/token.mjs'
 import { Upstream } from './lib/upstream.mjs'
 
 const DOCS = '/collections/docs'
 const pods = []
-let w, shard, service, clients
+let w, shard, service, clients, local
 
 // What a Service is to connections: each new one goes to one of the endpoints there are, and stays there.
 class Service {
@@ -53,15 +55,23 @@ async function pod() {
 before(async () => {
   shard = await Upstream.start()
   w = await World.make('uninterrupted', { shards: [{ name: 'one', api: 'qdrant', endpoints: [shard.url] }], routes: [{ shard: 'one' }] })
+  w.config.issuers[0].binding = 'either'
   service = await Service.start(w.port)
   const first = await pod()
   service.endpoints = [first.listen]
   clients = await Promise.all([1, 2, 3, 4].map(i => w.workload(`load-${i}`)))
+  // Two more callers that know nothing of it, through `connect`.
+  const who = w.ca.issue('local')
+  const file = w.at('local.token')
+  replace(file, await w.issuer.mint({ workload: who.id, cnf: boundToCertificate(who.certPem) }))
+  local = await Connect.start('local', { who, gateways: [w], change: { connect: { binding: 'certificate', token: { file } } } })
+  for (let i = 0; i < 2; i++) clients.splice(2 * i, 0, { get: path => local.request('GET', path) })
 })
 
 after(async () => {
-  dumpLogs(...pods.map(p => p.process))
+  dumpLogs(local?.process, ...pods.map(p => p.process))
   for (const c of w?.clients ?? []) c.close()
+  await local?.stop()
   for (const p of pods) await p.process.stop()
   service?.server.close()
   await shard?.stop()
@@ -99,6 +109,8 @@ test('a gateway that is replaced: surge, then drain', { timeout: 400000 }, t => 
   service.endpoints = [next.listen]
   await sleep(200) // preStop: until every node knows
   old.process.kill('SIGTERM')
+  const told = Date.now()
   await until('the old one to end', () => old.process.over, 60000)
+  t.diagnostic(`drained in ${Date.now() - told} ms`)
   assert.deepEqual([old.process.code, old.process.signal], [0, null])
 }))
