@@ -28,7 +28,7 @@ def free_port():
 
 
 def wait_port(port, process, what, log):
-    for _ in range(200):
+    for _ in range(1200):
         with socket.socket() as s:
             if s.connect_ex(("127.0.0.1", port)) == 0:
                 return
@@ -57,6 +57,10 @@ class Peer:
     def pid(self):
         """→ the process that does the work"""
         return self.process.pid
+
+    def memory_mib(self):
+        with open(f"/proc/{self.pid()}/status") as f:
+            return int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1)) / 1024
 
     def stop(self):
         if not self.process or self.process.poll() is not None:
@@ -88,12 +92,37 @@ class Sallyport(Peer):
     def version(self):
         return subprocess.run([self.setting.sallyport, "--version"], capture_output=True, text=True).stdout.split()[1]
 
-    def begin(self, core=None):
+    def configuration(self):
         text = open(os.path.join(self.setting.top, "bench/setting/gateway.yaml")).read()
         for name, value in (("PORT", self.ports["sallyport"]), ("SHARD", self.setting.shard_port), ("LOOPS", self.loops)):
             text = text.replace(f"@{name}@", str(value))
-        text = text.replace("audit.jsonl", f"audit-{self.loops}.jsonl")
-        self.start([self.setting.sallyport, "run", "--config", self.write(f"{self.name}.yaml", text)], core)
+        return text.replace("audit.jsonl", f"audit-{self.name}.jsonl")
+
+    def begin(self, core=None):
+        self.start([self.setting.sallyport, "run", "--config", self.write(f"{self.name}.yaml", self.configuration())], core)
+
+
+class SallyportLarge(Sallyport):
+    """With POLICIES policies, each for a workload and a collection of its own, and SHARDS shards behind as many rules. The requests that are measured are decided by
+    the few policies of bench/setting, as in the small configuration, and go to the shard of the last rule."""
+    POLICIES, SHARDS = 100000, 256  # of shards a gateway serves no more
+
+    def __init__(self, setting):
+        super().__init__(setting)
+        self.name = "sallyport-large"
+        self.log = os.path.join(setting.dir, "sallyport-large.log")
+
+    def configuration(self):
+        d, text = self.setting.dir, super().configuration()
+        os.makedirs(f"{d}/many", exist_ok=True)
+        for first in range(0, self.POLICIES, 1000):
+            with open(f"{d}/many/{first:06}.cedar", "w") as f:
+                f.writelines(f'@id("w{i}")\npermit (principal == Workload::"spiffe://{DOMAIN}/w/{i}", action in Action::"readonly", resource)\n'
+                             f'when {{ resource is Collection && resource.name == "c{i}" }};\n' for i in range(first, first + 1000))
+        more = range(self.SHARDS - 2)
+        shards = "".join(f'  - {{ name: s{i}, api: qdrant, endpoints: ["http://127.0.0.1:{self.setting.shard_port}"] }}\n' for i in more)
+        routes = "".join(f"  - {{ collection: c{i}-*, shard: s{i} }}\n" for i in more)
+        return text.replace("files: [rules.cedar]", "files: [rules.cedar, many]").replace("routes:\n", f"{shards}routes:\n{routes}")
 
 
 class Haproxy(Peer):

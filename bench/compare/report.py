@@ -86,21 +86,20 @@ def markdown(result, groups):
                    f"{'–' if compared is None or not goal.against else f'{compared:.2f}'} | {'not measured' if met is None else 'met' if met else '**missed**'} |")
     out += [f"| {work.split(':')[0]} | {work.split(': ')[1]} | – | – | – | not measured |" for work in rows.MISSING]
     for group in groups:
-        latency = group.id == "latency"
+        # What a table has beside the median, least and most: the medians of these.
+        more = {"latency": [("p99", "p99"), ("p99.9", "p999_us"), ("requests/s", "rate")], "requests": [("MiB", "memory_mib")],
+                "large": [("MiB", "memory_mib")]}.get(group.id, [])
         title = group.title + (f" ({result['idle']:,} of them)" if group.id == "idle" else "")
-        out += ["", f"**{title}**, {group.unit}" + (" (p50)" if latency else ""), "",
-                "| | median | least | most |" + (" p99 | p99.9 | requests/s |" if latency else ""),
-                "|---|--:|--:|--:|" + ("--:|--:|--:|" if latency else "")]
+        out += ["", f"**{title}**, {group.unit}" + (" (p50)" if group.id == "latency" else ""), "",
+                "| | median | least | most |" + "".join(f" {name} |" for name, _ in more), "|---|--:|--:|--:|" + "--:|" * len(more)]
         for case in group.cases:
             runs = result["values"].get(case.id)
             if not runs:
-                out.append(f"| {case.title} | not measured | | |" + (" | | |" if latency else ""))
+                out.append(f"| {case.title} | not measured | | |" + " |" * len(more))
                 continue
             low, high = spread([r["value"] for r in runs])
-            line = f"| {case.title} | {number(median(result, case.id))} | {number(low)} | {number(high)} |"
-            if latency:
-                line += "".join(f" {number(statistics.median(r[k] for r in runs))} |" for k in ("p99", "p999_us", "rate"))
-            out.append(line)
+            out.append(f"| {case.title} | {number(median(result, case.id))} | {number(low)} | {number(high)} |" +
+                       "".join(f" {number(statistics.median(r[key] for r in runs))} |" for _, key in more))
     return "\n".join(out) + "\n"
 
 

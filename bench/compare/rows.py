@@ -101,7 +101,12 @@ LATENCY = Group("latency", "The time a request takes at half of what the proxy c
     Case("envoy-jwt-latency", "envoy", "jwt", "Envoy: mTLS, cached token, rbac"),
 ])
 
-GROUPS = [REQUESTS, HANDSHAKES, DOWNLOADS, UPLOADS, IDLE, LOOPS, LATENCY]
+LARGE = Group("large", "A request, with a small and with a large configuration", "CPU µs", "less", [
+    Case("small", "sallyport", "sallyport", "Sallyport: fresh proof, 64 keys; 6 policies, 2 shards", 64),
+    Case("large", "sallyport-large", "sallyport", "Sallyport: the same with 100,006 policies, 256 shards", 64),
+])
+
+GROUPS = [REQUESTS, HANDSHAKES, DOWNLOADS, UPLOADS, IDLE, LOOPS, LATENCY, LARGE]
 # The case whose throughput is what the proxy can do.
 CAPACITY = {"dpop-latency": "dpop-64", "cert-latency": "cert", "haproxy-latency": "haproxy-mtls", "haproxy-jwt-latency": "haproxy-jwt",
             "nginx-latency": "nginx-mtls", "envoy-jwt-latency": "envoy-jwt"}
@@ -118,8 +123,9 @@ GOALS = [
     Goal("upload of 16 MiB", "≥ 1.2 × HAProxy's bytes per CPU second", "up", "haproxy-up", 1.2, False),
     Goal("connection at rest", "≤ 14 KiB", "idle", "", 14),
     Goal("two loops", "≤ 1.05 × one loop's", "two-loops", "one-loop", 1.05),
+    Goal("100,000 policies, 256 shards", "≤ 1.10 × the small configuration's", "large", "small", 1.10),
     Goal("latency added at half load, fresh proof: p50", "≤ 60 µs", "dpop-latency:added", "", 60),
     Goal("latency at half load, fresh proof: p99", "≤ 3 × p50", "dpop-latency:p99", "dpop-latency", 3),
 ]
 # Rows of the goals that this program does not measure; they are named as missing, never left out.
-MISSING = ["100,000 policies, 1,000 shards, 1,000,000 live proofs, 10,000 known workloads of which 64 are active: CPU within 10 % of the small configuration"]
+MISSING = ["1,000 shards (a gateway serves 256), 1,000,000 live proofs, 10,000 known workloads of which 64 are active: ≤ 1.10 × the small configuration's"]
