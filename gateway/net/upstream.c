@@ -319,6 +319,25 @@ static void hear(struct gw_upstream *u)
     due_in(u, u->pool->config->idle_ms);
 }
 
+// Whether an alert says that our certificate was not accepted (RFC 8446 §6.2), and nothing we sent was read. Others do not: whoever spoils the bytes of an
+// open connection makes the server end it with bad_record_mac, and it may have read all of the request by then.
+static bool judges_certificate(int alert)
+{
+    switch (alert) {
+    case 40:  // handshake_failure
+    case 42:  // bad_certificate
+    case 43:  // unsupported_certificate
+    case 44:  // certificate_revoked
+    case 45:  // certificate_expired
+    case 46:  // certificate_unknown
+    case 48:  // unknown_ca
+    case 49:  // access_denied
+    case 116: // certificate_required
+        return true;
+    default: return false;
+    }
+}
+
 static void receive_tls(struct gw_upstream *u, struct span in)
 {
     int err = gw_tls_feed(&u->tls, in, now_s(u));
@@ -340,7 +359,7 @@ static void receive_tls(struct gw_upstream *u, struct span in)
     if (u->tls.state == GW_TLS_FAILED) {
         // In TLS 1.3 a server judges our certificate when we have sent the first request already.
         if (u->state == GW_UP_BUSY)
-            u->call->unread = u->tls.alert > 0 && !u->heard;
+            u->call->unread = judges_certificate(u->tls.alert) && !u->heard;
         fail(u, ERR_SHARD_TLS, u->tls.detail);
     } else if (u->tls.state == GW_TLS_PEER_CLOSED || u->tls.state == GW_TLS_CLOSED) {
         finish_input(u);

@@ -39,7 +39,7 @@ struct gw_call {
     uint64_t tried; // slots of the endpoints that it does not go to again
     bool started, in_queue, sent, paused, answered, hedged;
     bool
-        unread; // failed: the server closed in an orderly way (close_notify), or ended TLS with an alert, without a byte of an answer: our gateways
+        unread; // failed: the server closed in an orderly way (close_notify), or refused our certificate, without a byte of an answer: our gateways
                 // do that with connections on which they read no request
     unsigned admitted;        // how many of those under way it is
     unsigned attempts, sends; // at a connection; of them those that on_ready was called of

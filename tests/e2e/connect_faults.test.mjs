@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `sallyport connect` before gateways that fail in every way: played by the test, with a gateway's certificate. What is sent again, and what never.
 import assert from 'node:assert/strict'
+import net from 'node:net'
 import { after, before, beforeEach, test } from 'node:test'
 import * as jose from 'jose'
 import { Authority } from './lib/ca.mjs'
@@ -11,7 +12,7 @@ import { Upstream } from './lib/upstream.mjs'
 
 const SEARCH = '/collections/docs/points/search'
 const QUERY = { vector: [0.1, 0.2], limit: 3 }
-let ca, first, second, endpoint, c, small, id
+let ca, first, second, endpoint, c, small, id, start
 let tokens = 0
 
 const answer = (status, body, fields = '') =>
@@ -29,7 +30,7 @@ before(async () => {
   ;[first, second, endpoint] = await Promise.all([1, 2, 3].map(() => Upstream.start({ tls })))
   endpoint.answer = () => answer(200, JSON.stringify({ access_token: `token-${++tokens}`, token_type: 'DPoP', expires_in: 300 }))
   const w = { at: file => `${folder}/${file}`, ca, port: first.port, server }
-  const start = (name, connect) => Connect.start(name, {
+  start = (name, connect) => Connect.start(name, {
     who: ca.issue('search', { out: name }), gateways: [w],
     change: { connect: {
       gateways: [first, second].map(g => ({ url: `https://localhost:${g.port}`, spiffe_id: id })),
@@ -83,6 +84,25 @@ test('a POST that a closing gateway did not read is sent again', async () => {
   assert.equal(again.status, 200, again.text)
   assert.equal(closed, 2)
   distinct(first.requests)
+})
+
+test('a POST that was read is not sent again because somebody on the way spoils the connection', async t => {
+  // Garbage on a connection that is open makes the gateway end TLS with an alert, as it does when it judges a certificate.
+  let inject
+  const between = net.createServer(near => {
+    const far = net.connect(first.port, '127.0.0.1')
+    near.on('error', () => {}).pipe(far).on('error', () => {}).pipe(near)
+    inject = () => far.write(Buffer.concat([Buffer.from([0x17, 3, 3, 0, 64]), Buffer.alloc(64, 7)]))
+  })
+  await new Promise(resolve => between.listen(0, '127.0.0.1', resolve))
+  const spoiled = await start('spoiled', {
+    gateways: [between.address(), second].map(g => ({ url: `https://localhost:${g.port}`, spiffe_id: id }))
+  })
+  t.after(async () => { await spoiled.stop(); between.close() })
+  first.answer = () => { inject() }
+  const post = await spoiled.post('/collections/docs/points/delete', { points: [1] })
+  assert.equal(post.status, 502, post.text)
+  assert.deepEqual([first.requests.length, second.requests.length], [1, 0])
 })
 
 test('a gateway that decides nothing hands over to the next, whatever the request is', async () => {
