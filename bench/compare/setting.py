@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from peers import DOMAIN, WORKLOAD, Failed
+from peers import DOMAIN, WORKLOAD, Failed, end_with_parent
 
 BULK = 16 << 20
 ANSWER = 1024
@@ -36,7 +36,8 @@ class Setting:
         with open(f"{self.dir}/bulk.json", "w") as f:
             f.write('{"text":"' + "x" * (BULK - 11) + '"}')
         self.shard = subprocess.Popen(self.pin(self.load_core) + [f"{self.build}/bench/load/shard", "--answer-bytes", str(ANSWER), "--bulk-bytes", str(BULK)] +
-                                      (["--spin"] if self.alone else []), stdout=subprocess.PIPE, text=True, start_new_session=True)
+                                      (["--spin"] if self.alone else []), stdout=subprocess.PIPE, text=True, start_new_session=True,
+                                      preexec_fn=end_with_parent)
         self.shard_port = int(self.shard.stdout.readline())
 
     def end(self, keep=False):
