@@ -224,7 +224,7 @@ static bool enter_sandbox(struct gw_process *p)
         return true;
     int rc = gw_sandbox_enter();
     if (rc == -ENOSYS && !gw_sandbox_possible()) {
-        log_info(&p->log, "no system call filter in a build with sanitizers");
+        log_debug(&p->log, "no system call filter in a build with sanitizers");
         return true;
     }
     if (rc != 0)
