@@ -102,7 +102,9 @@ static void a_shard_s_own_limit_fields_do_not_contradict(void **state)
                   "X-RateLimit-Remaining: 999\r\nContent-Length: 2\r\n\r\n{}");
     assert_true(has(rig_received(&c), "HTTP/1.1 200 OK\r\n"));
     assert_int_equal(count(rig_received(&c), "ratelimit: "), 1);
-    assert_false(has(rig_received(&c), "999"));
+    // What the shard says of its own; a request id may hold any digits.
+    assert_false(has(rig_received(&c), "=999"));
+    assert_false(has(rig_received(&c), ": 999"));
     rig_client_fini(&c);
     rig_fini(&r);
 }
