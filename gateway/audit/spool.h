@@ -3,7 +3,7 @@
 // sent. It is written anew, and synced, when a batch was taken, so a kill repeats one batch at most and loses none. No I/O but these files, no clock.
 //
 //   due ─▶ next ─▶ GW_SPOOL_BATCH: send `body` ─▶ gw_spool_sent, or gw_spool_failed ─▶ due …
-//            └───▶ GW_SPOOL_NOTHING: all is sent, for now
+//            └───▶ GW_SPOOL_NOTHING: all of it is sent
 #ifndef SALLYPORT_AUDIT_SPOOL_H
 #define SALLYPORT_AUDIT_SPOOL_H
 

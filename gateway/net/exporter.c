@@ -2,6 +2,7 @@
 #include "gateway/net/exporter.h"
 
 #include "gateway/audit/ring.h"
+#include "gateway/net/line.h"
 #include "gateway/trace/span.h"
 #include "pki/digest.h"
 
@@ -17,19 +18,13 @@
 #define TRIES_MOST 6
 #define FLUSH_MS 2000
 
-// Connections to the collector, as one snapshot describes it.
-struct line {
-    struct gw_origin origin;
-    struct gw_snapshot *snapshot; // counted
-};
-
 struct gw_exporter {
     struct gw_origin_ground ground;
     struct log *log;
     struct gw_ring *rings;
     uint64_t *at; // how far each was read
     size_t n;
-    struct line *line;
+    struct gw_line *line;
     struct gw_fetch fetch;
     struct gw_fetch_field fields[GW_OTLP_HEADERS];
     struct buf batch, body; // spans that are on their way, and the request around them
@@ -206,41 +201,20 @@ void gw_exporter_flush(struct gw_exporter *e, void (*on_flushed)(void *ctx), voi
 
 // ------------------------------------------------------------------------------------------------------------ the line
 
-static void line_free(struct gw_origin *o)
-{
-    struct line *l = o->owner;
-    gw_origin_fini(&l->origin);
-    gw_snapshot_unref(l->snapshot);
-    free(l);
-}
-
 static void hang_up(struct gw_exporter *e)
 {
-    struct line *l = e->line;
     gw_deadline_remove(&e->due);
     gw_fetch_fini(&e->fetch);
+    gw_line_hang_up(e->line);
     e->line = NULL;
-    if (l)
-        gw_origin_retire(&l->origin);
 }
 
-static struct line *dial(struct gw_exporter *e, struct gw_snapshot *s)
+static struct gw_line *dial(struct gw_exporter *e, struct gw_snapshot *s)
 {
-    struct line *l = calloc(1, sizeof *l);
     struct diags diags;
-    if (!l)
-        return NULL;
     diags_init(&diags);
-    int rc = gw_origin_init(&l->origin, &s->tracing.collector, &s->response_limits, &e->ground,
-                            e->ground.now->wall_ms / 1000, &diags);
+    struct gw_line *l = gw_line_dial(s, &s->tracing.collector, &e->ground, &diags);
     diags_fini(&diags);
-    if (rc != 0) {
-        free(l);
-        return NULL;
-    }
-    l->snapshot = gw_snapshot_ref(s);
-    l->origin.owner = l;
-    l->origin.on_empty = line_free;
     return l;
 }
 

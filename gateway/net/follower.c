@@ -3,6 +3,7 @@
 
 #include "gateway/config/key_bell.h"
 #include "gateway/net/core.h"
+#include "gateway/net/line.h"
 #include "pki/digest.h"
 
 #include <stdio.h>
@@ -10,20 +11,13 @@
 
 #define SLACK_MS 5000 // beyond the timeouts and the authority's own waiting, before a question counts as lost
 
-// Connections to the authority, as one snapshot describes it.
-struct line {
-    struct gw_origin origin;
-    struct gw_remote remote;      // the snapshot's, with patience for long polls
-    struct gw_snapshot *snapshot; // counted
-};
-
 struct gw_follower {
     struct gw_origin_ground ground;
     struct log *log;
     struct gw_revocations *const *revocations;
     struct gw_revoked_term *fresh; // of the set that was given out last
     struct gw_revoked_feed *feed;  // NULL: none is followed
-    struct line *line;             // likewise
+    struct gw_line *line;          // likewise
     struct gw_fetch fetch;
     struct gw_deadline due;
     struct buf target; // of the fetch
@@ -178,22 +172,12 @@ static void on_due(struct gw_deadline *d)
 
 // ------------------------------------------------------------------------------------------------------------ the line
 
-static void line_free(struct gw_origin *o)
-{
-    struct line *l = o->owner;
-    gw_origin_fini(&l->origin);
-    gw_snapshot_unref(l->snapshot);
-    free(l);
-}
-
 static void hang_up(struct gw_follower *f)
 {
-    struct line *l = f->line;
     gw_deadline_remove(&f->due);
     gw_fetch_fini(&f->fetch);
+    gw_line_hang_up(f->line);
     f->line = NULL;
-    if (l)
-        gw_origin_retire(&l->origin);
 }
 
 static void complain(struct gw_follower *f, const struct diags *diags)
@@ -205,26 +189,16 @@ static void complain(struct gw_follower *f, const struct diags *diags)
     arena_fini(&arena);
 }
 
-static struct line *dial(struct gw_follower *f, struct gw_snapshot *s)
+static struct gw_line *dial(struct gw_follower *f, struct gw_snapshot *s)
 {
-    struct line *l = calloc(1, sizeof *l);
+    // Patience for long polls.
+    struct gw_remote remote = s->feed.remote;
     struct diags diags;
-    if (!l)
-        return NULL;
-    l->remote = s->feed.remote;
-    l->remote.first_byte_ms += 1000 * (int64_t)gw_revoked_feed_patience_s(f->feed);
+    remote.first_byte_ms += 1000 * (int64_t)gw_revoked_feed_patience_s(f->feed);
     diags_init(&diags);
-    int rc =
-        gw_origin_init(&l->origin, &l->remote, &s->response_limits, &f->ground, f->ground.now->wall_ms / 1000, &diags);
+    struct gw_line *l = gw_line_dial(s, &remote, &f->ground, &diags);
     complain(f, &diags);
     diags_fini(&diags);
-    if (rc != 0) {
-        free(l);
-        return NULL;
-    }
-    l->snapshot = gw_snapshot_ref(s);
-    l->origin.owner = l;
-    l->origin.on_empty = line_free;
     return l;
 }
 
@@ -293,7 +267,7 @@ void gw_follower_adopt(struct gw_follower *f, struct gw_snapshot *s)
         f->feed = NULL;
     } else {
         bool ok = prepare(f, s);
-        struct line *l = ok ? dial(f, s) : NULL;
+        struct gw_line *l = ok ? dial(f, s) : NULL;
         // Without memory, or with files that cannot be used any more, the old line stays; without one it is stale in time.
         if (l) {
             hang_up(f);

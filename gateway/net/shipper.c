@@ -4,6 +4,7 @@
 #include "gateway/audit/spool.h"
 #include "gateway/base/file.h"
 #include "gateway/base/secret.h"
+#include "gateway/net/line.h"
 #include "pki/digest.h"
 
 #include <stdio.h>
@@ -13,19 +14,13 @@
 #define LOOK_MS 1000   // between two looks at how much is not sent: the next try may be a minute away
 #define SLACK_MS 30000 // beyond the timeouts, for a body that a slow collector takes
 
-// Connections to the collector, as one snapshot describes it.
-struct line {
-    struct gw_origin origin;
-    struct gw_snapshot *snapshot; // counted
-};
-
 struct gw_shipper {
     struct gw_origin_ground ground;
     struct log *log;
     struct gw_audit *audit;
     struct gw_spool spool;
     bool spooling; // there is one
-    struct line *line;
+    struct gw_line *line;
     struct gw_fetch fetch;
     struct gw_fetch_field fields[3];
     struct buf token; // "Bearer …"; secret
@@ -176,46 +171,21 @@ static void on_look(struct gw_deadline *d)
 
 // ------------------------------------------------------------------------------------------------------------ the line
 
-static void line_free(struct gw_origin *o)
-{
-    struct line *l = o->owner;
-
-    gw_origin_fini(&l->origin);
-    gw_snapshot_unref(l->snapshot);
-    free(l);
-}
-
 static void hang_up(struct gw_shipper *s)
 {
-    struct line *l = s->line;
-
     gw_deadline_remove(&s->due);
     gw_deadline_remove(&s->look);
     gw_fetch_fini(&s->fetch);
+    gw_line_hang_up(s->line);
     s->line = NULL;
-    if (l)
-        gw_origin_retire(&l->origin);
 }
 
-static struct line *dial(struct gw_shipper *s, struct gw_snapshot *snapshot)
+static struct gw_line *dial(struct gw_shipper *s, struct gw_snapshot *snapshot)
 {
-    struct line *l = calloc(1, sizeof *l);
     struct diags diags;
-    int rc;
-
-    if (!l)
-        return NULL;
     diags_init(&diags);
-    rc = gw_origin_init(&l->origin, &snapshot->audit.collector, &snapshot->response_limits, &s->ground,
-                        s->ground.now->wall_ms / 1000, &diags);
+    struct gw_line *l = gw_line_dial(snapshot, &snapshot->audit.collector, &s->ground, &diags);
     diags_fini(&diags);
-    if (rc != 0) {
-        free(l);
-        return NULL;
-    }
-    l->snapshot = gw_snapshot_ref(snapshot);
-    l->origin.owner = l;
-    l->origin.on_empty = line_free;
     return l;
 }
 
@@ -254,7 +224,7 @@ struct gw_shipper *gw_shipper_new(const struct gw_origin_ground *ground, struct 
 void gw_shipper_adopt(struct gw_shipper *s, struct gw_snapshot *snapshot)
 {
     const struct gw_config_audit *a = &snapshot->config->audit;
-    struct line *l;
+    struct gw_line *l;
 
     if (!s || s->ended)
         return;
