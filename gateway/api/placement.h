@@ -8,13 +8,17 @@
 // Patterns are globs: '*' any run of bytes, '?' one byte, all else itself. SPAN_NONE and "*" match everything, also an absent
 // name; any other pattern needs a name to be there. There is one placement for each API: its shards all speak it.
 //
+// With thousands of rules a request looks at few of them: gw_placement_init sorts the rules by what their patterns begin with, each under the pattern
+// that begins with most, and a name is compared with those rules alone whose beginning it has.
+//
 // Plain arrays owned by the caller (the configuration snapshot); immutable after gw_placement_init.
 #ifndef SALLYPORT_API_PLACEMENT_H
 #define SALLYPORT_API_PLACEMENT_H
 
 #include "gateway/api/api.h"
+#include "gateway/base/arena.h"
 
-#define GW_PLACEMENT_SHARDS_MAX 256
+#define GW_PLACEMENT_SHARDS_MAX 1024
 
 struct gw_placement_rule {
     struct span database, tenant, collection; // globs
@@ -27,6 +31,7 @@ struct gw_placement {
     size_t n_names;
     const struct gw_placement_rule *rules;
     size_t n_rules;
+    const struct gw_placement_index *index; // NULL: rules are looked at one after the other
 };
 
 struct gw_shard_set {
@@ -41,6 +46,8 @@ static inline void gw_shard_set_add(struct gw_shard_set *s, unsigned i)
     s->bits[i / 64] |= (uint64_t)1 << (i % 64);
 }
 
+// Makes the index of the rules that are there; names, rules and arena outlive it. False: out of memory.
+bool gw_placement_init(struct gw_placement *p, struct arena *arena);
 // The shard of one collection: 0, or ERR_ROUTE_NONE (no rule matches).
 int gw_placement_find(const struct gw_placement *p, struct span database, struct span tenant, struct span collection,
                       unsigned *shard);

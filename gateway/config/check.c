@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What no single key can tell: names that must be unique or must exist, pairs that belong together. Values that the reader refused are
 // SPAN_NONE or zero here and are not complained about twice.
+#include "gateway/api/placement.h"
 #include "gateway/config/discover.h"
 #include "gateway/config/fault.h"
 #include "gateway/config/introspector.h"
@@ -19,7 +20,7 @@ struct checker {
 #define ERROR(k, at, ...) gw_config_error((k)->c, (at), (k)->diags, __VA_ARGS__)
 #define WARNING(k, where, ...) diag_warning((k)->diags, (k)->c->file, (where).line, (where).column, __VA_ARGS__)
 
-enum { SHARDS_MOST = 256 };
+enum { SHARDS_MOST = GW_PLACEMENT_SHARDS_MAX };
 
 static bool is_set(struct gw_config_text t)
 {

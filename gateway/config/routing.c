@@ -17,7 +17,7 @@ int gw_config_placement(const struct gw_config *c, size_t api, struct arena *are
                 (struct gw_placement_rule){ r->database.v, r->tenant.v, r->collection.v, r->shards, r->shards_n };
     }
     *out = (struct gw_placement){ .names = names, .n_names = c->shards_n, .rules = rules, .n_rules = n };
-    return 0;
+    return gw_placement_init(out, arena) ? 0 : ERR_NOMEM;
 }
 
 // By name: an operator's own tables may be numbered otherwise.

@@ -359,7 +359,7 @@ static bool serve_api(struct gw_snapshot *s, size_t api, const struct gw_api_def
     served->assured = (assures & GW_CONFIG_EXACT_TEXT ? (unsigned)GW_API_EXACT_TEXT : 0U) |
                       (assures & GW_CONFIG_ASSIGNED_IDS ? (unsigned)GW_API_ASSIGNED_IDS : 0U);
     s->n_apis++;
-    return served->api != NULL;
+    return served->api && gw_placement_init(&served->placement, &s->arena);
 }
 
 static void load_shards(struct gw_snapshot *s, int64_t now_s, struct diags *diags)

@@ -11,6 +11,7 @@
 
 #define SICK_MS 1000 // between two questions to one that is not well
 #define ANSWER_MAX (64u << 10)
+#define APART_MS 5 // of two first questions: a thousand endpoints are not asked at once, then or ever after
 
 // One endpoint. Its end is in two steps, as its origin's.
 struct probe {
@@ -131,7 +132,8 @@ static void probe_retire(struct probe *p)
     gw_origin_retire(&p->origin);
 }
 
-static struct probe *probe_new(struct gw_prober *all, size_t shard, struct gw_endpoints *from, size_t i)
+static struct probe *probe_new(struct gw_prober *all, size_t shard, struct gw_endpoints *from, size_t i,
+                               int64_t after_ms)
 {
     const struct gw_shard *s = &all->snapshot->shards[shard];
     struct probe *p = calloc(1, sizeof *p);
@@ -163,19 +165,19 @@ static struct probe *probe_new(struct gw_prober *all, size_t shard, struct gw_en
         on_empty(&p->origin);
         return NULL;
     }
-    // A new one at once; one that others know already keeps its place in the round.
-    gw_deadline_set(all->ground.wheel, &p->deadline, all->ground.now->mono_ms);
+    gw_deadline_set(all->ground.wheel, &p->deadline, all->ground.now->mono_ms + after_ms);
     return p;
 }
 
-static bool put(struct gw_prober *all, size_t shard, struct gw_endpoints *set)
+// `before`: how many others were put with these; their first questions are asked one after the other.
+static bool put(struct gw_prober *all, size_t shard, struct gw_endpoints *set, size_t *before)
 {
     bool ok = set != NULL;
     const struct gw_config_shard *config = all->snapshot->shards[shard].config;
     if (span_is_none(gw_health_check_of(config->api_name.v, config->health.path.v).target))
         return ok;
     for (size_t i = 0; set && i < set->n; i++) {
-        struct probe *p = probe_new(all, shard, set, i);
+        struct probe *p = probe_new(all, shard, set, i, (int64_t)(*before)++ * APART_MS);
         ok = ok && p;
         if (!p)
             continue;
@@ -222,6 +224,7 @@ bool gw_prober_adopt(struct gw_prober *p, struct gw_snapshot *s)
 {
     struct probe *old = take(p, SIZE_MAX);
     bool ok = true;
+    size_t n = 0;
     gw_snapshot_unref(p->snapshot);
     p->snapshot = gw_snapshot_ref(s);
     for (size_t i = 0; i < s->n_shards; i++) {
@@ -229,7 +232,7 @@ bool gw_prober_adopt(struct gw_prober *p, struct gw_snapshot *s)
         if (span_is_none(r->care.checked_as) || r->n_endpoints == 0)
             continue;
         struct gw_endpoints *set = gw_endpoints_new(r->endpoints, r->n_endpoints);
-        ok = put(p, i, set) && ok;
+        ok = put(p, i, set, &n) && ok;
         gw_endpoints_unref(set);
     }
     retire(old);
@@ -247,6 +250,7 @@ static const struct gw_endpoints *present(const struct gw_prober *p, size_t shar
 bool gw_prober_find(struct gw_prober *p, const struct gw_directory *directory)
 {
     bool ok = true;
+    size_t n = 0;
     for (size_t i = 0; p->snapshot && i < p->snapshot->n_shards; i++) {
         const struct gw_shard *s = &p->snapshot->shards[i];
         struct gw_endpoints *set =
@@ -254,7 +258,7 @@ bool gw_prober_find(struct gw_prober *p, const struct gw_directory *directory)
         if (!set || span_is_none(s->remote.care.checked_as) || gw_endpoints_same(set, present(p, i)))
             continue;
         struct probe *old = take(p, i);
-        ok = put(p, i, set) && ok;
+        ok = put(p, i, set, &n) && ok;
         retire(old);
     }
     return ok;

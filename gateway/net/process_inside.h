@@ -27,7 +27,7 @@
 #include "gateway/net/surveyor.h"
 
 #define GW_PROCESS_ISSUER_ROWS 64 // of metrics
-#define GW_PROCESS_ENDPOINT_ROWS 512
+#define GW_PROCESS_ENDPOINT_ROWS 1024
 
 struct gw_process_socket {
     enum gw_handover_of of;

@@ -48,7 +48,7 @@ static void the_first_rule_that_matches_decides(void **state)
         { .tenant = G("acme"), .shards = a_only, .n_shards = 1 },
         { .database = G("main"), .collection = G("docs"), .shards = b_only, .n_shards = 1 },
     };
-    const struct gw_placement p = { names, 4, rules, 3 };
+    const struct gw_placement p = { names, 4, rules, 3, NULL };
     unsigned s = 99;
     assert_int_equal(gw_placement_find(&p, SPAN("main"), SPAN("acme"), SPAN("secret-1"), &s), 0);
     assert_int_equal(s, 2);
@@ -64,7 +64,7 @@ static void the_first_rule_that_matches_decides(void **state)
     const struct gw_placement_rule star[] = {
         { .database = G("*"), .tenant = G("*"), .shards = a_only, .n_shards = 1 }
     };
-    const struct gw_placement q = { names, 4, star, 1 };
+    const struct gw_placement q = { names, 4, star, 1, NULL };
     assert_int_equal(gw_placement_find(&q, SPAN_NONE, SPAN_NONE, SPAN("docs"), &s), 0);
 }
 
@@ -74,7 +74,7 @@ static void the_hash_is_the_same_in_every_process(void **state)
     (void)state;
     const struct gw_placement_rule rules[] = { { .shards = all, .n_shards = 3 } };
     const struct gw_placement_rule other_order[] = { { .shards = reversed, .n_shards = 3 } };
-    const struct gw_placement p = { names, 4, rules, 1 }, q = { names, 4, other_order, 1 };
+    const struct gw_placement p = { names, 4, rules, 1, NULL }, q = { names, 4, other_order, 1, NULL };
     char seen[17] = "";
     for (unsigned i = 0; i < 16; i++) {
         char name[16];
@@ -93,7 +93,7 @@ static void a_new_shard_takes_its_share_and_moves_nothing_else(void **state)
     (void)state;
     const struct gw_placement_rule three[] = { { .shards = all, .n_shards = 3 } },
                                    four[] = { { .shards = more, .n_shards = 4 } };
-    const struct gw_placement p = { names, 4, three, 1 }, q = { names, 4, four, 1 };
+    const struct gw_placement p = { names, 4, three, 1, NULL }, q = { names, 4, four, 1, NULL };
     unsigned count[4] = { 0 }, moved = 0;
     for (unsigned i = 0; i < 4000; i++) {
         char name[16];
@@ -116,7 +116,7 @@ static void parts_of_a_name_do_not_run_into_each_other(void **state)
 {
     (void)state;
     const struct gw_placement_rule rules[] = { { .shards = more, .n_shards = 4 } };
-    const struct gw_placement p = { names, 4, rules, 1 };
+    const struct gw_placement p = { names, 4, rules, 1, NULL };
     unsigned same = 0;
     for (unsigned i = 0; i < 200; i++) {
         char a[16], b[16];
@@ -138,7 +138,7 @@ static void candidates_are_the_shards_that_may_have_some(void **state)
         { .tenant = G("acme"), .shards = a_only, .n_shards = 1 },
         { .shards = b_only, .n_shards = 1 },
     };
-    const struct gw_placement p = { names, 4, rules, 3 };
+    const struct gw_placement p = { names, 4, rules, 3, NULL };
     struct gw_shard_set set;
     assert_int_equal(gw_placement_candidates(&p, SPAN("main"), SPAN("acme"), &set), 2);
     assert_true(gw_shard_set_has(&set, 0) && gw_shard_set_has(&set, 2) && !gw_shard_set_has(&set, 1));
@@ -146,7 +146,8 @@ static void candidates_are_the_shards_that_may_have_some(void **state)
     assert_true(gw_shard_set_has(&set, 1));
     assert_int_equal(gw_placement_candidates(&p, SPAN_NONE, SPAN_NONE, &set), 3);
     assert_int_equal(
-        gw_placement_candidates(&(struct gw_placement){ names, 4, rules, 2 }, SPAN("main"), SPAN("beta"), &set), 0);
+        gw_placement_candidates(&(struct gw_placement){ names, 4, rules, 2, NULL }, SPAN("main"), SPAN("beta"), &set),
+        0);
 }
 
 static void a_request_across_shards_is_refused(void **state)
@@ -156,7 +157,7 @@ static void a_request_across_shards_is_refused(void **state)
         { .collection = G("secret*"), .shards = c_only, .n_shards = 1 },
         { .collection = G("d*"), .shards = a_only, .n_shards = 1 },
     };
-    const struct gw_placement p = { names, 4, rules, 2 };
+    const struct gw_placement p = { names, 4, rules, 2, NULL };
     struct asked a;
     unsigned s = 99;
     asked_init(&a, "qdrant");
@@ -177,6 +178,80 @@ static void a_request_across_shards_is_refused(void **state)
     asked_fini(&a);
 }
 
+// Whatever the rules, the index finds what looking at one after the other finds.
+static void the_index_changes_no_placement(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = { NULL,   "*",    "",   "a",   "a*",  "ab",   "ab*",
+                                            "abc*", "a?c",  "*b", "b*a", "b",   "ba*",  "a*c",
+                                            "?",    "bab*", "c",  "ca*", "cab", "\xff", "a\xff*" };
+    static const char *const words[] = { NULL, "",    "a",    "ab", "abc", "abcd", "b",
+                                         "ba", "bab", "baba", "c",  "cab", "\xff", "a\xff!" };
+    enum { PATTERNS = sizeof patterns / sizeof *patterns, WORDS = sizeof words / sizeof *words, RULES = 24 };
+    unsigned long seed = 7;
+    for (int round = 0; round < 300; round++) {
+        struct gw_placement_rule rules[RULES];
+        struct arena arena;
+        arena_init(&arena, 0);
+        for (int i = 0; i < RULES; i++) {
+            struct span *const parts[] = { &rules[i].database, &rules[i].tenant, &rules[i].collection };
+            for (int k = 0; k < 3; k++) {
+                seed = seed * 6364136223846793005u + 1442695040888963407u;
+                const char *pattern = (seed >> 60) < 4 ? NULL : patterns[(seed >> 33) % PATTERNS];
+                *parts[k] = pattern ? span_str(pattern) : SPAN_NONE;
+            }
+            rules[i].shards = i % 5 ? &more[i % 4] : more;
+            rules[i].n_shards = i % 5 ? 1 : 4;
+        }
+        const struct gw_placement plain = { names, 4, rules, (size_t)round % (RULES + 1), NULL };
+        struct gw_placement indexed = plain;
+        assert_true(gw_placement_init(&indexed, &arena));
+        for (unsigned i = 0; i < WORDS * WORDS * WORDS; i++) {
+            const char *w[] = { words[i % WORDS], words[i / WORDS % WORDS], words[i / WORDS / WORDS] };
+            struct span n[3];
+            for (int k = 0; k < 3; k++)
+                n[k] = w[k] ? span_str(w[k]) : SPAN_NONE;
+            unsigned a = 99, b = 99;
+            assert_int_equal(gw_placement_find(&plain, n[0], n[1], n[2], &a),
+                             gw_placement_find(&indexed, n[0], n[1], n[2], &b));
+            assert_int_equal(a, b);
+        }
+        arena_fini(&arena);
+    }
+}
+
+static void a_thousand_shards_are_placed(void **state)
+{
+    (void)state;
+    static struct gw_placement_rule rules[GW_PLACEMENT_SHARDS_MAX];
+    static struct span many[GW_PLACEMENT_SHARDS_MAX];
+    static char texts[GW_PLACEMENT_SHARDS_MAX][2][16];
+    static unsigned each[GW_PLACEMENT_SHARDS_MAX];
+    struct gw_placement p = { many, GW_PLACEMENT_SHARDS_MAX, rules, GW_PLACEMENT_SHARDS_MAX, NULL };
+    struct gw_shard_set set;
+    struct arena arena;
+    unsigned s;
+    arena_init(&arena, 0);
+    for (unsigned i = 0; i < GW_PLACEMENT_SHARDS_MAX; i++) {
+        snprintf(texts[i][0], sizeof texts[i][0], "shard-%u", i);
+        snprintf(texts[i][1], sizeof texts[i][1], "c%u-*", i);
+        many[i] = span_str(texts[i][0]);
+        each[i] = i;
+        rules[i] = (struct gw_placement_rule){ .collection = span_str(texts[i][1]), .shards = &each[i], .n_shards = 1 };
+    }
+    assert_true(gw_placement_init(&p, &arena));
+    for (unsigned i = 0; i < GW_PLACEMENT_SHARDS_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "c%u-docs", i);
+        assert_int_equal(gw_placement_find(&p, SPAN_NONE, SPAN_NONE, span_str(name), &s), 0);
+        assert_int_equal(s, i);
+    }
+    assert_int_equal(gw_placement_find(&p, SPAN_NONE, SPAN_NONE, SPAN("c1024-docs"), &s), ERR_ROUTE_NONE);
+    assert_int_equal(gw_placement_candidates(&p, SPAN_NONE, SPAN_NONE, &set), GW_PLACEMENT_SHARDS_MAX);
+    assert_true(gw_shard_set_has(&set, GW_PLACEMENT_SHARDS_MAX - 1));
+    arena_fini(&arena);
+}
+
 #define U "00000000-0000-4000-8000-000000000001"
 #define TARGET "/api/v2/tenants/t/databases/d/collections/" U "/get"
 
@@ -194,7 +269,7 @@ static void world_init(struct world *w, const struct gw_placement_rule *rules, s
     memset(w, 0, sizeof(*w));
     asked_init(&w->a, "chroma");
     w->map = gw_name_map_new(NULL, key);
-    w->p = (struct gw_placement){ names, 4, rules, n };
+    w->p = (struct gw_placement){ names, 4, rules, n, NULL };
     w->shard = 99;
     ask(&w->a, "POST", TARGET, "{}");
     assert_int_equal(w->a.rc, 0);
@@ -310,6 +385,8 @@ int main(void)
         cmocka_unit_test(parts_of_a_name_do_not_run_into_each_other),
         cmocka_unit_test(candidates_are_the_shards_that_may_have_some),
         cmocka_unit_test(a_request_across_shards_is_refused),
+        cmocka_unit_test(the_index_changes_no_placement),
+        cmocka_unit_test(a_thousand_shards_are_placed),
         cmocka_unit_test(a_uuid_becomes_a_name_once_its_shard_has_said_it),
         cmocka_unit_test(a_uuid_nobody_has_is_refused),
         cmocka_unit_test(a_collection_on_a_shard_where_it_is_not_placed_is_refused),
