@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 DOMAIN = "bench.test"
 WORKLOAD = f"spiffe://{DOMAIN}/rag"
@@ -69,8 +70,9 @@ class Peer:
         return self.process.pid
 
     def memory_mib(self):
+        """What is its own. (What can be shared are the used proofs, which Sallyport hands to the process that replaces it.)"""
         with open(f"/proc/{self.pid()}/status") as f:
-            return int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1)) / 1024
+            return sum(int(n) for n in re.findall(r"Rss(?:Anon|Shmem):\s+(\d+)", f.read())) / 1024
 
     def stop(self):
         if not self.process or self.process.poll() is not None:
@@ -114,25 +116,33 @@ class Sallyport(Peer):
 
 class SallyportLarge(Sallyport):
     """With POLICIES policies, each for a workload and a collection of its own, and SHARDS shards behind as many rules. The requests that are measured are decided by
-    the few policies of bench/setting, as in the small configuration, and go to the shard of the last rule."""
-    POLICIES, SHARDS = 100000, 256  # of shards a gateway serves no more
+    the few policies of bench/setting, as in the small configuration, and go to the shard of the last rule. Proofs count for ten minutes, so that a million of
+    them can be live."""
+    POLICIES, SHARDS = 100000, 1000
 
     def __init__(self, setting):
         super().__init__(setting)
         self.name = "sallyport-large"
         self.log = os.path.join(setting.dir, "sallyport-large.log")
+        self.operations, self.met = free_port(), False
 
     def configuration(self):
         d, text = self.setting.dir, super().configuration()
         os.makedirs(f"{d}/many", exist_ok=True)
         for first in range(0, self.POLICIES, 1000):
             with open(f"{d}/many/{first:06}.cedar", "w") as f:
-                f.writelines(f'@id("w{i}")\npermit (principal == Workload::"spiffe://{DOMAIN}/w/{i}", action in Action::"readonly", resource)\n'
+                f.writelines(f'@id("w{i}")\npermit (principal == Workload::"spiffe://{DOMAIN}/w/{i:05}", action in Action::"readonly", resource)\n'
                              f'when {{ resource is Collection && resource.name == "c{i}" }};\n' for i in range(first, first + 1000))
         more = range(self.SHARDS - 2)
         shards = "".join(f'  - {{ name: s{i}, api: qdrant, endpoints: ["http://127.0.0.1:{self.setting.shard_port}"] }}\n' for i in more)
         routes = "".join(f"  - {{ collection: c{i}-*, shard: s{i} }}\n" for i in more)
-        return text.replace("files: [rules.cedar]", "files: [rules.cedar, many]").replace("routes:\n", f"{shards}routes:\n{routes}")
+        return (text.replace("files: [rules.cedar]", "files: [rules.cedar, many]").replace("routes:\n", f"{shards}routes:\n{routes}")
+                .replace("  replay: {", "  past: 10m\n  replay: { capacity: 2097152,")
+                .replace("operations: { enabled: false }", f'operations: {{ listen: "127.0.0.1:{self.operations}" }}'))
+
+    def live_proofs(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.operations}/metrics") as answer:
+            return int(re.search(r"^sallyport_replay_entries (\d+)", answer.read().decode(), re.M).group(1))
 
 
 class Haproxy(Peer):

@@ -84,11 +84,10 @@ def markdown(result, groups):
     for goal, value, against, compared, met in goals(result):
         out.append(f"| {goal.work} | {goal.text} | {'–' if value is None else number(value)} | {'–' if against is None else number(against)} | "
                    f"{'–' if compared is None or not goal.against else f'{compared:.2f}'} | {'not measured' if met is None else 'met' if met else '**missed**'} |")
-    out += [f"| {work.split(':')[0]} | {work.split(': ')[1]} | – | – | – | not measured |" for work in rows.MISSING]
     for group in groups:
         # What a table has beside the median, least and most: the medians of these.
         more = {"latency": [("p99", "p99"), ("p99.9", "p999_us"), ("requests/s", "rate")], "requests": [("MiB", "memory_mib")],
-                "large": [("MiB", "memory_mib")]}.get(group.id, [])
+                "large": [("MiB", "memory_mib"), ("workloads known", "workloads"), ("live proofs", "proofs")]}.get(group.id, [])
         title = group.title + (f" ({result['idle']:,} of them)" if group.id == "idle" else "")
         out += ["", f"**{title}**, {group.unit}" + (" (p50)" if group.id == "latency" else ""), "",
                 "| | median | least | most |" + "".join(f" {name} |" for name, _ in more), "|---|--:|--:|--:|" + "--:|" * len(more)]

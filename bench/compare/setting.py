@@ -12,6 +12,7 @@ from peers import DOMAIN, WORKLOAD, Failed, end_with_parent
 
 BULK = 16 << 20
 ANSWER = 1024
+MANY = f"spiffe://{DOMAIN}/w/00000"  # and those after it
 
 
 class Setting:
@@ -47,11 +48,11 @@ class Setting:
         if not keep:
             shutil.rmtree(self.dir, ignore_errors=True)
 
-    def mint(self, *binding):
+    def mint(self, *binding, workload=WORKLOAD):
         """→ the file of a token that lives for a quarter of an hour"""
-        path = os.path.join(self.dir, "token-" + "".join(b for b in binding if b.startswith("--")).strip("-"))
+        path = os.path.join(self.dir, f"token-{workload.rsplit('/', 1)[-1]}-" + "".join(b for b in binding if b.startswith("--")).strip("-"))
         done = subprocess.run([self.sallyport, "token", "mint", "--key", "issuer/key.pem", "--issuer", f"https://issuer.{DOMAIN}", "--audience", "vectors",
-                               "--workload", WORKLOAD, "--scope", "vectors.read vectors.write", "--role", "reader", "--role", "writer", "--ttl", "15m",
+                               "--workload", workload, "--scope", "vectors.read vectors.write", "--role", "reader", "--role", "writer", "--ttl", "15m",
                                *binding], cwd=self.dir, capture_output=True, text=True)
         if done.returncode != 0:
             raise Failed(f"sallyport token mint: {done.stderr.strip()}")
@@ -68,10 +69,12 @@ class Setting:
             raise Failed(f"{name}: {done.stderr.strip() or done.stdout.strip()}\n  {' '.join(command)}")
         return json.loads(done.stdout)
 
-    def tls(self, port, sallyport):
-        """Options of the load programs for a connection to this port. A request names the authority that proofs are made for."""
-        return ["--connect", f"127.0.0.1:{port}", "--authority", f"localhost:{sallyport}", "--bundle", "ca/bundle.pem", "--cert", "rag/cert.pem",
-                "--key", "rag/key.pem", "--spiffe-id", f"spiffe://{DOMAIN}/gateway"]
+    def tls(self, port, sallyport, workloads=0):
+        """Options of the load programs for a connection to this port: of the one workload, or of so many others. A request names the authority that proofs are
+        made for."""
+        who = ["--ca", "ca", "--workload-id", MANY, "--workloads", workloads] if workloads else ["--cert", "rag/cert.pem", "--key", "rag/key.pem"]
+        return ["--connect", f"127.0.0.1:{port}", "--authority", f"localhost:{sallyport}", "--bundle", "ca/bundle.pem", *who,
+                "--spiffe-id", f"spiffe://{DOMAIN}/gateway"]
 
 
 def machine():

@@ -8,8 +8,10 @@
 // The client is wolfSSL's own, since the gateway's engine never resumes as a client. It speaks to loopback addresses only.
 #include "bench/support/address.h"
 #include "bench/support/credentials.h"
+#include "bench/support/options.h"
 #include "bench/support/process.h"
 #include "bench/support/stop.h"
+#include "bench/support/workloads.h"
 #include "gateway/base/clock.h"
 
 #include <wolfssl/options.h>
@@ -18,7 +20,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -29,18 +30,22 @@
 #define HANDSHAKES_MAX 200000
 #define SLOTS_MAX 256
 #define STALLED_MS 10000
+#define WARMUPS 4 // of each slot, before the measured ones
 
 static const char usage[] =
-    "usage: handshakes --connect IP:PORT --authority HOST[:PORT] --bundle FILE --cert FILE --key FILE --pid GATEWAY\n"
+    "usage: handshakes --connect IP:PORT --authority HOST[:PORT] --bundle FILE --pid GATEWAY\n"
+    "                  (--cert FILE --key FILE | --ca DIR --workload-id ID --workloads N --issuer-key FILE)\n"
     "                  [--token FILE] [--path P] [--group X25519|X25519MLKEM768] [--resume] [--ask] [--handshakes "
-    "2000] "
-    "[--at-once 4]\n"
-    "                  [--spiffe-id ID] [--name TEXT] [--json]\n"
+    "2000]\n"
+    "                  [--at-once 4] [--spiffe-id ID] [--name TEXT] [--json]\n"
     "\n"
     "CPU time of the gateway a handshake. --resume: each connection offers the last ticket of its slot. --ask: each "
-    "has a request. Exit status: "
-    "0, 1 when\n"
-    "one of them did not go as expected, 2 for bad usage.\n";
+    "has a\n"
+    "request. --workloads: N certificates made with the CA in DIR, used in turn, each with a token and proofs of its "
+    "own\n"
+    "(the given token names ID, which ends in five digits). Exit status: 0, 1 when one of them did not go as expected, "
+    "2\n"
+    "for bad usage.\n";
 
 struct slot {
     struct run *run;
@@ -48,18 +53,19 @@ struct slot {
     WOLFSSL *ssl;
     WOLFSSL_SESSION *session;
     bool open, ticket, asks; // asks: this connection carries a request
+    long number;             // of the connection
     char answer[4096];
     size_t answer_n;
 };
 
 struct run {
-    const char *connect, *authority, *bundle, *cert, *key, *path, *group, *name, *spiffe_id;
-    long pid, handshakes, at_once;
+    const char *connect, *authority, *bundle, *cert, *key, *path, *group, *name, *spiffe_id, *ca;
+    long pid, handshakes, at_once, workloads;
     bool resume, ask, json;
     struct credentials credentials;
     struct sockaddr_storage at;
     socklen_t at_n;
-    struct buf request;
+    struct workload *all; // of the workloads; NULL: one certificate
     int group_id, epoll;
     WOLFSSL_CTX *ctx;
     long begun, done, limit, resumed;
@@ -86,17 +92,44 @@ static void prepare(struct run *r)
     wolfSSL_Init();
     r->ctx = wolfSSL_CTX_new(wolfTLSv1_3_client_method());
     if (!r->ctx || wolfSSL_CTX_load_verify_locations(r->ctx, r->bundle, NULL) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_use_certificate_chain_file(r->ctx, r->cert) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_use_PrivateKey_file(r->ctx, r->key, WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS ||
+        (r->cert && wolfSSL_CTX_use_certificate_chain_file(r->ctx, r->cert) != WOLFSSL_SUCCESS) ||
+        (r->key && wolfSSL_CTX_use_PrivateKey_file(r->ctx, r->key, WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS) ||
         wolfSSL_CTX_set_cipher_list(r->ctx, "TLS13-AES128-GCM-SHA256") != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_set_groups(r->ctx, &r->group_id, 1) != WOLFSSL_SUCCESS)
         stop(2, "certificate, key or bundle cannot be used");
     wolfSSL_CTX_set_verify(r->ctx, WOLFSSL_VERIFY_PEER, NULL);
-    credentials_make(&r->credentials, SPAN("GET"), SPAN(""), 1);
-    buf_printf(&r->request, "GET %s HTTP/1.1\r\nHost: %s\r\n", r->path, r->authority);
-    if (!span_is_none(r->credentials.token))
-        buf_printf(&r->request, "Authorization: Bearer %.*s\r\n", SPAN_FMT(r->credentials.token));
-    buf_append(&r->request, SPAN("\r\n"));
+    char uri[1024];
+    snprintf(uri, sizeof uri, "https://%s%s", r->authority, r->path);
+    if (r->workloads > 0)
+        r->all = workloads_make(r->ca, r->credentials.workload_id, r->workloads);
+    r->credentials.keys = r->workloads;
+    credentials_make(&r->credentials, SPAN("GET"), span_str(uri), r->handshakes + WARMUPS * r->at_once);
+}
+
+static void write_request(struct slot *s)
+{
+    const struct run *r = s->run;
+    struct span token = credentials_token(&r->credentials, s->number),
+                proof = credentials_proof(&r->credentials, s->number);
+    struct buf b;
+    buf_init(&b, 0);
+    buf_printf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\n", r->path, r->authority);
+    if (!span_is_none(token))
+        buf_printf(&b, "Authorization: %s %.*s\r\n", span_is_none(proof) ? "Bearer" : "DPoP", SPAN_FMT(token));
+    if (!span_is_none(proof))
+        buf_printf(&b, "DPoP: %.*s\r\n", SPAN_FMT(proof));
+    buf_append(&b, SPAN("\r\n"));
+    if (wolfSSL_write(s->ssl, buf_span(&b).p, (int)buf_len(&b)) != (int)buf_len(&b))
+        stop(1, "a request cannot be written");
+    buf_fini(&b);
+}
+
+static bool use_workload(WOLFSSL *ssl, const struct workload *w)
+{
+    return wolfSSL_use_certificate_chain_buffer(ssl, (const unsigned char *)w->cert_pem.p, (long)w->cert_pem.n) ==
+               WOLFSSL_SUCCESS &&
+           wolfSSL_use_PrivateKey_buffer(ssl, (const unsigned char *)w->key_pem.p, (long)w->key_pem.n,
+                                         WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS;
 }
 
 static void on_event(struct slot *s);
@@ -106,7 +139,7 @@ static void begin(struct slot *s)
     struct run *r = s->run;
     char alpn[] = "http/1.1";
     int one = 1;
-    r->begun++;
+    s->number = r->begun++;
     s->open = s->ticket = false;
     s->answer_n = 0;
     s->fd = socket(r->at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -115,7 +148,8 @@ static void begin(struct slot *s)
     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     fcntl(s->fd, F_SETFL, O_NONBLOCK);
     s->ssl = wolfSSL_new(r->ctx);
-    if (!s->ssl || wolfSSL_set_fd(s->ssl, s->fd) != WOLFSSL_SUCCESS ||
+    if (!s->ssl || (r->all && !use_workload(s->ssl, &r->all[s->number % r->workloads])) ||
+        wolfSSL_set_fd(s->ssl, s->fd) != WOLFSSL_SUCCESS ||
         wolfSSL_UseKeyShare(s->ssl, (word16)r->group_id) != WOLFSSL_SUCCESS ||
         wolfSSL_UseALPN(s->ssl, alpn, sizeof alpn - 1, WOLFSSL_ALPN_FAILED_ON_MISMATCH) != WOLFSSL_SUCCESS ||
         wolfSSL_set_SessionTicket_cb(s->ssl, on_ticket, s) != WOLFSSL_SUCCESS)
@@ -175,9 +209,8 @@ static void on_event(struct slot *s)
             return;
         }
         s->open = true;
-        struct span request = buf_span(&s->run->request);
-        if (s->asks && wolfSSL_write(s->ssl, request.p, (int)request.n) != (int)request.n)
-            stop(1, "a request cannot be written");
+        if (s->asks)
+            write_request(s);
     }
     while ((n = wolfSSL_read(s->ssl, s->answer + s->answer_n, (int)(sizeof s->answer - 1 - s->answer_n))) > 0)
         s->answer_n += (size_t)n;
@@ -206,12 +239,7 @@ static void run_phase(struct run *r, struct slot *slots, long more, bool asks)
 
 static void read_options(struct run *r, int argc, char **argv)
 {
-    const struct {
-        const char *name;
-        const char **text;
-        long *number;
-        bool *flag;
-    } rows[] = {
+    const struct option_row rows[] = {
         { "connect", &r->connect, NULL, NULL },
         { "authority", &r->authority, NULL, NULL },
         { "bundle", &r->bundle, NULL, NULL },
@@ -228,29 +256,17 @@ static void read_options(struct run *r, int argc, char **argv)
         { "resume", NULL, NULL, &r->resume },
         { "ask", NULL, NULL, &r->ask },
         { "json", NULL, NULL, &r->json },
+        { "issuer-key", &r->credentials.issuer_file, NULL, NULL },
+        { "ca", &r->ca, NULL, NULL },
+        { "workload-id", &r->credentials.workload_id, NULL, NULL },
+        { "workloads", NULL, &r->workloads, NULL },
     };
-    enum { N = sizeof rows / sizeof *rows };
-    struct option options[N + 2] = { { 0 } };
-    for (int i = 0; i < N; i++)
-        options[i] = (struct option){ rows[i].name, rows[i].flag ? no_argument : required_argument, NULL, i };
-    options[N] = (struct option){ "help", no_argument, NULL, N };
-    for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        char *end = NULL;
-        if (o == N)
-            exit(fputs(usage, stdout) < 0);
-        else if (o < N && rows[o].flag)
-            *rows[o].flag = true;
-        else if (o < N && rows[o].text)
-            *rows[o].text = optarg;
-        else if (o < N && (*rows[o].number = strtol(optarg, &end, 10)) > 0 && end != optarg && !*end)
-            continue;
-        else
-            exit((fputs(usage, stderr), 2));
-    }
-    if (optind != argc || !r->connect || !r->authority || !r->bundle || !r->cert || !r->key || r->pid < 1)
-        exit((fputs(usage, stderr), 2));
-    if (r->handshakes > HANDSHAKES_MAX || r->at_once > SLOTS_MAX)
-        stop(2, "--handshakes: at most %d; --at-once: at most %d", HANDSHAKES_MAX, SLOTS_MAX);
+    options_read(rows, sizeof rows / sizeof *rows, argc, argv, usage);
+    bool many = r->ca && r->credentials.workload_id && r->workloads > 0 && r->credentials.issuer_file;
+    if (!r->connect || !r->authority || !r->bundle || (!many && (!r->cert || !r->key)) || r->pid < 1)
+        options_wrong(usage);
+    if (r->handshakes < 1 || r->handshakes > HANDSHAKES_MAX || r->at_once < 1 || r->at_once > SLOTS_MAX)
+        stop(2, "--handshakes: 1 to %d; --at-once: 1 to %d", HANDSHAKES_MAX, SLOTS_MAX);
 }
 
 int main(int argc, char **argv)
@@ -264,7 +280,7 @@ int main(int argc, char **argv)
     r.epoll = epoll_create1(EPOLL_CLOEXEC);
     for (long i = 0; i < r.at_once; i++)
         slots[i].run = &r;
-    run_phase(&r, slots, r.at_once * 4, true);
+    run_phase(&r, slots, r.at_once * WARMUPS, true);
     long resumed = r.resumed;
     if (!process_cpu_read(r.pid, &before))
         stop(2, "--pid %ld: no such process", r.pid);

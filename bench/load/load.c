@@ -11,8 +11,10 @@
 #include "bench/support/address.h"
 #include "bench/support/credentials.h"
 #include "bench/support/histogram.h"
+#include "bench/support/options.h"
 #include "bench/support/process.h"
 #include "bench/support/stop.h"
+#include "bench/support/workloads.h"
 #include "gateway/base/clock.h"
 #include "gateway/http/h1.h"
 #include "gateway/tls/engine.h"
@@ -20,7 +22,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -34,11 +35,13 @@
 #define CONNECTIONS_MAX 16384
 #define OPENING_MAX 64 // handshakes at once: the backlog of a listener is no part of this
 #define STALLED_MS 10000
+#define SHARE_MORE 64
 #define SETTLE_S 3 // before memory at rest is read
 
 static const char usage[] =
-    "usage: load --connect IP:PORT --authority HOST[:PORT] [--plain | --spiffe-id ID --bundle FILE --cert FILE --key "
-    "FILE]\n"
+    "usage: load --connect IP:PORT --authority HOST[:PORT]\n"
+    "            [--plain | --spiffe-id ID --bundle FILE (--cert FILE --key FILE | --ca DIR --workload-id ID "
+    "--workloads N)]\n"
     "            [--token FILE] [--dpop-key FILE] [--issuer-key FILE] [--keys N] [--method M] [--path P] [--body "
     "FILE]\n"
     "            [--connections 32] [--requests 20000] [--seconds S] [--warmup 2000] [--rate N] [--idle]\n"
@@ -48,7 +51,10 @@ static const char usage[] =
     "--issuer-key\n"
     "each request has a token of its own, the given one with another jti; with --keys N there are N of them, bound to "
     "N new keys,\n"
-    "used in turn. --rate: so many requests a second, on whatever connection is free. --idle: instead of requests, the "
+    "used in turn. --workloads: N certificates made with the CA in DIR, one a connection in turn, each with a token, a "
+    "key and\n"
+    "proofs of its own (the given token names ID, which ends in five digits). --rate: so many requests a second, on "
+    "whatever connection is free. --idle: instead of requests, the "
     "gateway's\n"
     "memory a connection once they are all at rest. --plain: HTTP without TLS, for the shard alone. --seconds ends the "
     "window\n"
@@ -58,6 +64,7 @@ static const char usage[] =
 
 struct connection {
     struct load *load;
+    long number, used; // which one it is; of several workloads: how many requests it began
     int fd;
     struct gw_tls_engine tls;
     struct gw_h1 h1;
@@ -72,8 +79,8 @@ struct connection {
 
 struct load {
     // options
-    const char *connect, *authority, *spiffe_id, *bundle, *cert, *key, *body_file, *name, *method, *path;
-    long connections, requests, seconds, warmup, status, answer_bytes, pid, rate;
+    const char *connect, *authority, *spiffe_id, *bundle, *cert, *key, *body_file, *name, *method, *path, *ca;
+    long workloads, connections, requests, seconds, warmup, status, answer_bytes, pid, rate;
     bool json, spin, plain, idle;
     struct credentials credentials;
     // what every request has in common: before the token, after the proof, and the body
@@ -83,7 +90,8 @@ struct load {
     struct pki_trust *trust;
     struct gw_tls_trust tls_trust;
     struct gw_tls_target target;
-    struct gw_tls_context *tls;
+    struct gw_tls_context **tls; // of each workload
+    long share;                  // requests that a connection may begin; 0: any number
     // the run
     int epoll;
     struct connection *all;
@@ -106,18 +114,29 @@ static void prepare_tls(struct load *l)
     if (pki_spiffe_parse(span_str(l->spiffe_id), &id, &why) != 0)
         stop(2, "--spiffe-id %s: %s", l->spiffe_id, why);
     l->trust = pki_trust_new();
-    int rc = pki_trust_add_pem(l->trust, id.trust_domain, read_file(l->bundle), span_str(l->bundle), &diags);
-    struct gw_tls_config config = {
-        .cert_pem = read_file(l->cert),
-        .cert_file = span_str(l->cert),
-        .key_pem = read_file(l->key),
-        .key_file = span_str(l->key),
-    };
-    l->tls = gw_tls_context_client(&config, clock_read().wall_ms / 1000, &diags);
-    for (const struct diag *d = diags.first; d; d = d->next)
-        fprintf(stderr, "load: %.*s: %.*s\n", SPAN_FMT(d->file), SPAN_FMT(d->text));
-    if (rc != 0 || !l->tls)
-        stop(2, "certificate, key or bundle cannot be used");
+    if (pki_trust_add_pem(l->trust, id.trust_domain, read_file(l->bundle), span_str(l->bundle), &diags) != 0)
+        stop(2, "--bundle %s cannot be used", l->bundle);
+    long n = l->workloads > 0 ? l->workloads : 1;
+    struct workload one = { SPAN_NONE, SPAN_NONE }, *all = &one;
+    if (l->workloads > 0)
+        all = workloads_make(l->ca, l->credentials.workload_id, n);
+    else
+        one = (struct workload){ read_file(l->cert), read_file(l->key) };
+    if (!(l->tls = calloc((size_t)n, sizeof *l->tls)))
+        stop(2, "out of memory");
+    for (long i = 0; i < n; i++) {
+        struct gw_tls_config config = {
+            .cert_pem = all[i].cert_pem,
+            .cert_file = span_str(l->cert ? l->cert : l->ca),
+            .key_pem = all[i].key_pem,
+            .key_file = span_str(l->key ? l->key : l->ca),
+        };
+        l->tls[i] = gw_tls_context_client(&config, clock_read().wall_ms / 1000, &diags);
+        for (const struct diag *d = l->tls[i] ? NULL : diags.first; d; d = d->next)
+            fprintf(stderr, "load: %.*s: %.*s\n", SPAN_FMT(d->file), SPAN_FMT(d->text));
+        if (!l->tls[i])
+            stop(2, "certificate or key cannot be used");
+    }
     l->tls_trust = (struct gw_tls_trust){ .trust = l->trust };
     l->target = (struct gw_tls_target){ .spiffe_id = span_str(l->spiffe_id), .dns = SPAN_NONE, .sni = SPAN_NONE };
 }
@@ -126,7 +145,13 @@ static void prepare_requests(struct load *l)
 {
     char uri[1024];
     snprintf(uri, sizeof uri, "https://%s%s", l->authority, l->path);
-    credentials_make(&l->credentials, span_str(l->method), span_str(uri), l->warmup + l->requests);
+    long n = l->warmup + l->requests;
+    if (l->workloads > 0) { // connections are not equally fast
+        l->share = n / l->connections + n / l->connections / 4 + SHARE_MORE;
+        l->credentials.keys = l->workloads;
+        n = l->share * l->connections;
+    }
+    credentials_make(&l->credentials, span_str(l->method), span_str(uri), n);
     buf_printf(&l->head, "%s %s HTTP/1.1\r\nHost: %s\r\n", l->method, l->path, l->authority);
     l->body = l->body_file ? read_file(l->body_file) : SPAN("");
     if (l->body_file)
@@ -180,8 +205,9 @@ static void pump(struct connection *c)
 static void send_request(struct connection *c, int64_t due_ns)
 {
     struct load *l = c->load;
-    struct span token = credentials_token(&l->credentials, l->sent),
-                proof = credentials_proof(&l->credentials, l->sent);
+    // A workload's own: connections are a multiple of the workloads, so that number and index are of the same one.
+    long index = l->workloads > 0 ? c->used++ * l->connections + c->number : l->sent;
+    struct span token = credentials_token(&l->credentials, index), proof = credentials_proof(&l->credentials, index);
     buf_clear(&c->head);
     buf_append(&c->head, buf_span(&l->head));
     if (!span_is_none(token))
@@ -207,7 +233,7 @@ static void send_request(struct connection *c, int64_t due_ns)
 static void next(struct connection *c)
 {
     struct load *l = c->load;
-    if (!c->ready || c->waiting)
+    if (!c->ready || c->waiting || (l->share > 0 && c->used == l->share))
         return;
     if (l->began_ns != 0)
         l->free[l->free_n++] = c;
@@ -302,7 +328,8 @@ static void open_connection(struct connection *c, const struct sockaddr *at, soc
     arena_init(&c->arena, 0);
     buf_init(&c->head, 0);
     c->body = SPAN("");
-    if (!l->plain && gw_tls_client_init(&c->tls, l->tls, &l->tls_trust, &l->target, clock_read().wall_ms / 1000) != 0)
+    if (!l->plain && gw_tls_client_init(&c->tls, l->tls[l->workloads > 0 ? c->number % l->workloads : 0], &l->tls_trust,
+                                        &l->target, clock_read().wall_ms / 1000) != 0)
         stop(1, "TLS cannot begin");
     struct epoll_event e = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c };
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &e) != 0)
@@ -336,6 +363,7 @@ static void open_all(struct load *l, const struct sockaddr *at, socklen_t at_n)
     for (long opened = 0; l->ready < l->connections;) {
         for (; opened < l->connections && opened - l->ready < OPENING_MAX; opened++) {
             l->all[opened].load = l;
+            l->all[opened].number = opened;
             open_connection(&l->all[opened], at, at_n);
         }
         if (l->ready < opened)
@@ -433,12 +461,7 @@ static void report_idle(const struct load *l, long before_kib)
 
 static void read_options(struct load *l, int argc, char **argv)
 {
-    const struct {
-        const char *name;
-        const char **text;
-        long *number;
-        bool *flag;
-    } rows[] = {
+    const struct option_row rows[] = {
         { "connect", &l->connect, NULL, NULL },
         { "authority", &l->authority, NULL, NULL },
         { "spiffe-id", &l->spiffe_id, NULL, NULL },
@@ -465,28 +488,17 @@ static void read_options(struct load *l, int argc, char **argv)
         { "spin", NULL, NULL, &l->spin },
         { "plain", NULL, NULL, &l->plain },
         { "idle", NULL, NULL, &l->idle },
+        { "ca", &l->ca, NULL, NULL },
+        { "workload-id", &l->credentials.workload_id, NULL, NULL },
+        { "workloads", NULL, &l->workloads, NULL },
     };
-    enum { N = sizeof rows / sizeof *rows };
-    struct option options[N + 2] = { { 0 } };
-    for (int i = 0; i < N; i++)
-        options[i] = (struct option){ rows[i].name, rows[i].flag ? no_argument : required_argument, NULL, i };
-    options[N] = (struct option){ "help", no_argument, NULL, N };
-    for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        char *end = NULL;
-        if (o == N)
-            exit(fputs(usage, stdout) < 0);
-        else if (o < N && rows[o].flag)
-            *rows[o].flag = true;
-        else if (o < N && rows[o].text)
-            *rows[o].text = optarg;
-        else if (o < N && (*rows[o].number = strtol(optarg, &end, 10)) >= 0 && end != optarg && !*end)
-            continue;
-        else
-            exit((fputs(usage, stderr), 2));
-    }
-    bool tls = l->spiffe_id && l->bundle && l->cert && l->key;
-    if (optind != argc || !l->connect || !l->authority || (!tls && !l->plain) || (l->idle && l->pid < 1))
-        exit((fputs(usage, stderr), 2));
+    options_read(rows, sizeof rows / sizeof *rows, argc, argv, usage);
+    bool many = l->ca && l->credentials.workload_id && l->workloads > 0 && l->credentials.issuer_file;
+    bool tls = l->spiffe_id && l->bundle && ((l->cert && l->key) || many);
+    if (!l->connect || !l->authority || (!tls && !l->plain) || (l->idle && l->pid < 1) || (l->workloads > 0 && !many))
+        options_wrong(usage);
+    if (l->workloads > 0 && (l->connections % l->workloads != 0 || l->rate > 0))
+        stop(2, "--workloads: --connections is a multiple of it, and there is no --rate");
     if (l->requests < 1 || l->warmup < 1 || l->requests + l->warmup > REQUESTS_MAX)
         stop(2, "--requests and --warmup: at least one each, %d together at most", REQUESTS_MAX);
     if (l->idle && l->warmup + l->requests < l->connections)

@@ -2,6 +2,7 @@
 #include "bench/support/credentials.h"
 
 #include "bench/support/stop.h"
+#include "bench/support/workloads.h"
 #include "gateway/base/base64url.h"
 #include "gateway/base/clock.h"
 #include "pki/digest.h"
@@ -50,6 +51,18 @@ static uint8_t *find_claim(const struct credentials *c, uint8_t *claims, size_t 
     return at + text_n;
 }
 
+// The number of its workload, wherever the token's claims name that.
+static void rename_workload(const struct credentials *c, uint8_t *claims, size_t claims_n, long i)
+{
+    size_t n = strlen(c->workload_id);
+    uint8_t *end = claims + claims_n, *from = claims;
+    for (uint8_t *at; (at = memmem(from, (size_t)(end - from), c->workload_id, n - WORKLOAD_DIGITS)); from = at + n) {
+        if ((size_t)(end - at) < n)
+            return;
+        workload_number((char *)at + n - WORKLOAD_DIGITS, i);
+    }
+}
+
 // The given token with another jti, and with `keys` bound to one of them each; signed by the issuer's key.
 static void mint(struct credentials *c, struct pki_key *const *keys)
 {
@@ -72,6 +85,8 @@ static void mint(struct credentials *c, struct pki_key *const *keys)
             base64url_encode(span_of(print, sizeof print), text);
             memcpy(jkt, text, THUMBPRINT);
         }
+        if (c->workload_id)
+            rename_workload(c, claims, n, i);
         size_t from = buf_len(&c->tokens);
         buf_printf(&c->tokens, "%.*s.%.*s", SPAN_FMT(header), (int)base64url_encode(span_of(claims, n), text), text);
         struct span signed_part = span_sub(buf_span(&c->tokens), from, buf_len(&c->tokens));

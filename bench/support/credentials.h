@@ -5,6 +5,7 @@
 //   one token, a proof each      --token --dpop-key
 //   a token and a proof each     --token --dpop-key --issuer-key: the given token under another jti, which no cache has seen
 //   as many workloads' keys      --token --issuer-key --keys N: N new keys, the given token bound to each of them, a proof each, in turn
+//   as many workloads            the same with --workload-id: the token names that workload, and each of the N names its own (workloads.h)
 #ifndef SALLYPORT_BENCH_SUPPORT_CREDENTIALS_H
 #define SALLYPORT_BENCH_SUPPORT_CREDENTIALS_H
 
@@ -14,6 +15,7 @@ struct credentials {
     // wanted
     const char *token_file, *dpop_file, *issuer_file; // NULL: none
     long keys;                                        // 0: that of dpop_file
+    const char *workload_id;                          // NULL: all are of one workload
     // made
     struct span token; // SPAN_NONE: requests have none
     struct buf tokens, proofs;
