@@ -57,6 +57,13 @@ int pki_hsm_refuse_(const struct pki_key *k, const char *why);
 // Closes the session. NULL is fine.
 void pki_hsm_key_free_(struct pki_hsm_key *h);
 
+// What a key occupies.
+static inline size_t pki_key_bytes_(const struct pki_key *k)
+{
+    return sizeof *k + (k->ec ? sizeof *k->ec : 0) + (k->ed ? sizeof *k->ed : 0) + (k->rsa ? sizeof *k->rsa : 0) +
+           k->secret_n;
+}
+
 // One ECDSA verification of a hash; `signature` is R || S. 0, ERR_TOKEN_SIGNATURE, ERR_NOMEM.
 int pki_key_verify_ec_(const struct pki_key *k, struct span hash, struct span signature);
 

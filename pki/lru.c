@@ -8,7 +8,9 @@
 struct pki_lru_owner {
     struct pki_lru_item *newest, *oldest;
     size_t count, bytes;
-    struct span workload; // behind the struct
+    bool is_over;                               // in the list of those above their share
+    struct pki_lru_owner *over_next, **over_at; // what points here
+    struct span workload;                       // behind the struct
 };
 
 void pki_lru_init(struct pki_lru *l, size_t entries, size_t bytes, size_t share, void (*on_drop)(struct pki_lru_item *))
@@ -70,6 +72,24 @@ struct pki_lru_item *pki_lru_get(struct pki_lru *l, struct span key)
     return i;
 }
 
+// Into the list of those above their share, or out of it, as its entries and bytes are now.
+static void judge(struct pki_lru *l, struct pki_lru_owner *o)
+{
+    bool is_over = o->count > l->share || o->bytes > l->share_bytes;
+    if (is_over && !o->is_over) {
+        o->over_next = l->over;
+        o->over_at = &l->over;
+        if (l->over)
+            l->over->over_at = &o->over_next;
+        l->over = o;
+    } else if (!is_over && o->is_over) {
+        *o->over_at = o->over_next;
+        if (o->over_next)
+            o->over_next->over_at = o->over_at;
+    }
+    o->is_over = is_over;
+}
+
 static void release_owner(struct pki_lru *l, struct pki_lru_owner *o)
 {
     if (o->count > 0)
@@ -86,8 +106,19 @@ void pki_lru_drop(struct pki_lru *l, struct pki_lru_item *item)
     l->used -= item->bytes;
     o->bytes -= item->bytes;
     o->count--;
+    judge(l, o);
     release_owner(l, o);
     l->on_drop(item);
+}
+
+// Who goes when `o` (NULL: a workload without entries) needs room for `count` more entries and `bytes` more bytes; never `spared`.
+static struct pki_lru_item *victim(const struct pki_lru *l, const struct pki_lru_owner *o, size_t count, size_t bytes,
+                                   const struct pki_lru_item *spared)
+{
+    bool beyond = o && (o->count + count > l->share || bytes > l->share_bytes || o->bytes > l->share_bytes - bytes);
+    if (beyond && o->oldest != spared)
+        return o->oldest;
+    return l->over && l->over->oldest != spared ? l->over->oldest : l->oldest;
 }
 
 static struct pki_lru_owner *owner_of(struct pki_lru *l, struct span workload)
@@ -117,14 +148,10 @@ bool pki_lru_put(struct pki_lru *l, struct pki_lru_item *item, struct span workl
         pki_lru_drop(l, same);
 
     // Room is made before the owner is taken: an owner without entries is freed.
-    struct pki_lru_owner *o;
-    while ((o = map_get(&l->owners, workload)) != NULL &&
-           (o->count >= l->share || o->bytes >= l->share_bytes || item->bytes > l->share_bytes - o->bytes))
-        pki_lru_drop(l, o->oldest);
     while (l->items.len >= l->entries || l->used + item->bytes > l->bytes)
-        pki_lru_drop(l, l->oldest);
+        pki_lru_drop(l, victim(l, map_get(&l->owners, workload), 1, item->bytes, NULL));
 
-    o = owner_of(l, workload);
+    struct pki_lru_owner *o = owner_of(l, workload);
     if (!o)
         return false;
     if (!map_put(&l->items, item->key, item, NULL)) {
@@ -136,6 +163,7 @@ bool pki_lru_put(struct pki_lru *l, struct pki_lru_item *item, struct span workl
     o->bytes += item->bytes;
     l->used += item->bytes;
     link_newest(l, item);
+    judge(l, o);
     return true;
 }
 
@@ -146,12 +174,11 @@ bool pki_lru_grow(struct pki_lru *l, struct pki_lru_item *item, size_t more)
         return false;
     unlink_item(l, item);
     link_newest(l, item);
-    while (o->bytes + more > l->share_bytes && o->oldest != item)
-        pki_lru_drop(l, o->oldest);
     while (l->used + more > l->bytes)
-        pki_lru_drop(l, l->oldest);
+        pki_lru_drop(l, victim(l, o, 0, more, item));
     item->bytes += more;
     o->bytes += more;
     l->used += more;
+    judge(l, o);
     return true;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The bound that the token cache and the proof cache share: least recently used goes first, but each entry counts for a workload, and
-// a workload at its share, of entries or of bytes, gives up its own. So no workload can push out more of the others' than its share. Intrusive: the
-// cache embeds a `pki_lru_item` in its entries, hands it over with pki_lru_put, and frees it in `on_drop`. One thread.
+// The bound that the token cache and the proof cache share. Each entry counts for a workload, which has a share, of entries and of bytes. It may
+// have more while there is room. When there is none, a workload at its share gives up its own least recently used entries; below it, those who are
+// over theirs give up, and only then does the least recently used of all go. So no workload can push out what others have within their shares by
+// more than its own, and one that is alone has the whole. Intrusive: the cache embeds a `pki_lru_item` in its entries, hands it over with pki_lru_put, and frees it in `on_drop`. One thread.
 #ifndef SALLYPORT_PKI_LRU_H
 #define SALLYPORT_PKI_LRU_H
 
@@ -19,6 +20,7 @@ struct pki_lru_item {
 
 struct pki_lru {
     struct map items, owners;
+    struct pki_lru_owner *over; // those above their share
     struct pki_lru_item *newest, *oldest;
     size_t entries, bytes;     // bounds
     size_t share, share_bytes; // of one workload; a single entry may be larger

@@ -24,12 +24,11 @@ static void on_drop(struct pki_lru_item *item)
     free(e);
 }
 
-struct pki_proof_cache *pki_proof_cache_new(size_t entries, size_t share)
+struct pki_proof_cache *pki_proof_cache_new(size_t entries, size_t bytes, size_t share)
 {
     struct pki_proof_cache *c = malloc(sizeof *c);
-    // A header segment is bounded by jws.c, a parsed key by its type: the entries bound the bytes.
     if (c)
-        pki_lru_init(&c->lru, entries, SIZE_MAX, share, on_drop);
+        pki_lru_init(&c->lru, entries, bytes, share, on_drop);
     return c;
 }
 
@@ -52,6 +51,17 @@ size_t pki_proof_cache_count(const struct pki_proof_cache *c)
     return c->lru.items.len;
 }
 
+size_t pki_proof_cache_bytes(const struct pki_proof_cache *c)
+{
+    return c->lru.used;
+}
+
+static size_t size_of(const struct pki_proof_header *h)
+{
+    size_t key = h->table ? pki_p256_table_bytes(h->table) : pki_key_bytes_(h->key);
+    return sizeof(struct entry) + sizeof *h + h->segment.n + key;
+}
+
 void pki_proof_cache_add(struct pki_proof_cache *c, struct pki_proof_header *h, struct span workload)
 {
     struct entry *e = malloc(sizeof *e);
@@ -59,7 +69,7 @@ void pki_proof_cache_add(struct pki_proof_cache *c, struct pki_proof_header *h, 
         pki_proof_header_free(h);
         return;
     }
-    *e = (struct entry){ .item = { .key = h->segment, .bytes = sizeof *e + sizeof *h + h->segment.n }, .header = h };
+    *e = (struct entry){ .item = { .key = h->segment, .bytes = size_of(h) }, .header = h };
     if (!pki_lru_put(&c->lru, &e->item, workload))
         on_drop(&e->item);
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Verified tokens of one loop, by SHA-256 of the compact form; no lock. A hit saves signature and claims, nothing else: the caller
 // still owes pki_token_check. Entries belong to a snapshot generation; under another they are dropped when met.
-// Bounded in entries and bytes. Each entry counts for the workload that presented it: beyond its share a workload's new tokens
-// replace its own least recently used ones; when the whole is full, the least recently used of all goes. So a workload that brings
-// ever new tokens costs the others at most its share.
+// Bounded in entries and bytes. Each entry counts for the workload that presented it, which has a share (lru.h): a workload that brings
+// ever new tokens costs the others at most that.
 #ifndef SALLYPORT_PKI_TOKEN_CACHE_H
 #define SALLYPORT_PKI_TOKEN_CACHE_H
 

@@ -256,6 +256,7 @@ struct gw_config_dpop {
     enum gw_config_nonce nonce;
     int64_t nonce_adaptive; // how long it is demanded after a suspicious proof
     int64_t nonce_lifetime;
+    uint64_t key_memory; // of each loop
     struct gw_config_replay replay;
 };
 

@@ -359,6 +359,15 @@ static const struct gw_field dpop_fields[] = {
       .low = SECOND,
       .high = 24 * HOUR,
       .doc = "how long a nonce is accepted" },
+    { .key = NAME("key_memory"),
+      .type = GW_FIELD_SIZE,
+      AT(gw_config_dpop, key_memory),
+      .fallback = "64MiB",
+      .low = MIB,
+      .high = 64 * GIB,
+      .doc =
+          "for each loop, most memory for clients' keys that it has seen, prepared for verification, 5 KiB each; when "
+          "full, the one used longest ago goes, first of workloads that have more than an eighth of it" },
     { .key = NAME("replay"),
       .type = GW_FIELD_MAP,
       AT(gw_config_dpop, replay),

@@ -416,7 +416,7 @@ static int open_stores(struct gw_authority_server *s, struct diags *diags)
             return rc;
         }
     }
-    e->proofs = pki_proof_cache_new(PROOFS, 0);
+    e->proofs = pki_proof_cache_new(PROOFS, PROOFS * PKI_PROOF_HEADER_BYTES, 0);
     // What was used before the process began is not known. The process began with a full second.
     e->assertions = pki_replay_new(&(struct pki_replay_options){
         .entries = ASSERTIONS, .not_before_ms = s->visitors.now.wall_ms / SECOND_MS * SECOND_MS });

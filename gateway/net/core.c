@@ -2,8 +2,6 @@
 #include "gateway/net/core.h"
 
 #include "gateway/base/log.h"
-#include "gateway/base/secret.h"
-#include "gateway/net/accepted.h"
 #include "gateway/net/gather.h"
 #include "gateway/net/introspect.h"
 #include "gateway/net/sweep.h"
@@ -11,11 +9,11 @@
 
 #include <stdlib.h>
 
-// Bounds of the loop's caches. A verified token is about 2 KiB, with what policies see of it 4, a proof header below 10, most of it the prepared key, and
-// what was decided partly 4, POL_PARTIAL_MAX at most.
+// Bounds of the loop's caches. A verified token is about 2 KiB, with what policies see of it 4, and what was decided partly 4, POL_PARTIAL_MAX at
+// most. No proof header takes less than a KiB with its key.
 #define TOKENS 16384
 #define TOKEN_BYTES (64u << 20)
-#define PROOFS 8192
+#define PROOF_LEAST 1024
 #define PARTIALS 4096
 
 struct gw_origin_ground gw_core_ground(struct gw_core *c)
@@ -299,15 +297,14 @@ int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned ind
     gw_wheel_init(&c->wheel, c->now.mono_ms);
     gw_sweep_begin(c);
     c->tokens = pki_token_cache_new(share(TOKENS, loops), share(TOKEN_BYTES, loops), 0);
-    c->proofs = pki_proof_cache_new(share(PROOFS, loops), 0);
-    c->room = malloc(GW_ACCEPTED_ROOM);
-    if (!c->tokens || !c->proofs || !c->room)
+    size_t key_memory = (size_t)snapshot->config->dpop.key_memory;
+    c->proofs = pki_proof_cache_new(key_memory / PROOF_LEAST, key_memory, 0);
+    if (!c->tokens || !c->proofs)
         gw_snapshot_unref(snapshot);
     else if (gw_core_adopt(c, snapshot) == 0)
         return 0;
     pki_token_cache_free(c->tokens);
     pki_proof_cache_free(c->proofs);
-    free(c->room);
     gw_revocations_unref(revocations);
     return ERR_NOMEM;
 }
@@ -321,9 +318,6 @@ void gw_core_fini(struct gw_core *c)
     c->view = NULL;
     pki_token_cache_free(c->tokens);
     pki_proof_cache_free(c->proofs);
-    secret_wipe(c->room, GW_ACCEPTED_ROOM);
-    free(c->room);
-    c->room = NULL;
     gw_revocations_unref(c->revocations);
     c->revocations = NULL;
     gw_directory_unref(c->directory);

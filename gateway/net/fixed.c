@@ -68,6 +68,7 @@ void gw_fixed_warn(struct log *log, const struct gw_config *old, const struct gw
         { "dpop.replay", old->dpop.replay.capacity == new->dpop.replay.capacity &&
                              old->dpop.replay.share_percent == new->dpop.replay.share_percent },
         { "limits.buckets", old->limits.buckets == new->limits.buckets },
+        { "dpop.key_memory", old->dpop.key_memory == new->dpop.key_memory },
         { "dpop.nonce_lifetime", old->dpop.nonce_lifetime == new->dpop.nonce_lifetime },
         { "listener.addresses", same_texts(&old->listener.addresses, &new->listener.addresses) },
         { "listener.tls.enrol", gw_fixed_same_enrol(&old->listener.tls.enrol, &new->listener.tls.enrol) },

@@ -30,7 +30,7 @@ static void look(struct span field)
 {
     struct pki_dpop_params params = { .algs = ~0u, .window_ms = 60000, .ahead_ms = 5000 };
     struct pki_dpop_request request = { .method = SPAN("GET"), .htu = SPAN("https://gw/a"), .now_ms = 1000000 };
-    struct pki_proof_cache *cache = pki_proof_cache_new(4, 4);
+    struct pki_proof_cache *cache = pki_proof_cache_new(4, 1 << 20, 4);
     struct pki_replay *replay =
         pki_replay_new(&(struct pki_replay_options){ .entries = 64, .stripes = 1, .share_percent = 100 });
     for (int round = 0; round < 2; round++) {

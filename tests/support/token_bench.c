@@ -138,7 +138,7 @@ static void make_stores(struct token_bench *b)
         &(struct pki_replay_options){ .entries = 4096, .stripes = 1, .not_before_ms = (BENCH_NOW - 3600) * 1000 });
     b->a.assertions = pki_replay_new(
         &(struct pki_replay_options){ .entries = 4096, .stripes = 1, .not_before_ms = (BENCH_NOW - 3600) * 1000 });
-    b->a.proofs = pki_proof_cache_new(64, 0);
+    b->a.proofs = pki_proof_cache_new(64, 1 << 20, 0);
     pki_nonce_keys_init(&b->nonces, 60000, 180000);
     b->a.nonces = &b->nonces;
     assert(b->a.replay && b->a.assertions && b->a.proofs);

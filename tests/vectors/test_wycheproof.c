@@ -9,8 +9,11 @@
 
 #include <cmocka.h>
 
+#include "pki/digest.h"
 #include "pki/jws.h"
+#include "pki/p256_table.h"
 #include "tests/support/jose.h"
+#include "tests/support/p256.h"
 
 struct file {
     const char *name;
@@ -52,6 +55,25 @@ static int verify_as_jws(const struct pki_key *key, enum pki_alg alg, struct spa
     return rc;
 }
 
+// A proof's signature is verified with a table of the key. 64 octets are asked for before it.
+static int verify_with_table(const struct pki_p256_table *table, struct span message, struct span signature)
+{
+    uint8_t hash[PKI_SHA256];
+    if (signature.n != 64)
+        return ERR_TOKEN_SIGNATURE;
+    pki_sha256(message, hash);
+    return pki_p256_table_verify(table, hash, (const uint8_t *)signature.p);
+}
+
+static struct pki_p256_table *table_of(const struct pki_key *key)
+{
+    struct pki_p256_table *table;
+    uint8_t point[64];
+    p256_point_of(key, point);
+    assert_int_equal(pki_p256_table_new(point, &table), 0);
+    return table;
+}
+
 static void run(void **state)
 {
     const struct file *file = *state;
@@ -65,15 +87,17 @@ static void run(void **state)
         struct pki_key *key = group_key(group);
         if (!key)
             continue;
+        struct pki_p256_table *table = file->alg == PKI_ES256 ? table_of(key) : NULL;
         for (struct json_iter t = json_iter(json_get(group, SPAN("tests"))); json_next(&t, &name, &test);) {
             struct span message = jose_hex(json_string(json_get(test, SPAN("msg"))));
             struct span signature = jose_hex(json_string(json_get(test, SPAN("sig"))));
             bool want = span_eq(json_string(json_get(test, SPAN("result"))), SPAN("valid"));
             int rc = pki_key_verify(key, file->alg, message, signature);
             int shared = verify_as_jws(key, file->alg, message, signature);
+            int with_table = table ? verify_with_table(table, message, signature) : rc;
             int64_t id = 0;
             json_i64(json_get(test, SPAN("tcId")), &id);
-            if ((rc == 0) != want || (shared == 0) != want) {
+            if ((rc == 0) != want || (shared == 0) != want || (with_table == 0) != want) {
                 print_error("tcId %lld: %.*s\n", (long long)id, SPAN_FMT(json_string(json_get(test, SPAN("comment")))));
                 wrong++;
             }
@@ -82,6 +106,7 @@ static void run(void **state)
             free((void *)(uintptr_t)message.p);
             free((void *)(uintptr_t)signature.p);
         }
+        pki_p256_table_free(table);
         pki_key_free(key);
     }
     json_free(doc);

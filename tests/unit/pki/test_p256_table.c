@@ -6,10 +6,9 @@
 
 #include <cmocka.h>
 
-#include "gateway/base/base64url.h"
 #include "pki/digest.h"
 #include "pki/p256_table.h"
-#include "tests/support/jose.h"
+#include "tests/support/p256.h"
 
 struct pair {
     struct pki_key *key;
@@ -19,19 +18,13 @@ struct pair {
 static struct pair pair(void)
 {
     struct pair p = { .key = pki_key_generate(PKI_KEY_P256, 0) };
-    char *jwk = jose_jwk(p.key, false);
-    struct json_doc *doc = json_parse(span_str(jwk), NULL, NULL);
     uint8_t point[64];
-    size_t n;
-    assert_true(base64url_decode(json_string(json_get(json_root(doc), SPAN("x"))), point, &n));
-    assert_true(base64url_decode(json_string(json_get(json_root(doc), SPAN("y"))), point + 32, &n));
+    p256_point_of(p.key, point);
     assert_int_equal(pki_p256_table_new(point, &p.table), 0);
     point[63] ^= 1;
     struct pki_p256_table *bad = NULL;
     assert_int_equal(pki_p256_table_new(point, &bad), ERR_PROOF_KEY);
     assert_null(bad);
-    json_free(doc);
-    free(jwk);
     return p;
 }
 
@@ -53,7 +46,7 @@ static void verify(const struct pair *p, const struct pair *other)
     buf_fini(&signature);
 }
 
-// Cold, when the table is built, warm, and pushed out by other keys: the answer is the same. More keys than wolfSSL has tables.
+// Again and again, and between other keys: the answer is the same.
 static void table_answers_as_the_key_does(void **state)
 {
     (void)state;
@@ -71,31 +64,161 @@ static void table_answers_as_the_key_does(void **state)
     }
 }
 
+// The first key of the process makes the generator's table: here several threads try it at once.
 static void *in_a_thread(void *ctx)
 {
-    struct pair *pairs = ctx;
+    (void)ctx;
+    struct pair pairs[2] = { pair(), pair() };
     for (int i = 0; i < 50; i++)
         verify(&pairs[i % 2], &pairs[1 - i % 2]);
+    for (int i = 0; i < 2; i++) {
+        pki_p256_table_free(pairs[i].table);
+        pki_key_free(pairs[i].key);
+    }
     return NULL;
 }
 
 static void loops_have_tables_of_their_own(void **state)
 {
     (void)state;
-    struct pair pairs[2][2];
-    pthread_t threads[2];
-    for (int i = 0; i < 2; i++) {
-        pairs[i][0] = pair();
-        pairs[i][1] = pair();
-    }
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, in_a_thread, pairs[i]), 0);
-    for (int i = 0; i < 2; i++)
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, in_a_thread, NULL), 0);
+    for (int i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
-    for (int i = 0; i < 4; i++) {
-        pki_p256_table_free(pairs[i / 2][i % 2].table);
-        pki_key_free(pairs[i / 2][i % 2].key);
+}
+
+// ---- against wolfSSL's verification
+
+static uint64_t chance(void)
+{
+    uint64_t v;
+    pki_random(&v, sizeof v);
+    return v;
+}
+
+// Where the first of a failing test's claims is seen.
+static void must_agree(const struct p256_claim *c, int line)
+{
+    int ours = p256_verify_table(c), theirs = p256_verify_wolfssl(c);
+    if (ours == theirs)
+        return;
+    for (size_t i = 0; i < sizeof *c; i++)
+        print_error("%02x%s", ((const uint8_t *)c)[i], i % 32 == 31 ? "\n" : "");
+    fail_msg("line %d: ours %d, wolfSSL's %d", line, ours, theirs);
+}
+
+static void number(uint8_t out[static 32], uint64_t v)
+{
+    memset(out, 0, 32);
+    for (int i = 0; i < 8; i++)
+        out[31 - i] = (uint8_t)(v >> 8 * i);
+}
+
+static const uint8_t order[32] = { 0xff, 0xff, 0xff, 0xff, 0,    0,    0,    0,    0xff, 0xff, 0xff,
+                                   0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17,
+                                   0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51 };
+
+// out = n - v, v below n.
+static void minus(uint8_t out[static 32], const uint8_t v[static 32])
+{
+    int borrow = 0;
+    for (int i = 31; i >= 0; i--) {
+        int d = order[i] - v[i] - borrow;
+        borrow = d < 0;
+        out[i] = (uint8_t)d;
     }
+}
+
+static void corrupt(struct p256_claim *c)
+{
+    static const uint8_t zero[32];
+    uint8_t *part = (uint8_t *)c + 64 + 32 * (chance() % 3);
+    uint64_t how = chance() % 8;
+    if (how < 4)
+        ((uint8_t *)c)[64 + chance() % 96] ^= (uint8_t)(1u << chance() % 8);
+    else if (how == 4)
+        memcpy(part, zero, 32);
+    else if (how == 5)
+        memcpy(part, order, 32);
+    else if (how == 6)
+        memset(part, 0xff, 32);
+    else
+        minus(c->signature + 32, c->signature + 32); // high s for low s: holds
+}
+
+static void answers_are_wolfssls_on_thousands_of_signatures(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2000; i++) {
+        uint8_t d[32], u1[32], u2[32];
+        struct p256_claim c;
+        pki_random(d, 32);
+        pki_random(u1, 32);
+        pki_random(u2, 32);
+        assert_true(p256_forge(d, u1, u2, &c));
+        assert_int_equal(p256_verify_table(&c), 0);
+        corrupt(&c);
+        must_agree(&c, __LINE__);
+    }
+}
+
+// Keys that are small multiples of the generator, or powers of two of it as the combs have them, and scalars that make the sum run into the
+// same point, the opposite one, and nothing: u1 = u2 with Q = G does so in the first column.
+static void sums_that_meet_themselves_are_right(void **state)
+{
+    (void)state;
+    static const unsigned shifts[] = { 0, 1, 22, 44, 110, 131, 132, 133, 154, 242, 255 };
+    enum { SMALL = 4, SHIFTS = sizeof shifts / sizeof *shifts, EACH = SMALL + SHIFTS, N = 2 * EACH };
+    static uint8_t values[N][32];
+    for (unsigned i = 0; i < SMALL; i++)
+        number(values[i], i);
+    for (unsigned i = 0; i < SHIFTS; i++)
+        values[SMALL + i][31 - shifts[i] / 8] = (uint8_t)(1u << shifts[i] % 8);
+    for (unsigned i = 0; i < EACH; i++)
+        minus(values[EACH + i], values[i]); // n - 0 is n, which is taken as 0 again
+    unsigned nothing = 0;
+    for (int d = 0; d < N; d++)
+        for (int u1 = 0; u1 < N; u1++)
+            for (int u2 = 0; u2 < N; u2++) {
+                // What must come out is known; wolfSSL, which takes most of the time, is asked of some.
+                struct p256_claim c;
+                if (chance() % 8 != 0 && !(d < SMALL || u1 == u2))
+                    continue;
+                bool finite = p256_forge(values[d], values[u1], values[u2], &c);
+                assert_int_equal(p256_verify_table(&c), finite ? 0 : ERR_TOKEN_SIGNATURE);
+                nothing += !finite;
+                if (chance() % 16 == 0 || !finite)
+                    must_agree(&c, __LINE__);
+            }
+    assert_true(nothing > 20);
+}
+
+// The ends of the range of r and s. (An x ≥ n, whose r is x - n, is in Wycheproof's file: tests/vectors.)
+static void bounds_of_r_and_s_are_kept(void **state)
+{
+    (void)state;
+    static const uint8_t zero[32];
+    struct p256_claim c, bad;
+    uint8_t d[32], u[32], over[32];
+    pki_random(d, 32);
+    pki_random(u, 32);
+    assert_true(p256_forge(d, u, u, &c));
+    memcpy(over, order, 32);
+    for (int part = 0; part < 2; part++)
+        for (int how = 0; how < 5; how++) {
+            bad = c;
+            over[31] = (uint8_t)(order[31] + how - 2);
+            memcpy(bad.signature + 32 * part, how == 4 ? zero : over, 32);
+            assert_int_equal(p256_verify_table(&bad), ERR_TOKEN_SIGNATURE);
+            must_agree(&bad, __LINE__);
+        }
+    bad = c;
+    memset(bad.hash, 0, sizeof bad.hash);
+    assert_int_equal(p256_verify_table(&bad), ERR_TOKEN_SIGNATURE);
+    must_agree(&bad, __LINE__);
+    minus(c.signature + 32, c.signature + 32);
+    assert_int_equal(p256_verify_table(&c), 0); // high or low, as ever
 }
 
 static void *shared_key(void *ctx)
@@ -158,7 +281,7 @@ static bool can_tell(void)
 #endif
 
 // Dirty upper halves make the SHA-256 that follows a verification a hundred times slower (deploy/wolfssl-vector-registers.h). Told by
-// the processor, not by a clock; `bench/micro/run sha256 sha256-after-p256` measures it.
+// the processor, not by a clock; bench/micro/sha_after_p256 measures it.
 static void vector_registers_are_clean_after_a_verification(void **state)
 {
     (void)state;
@@ -186,8 +309,11 @@ static void vector_registers_are_clean_after_a_verification(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table_answers_as_the_key_does),
         cmocka_unit_test(loops_have_tables_of_their_own),
+        cmocka_unit_test(table_answers_as_the_key_does),
+        cmocka_unit_test(answers_are_wolfssls_on_thousands_of_signatures),
+        cmocka_unit_test(sums_that_meet_themselves_are_right),
+        cmocka_unit_test(bounds_of_r_and_s_are_kept),
         cmocka_unit_test(issuer_key_is_verified_with_by_several_loops),
         cmocka_unit_test(vector_registers_are_clean_after_a_verification),
     };

@@ -38,7 +38,7 @@ static bool there(struct pki_proof_cache *c, int number)
 static void header_is_found_by_all_its_bytes(void **state)
 {
     (void)state;
-    struct pki_proof_cache *c = pki_proof_cache_new(100, 0);
+    struct pki_proof_cache *c = pki_proof_cache_new(100, 1 << 20, 0);
     struct pki_proof_header *h = header(1);
     char *segment = malloc(h->segment.n + 1);
     assert_non_null(segment);
@@ -57,16 +57,45 @@ static void header_is_found_by_all_its_bytes(void **state)
 static void proof_keys_are_free_workloads_are_not(void **state)
 {
     (void)state;
-    struct pki_proof_cache *c = pki_proof_cache_new(100, 20);
+    struct pki_proof_cache *c = pki_proof_cache_new(100, 1 << 20, 20);
     for (int i = 0; i < 10; i++)
         pki_proof_cache_add(c, header(i), SPAN("modest"));
     for (int i = 100; i < 500; i++)
         pki_proof_cache_add(c, header(i), SPAN("greedy"));
-    assert_int_equal(pki_proof_cache_count(c), 30);
+    assert_int_equal(pki_proof_cache_count(c), 100);
     for (int i = 0; i < 10; i++)
         assert_true(there(c, i));
+    assert_true(there(c, 499) && there(c, 410));
+    assert_false(there(c, 409));
+    // Room for others comes from what the greedy one has above its share.
+    for (int i = 1000; i < 1020; i++)
+        pki_proof_cache_add(c, header(i), SPAN("late"));
+    for (int i = 0; i < 10; i++)
+        assert_true(there(c, i));
+    for (int i = 1000; i < 1020; i++)
+        assert_true(there(c, i));
+    assert_false(there(c, 429));
     assert_true(there(c, 499));
-    assert_false(there(c, 479));
+    pki_proof_cache_free(c);
+}
+
+// Tables of keys are most of it, and bounded: as many stay warm as were promised, and what is used stays.
+static void bytes_are_bounded_and_what_is_used_stays(void **state)
+{
+    (void)state;
+    struct pki_proof_cache *c = pki_proof_cache_new(10000, 100 * PKI_PROOF_HEADER_BYTES, 0);
+    for (int i = 0; i < 100; i++)
+        pki_proof_cache_add(c, header(i), SPAN("w"));
+    assert_int_equal(pki_proof_cache_count(c), 100);
+    size_t bytes = pki_proof_cache_bytes(c);
+    assert_true(bytes > 0 && bytes <= 100 * PKI_PROOF_HEADER_BYTES);
+    for (int i = 100; i < 1000; i++) {
+        assert_true(there(c, 0)); // in use: never the oldest
+        pki_proof_cache_add(c, header(i), SPAN("w"));
+        assert_true(pki_proof_cache_bytes(c) <= 100 * PKI_PROOF_HEADER_BYTES);
+    }
+    assert_true(there(c, 0) && there(c, 999));
+    assert_false(there(c, 1));
     pki_proof_cache_free(c);
 }
 
@@ -103,7 +132,7 @@ static void remembered_header_still_needs_alg_and_signature(void **state)
 {
     (void)state;
     const unsigned es256 = PKI_ALG_BIT(PKI_ES256);
-    struct pki_proof_cache *c = pki_proof_cache_new(100, 0);
+    struct pki_proof_cache *c = pki_proof_cache_new(100, 1 << 20, 0);
     struct buf one = proof_of(key), two = proof_of(key);
     // It held, but the caller did not confirm: not remembered.
     assert_int_equal(verify(es256, c, buf_span(&one), false), 0);
@@ -135,7 +164,7 @@ static void remembered_header_still_needs_alg_and_signature(void **state)
 static void refused_proof_leaves_nothing_in_the_cache(void **state)
 {
     (void)state;
-    struct pki_proof_cache *c = pki_proof_cache_new(100, 0);
+    struct pki_proof_cache *c = pki_proof_cache_new(100, 1 << 20, 0);
     struct buf proof = proof_of(key);
     // The signature's first character: 6 bits of R.
     char *dot = memrchr(buf_span(&proof).p, '.', buf_len(&proof));
@@ -165,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(header_is_found_by_all_its_bytes),
         cmocka_unit_test(proof_keys_are_free_workloads_are_not),
+        cmocka_unit_test(bytes_are_bounded_and_what_is_used_stays),
         cmocka_unit_test(remembered_header_still_needs_alg_and_signature),
         cmocka_unit_test(refused_proof_leaves_nothing_in_the_cache),
     };

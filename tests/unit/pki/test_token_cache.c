@@ -122,13 +122,25 @@ static void one_workload_cannot_push_out_the_others(void **state)
         assert_true(put(c, i, "modest"));
     for (int i = 1000; i < 11000; i++) {
         assert_true(put(c, i, "greedy"));
-        assert_true(pki_token_cache_count(c) <= 90);
+        assert_true(pki_token_cache_count(c) <= 200);
     }
     for (int i = 0; i < 40; i++)
         assert_true(there(c, i));
-    for (int i = 10950; i < 11000; i++) // its own newest are there
+    for (int i = 10840; i < 11000; i++) // nobody else wants the rest: its own newest are there
         assert_true(there(c, i));
-    assert_false(there(c, 10949));
+    assert_false(there(c, 10839));
+    // Whoever comes later takes from what is above the greedy one's share, and no more.
+    for (int i = 20000; i < 20050; i++)
+        assert_true(put(c, i, "late"));
+    for (int i = 30000; i < 30050; i++)
+        assert_true(put(c, i, "later"));
+    for (int i = 0; i < 40; i++)
+        assert_true(there(c, i));
+    for (int i = 20000; i < 20050; i++)
+        assert_true(there(c, i) && there(c, i + 10000));
+    for (int i = 10950; i < 11000; i++)
+        assert_true(there(c, i));
+    assert_int_equal(pki_token_cache_count(c), 200);
     pki_token_cache_free(c);
 }
 
@@ -146,16 +158,26 @@ static void one_workload_cannot_push_out_the_others_with_large_tokens(void **sta
     }
     for (int i = 0; i < 40; i++)
         assert_true(there(c, i));
-    for (int i = 1197; i < 1200; i++) // four fit into a quarter of the bytes
+    for (int i = 1190; i < 1200; i++)
         assert_true(there(c, i));
-    assert_false(there(c, 1195));
-    // One that is larger than a share is still kept, alone.
+    assert_false(there(c, 1180));
+    // One that is larger than a share is still kept.
     struct pki_token *t = token(2000, 60000);
     assert_true(pki_token_cache_put(c, t, SPAN("greedy"), 1));
     pki_token_unref(t);
     assert_true(there(c, 2000));
-    assert_false(there(c, 1199));
-    assert_int_equal(pki_token_cache_count(c), 41);
+    for (int i = 0; i < 40; i++)
+        assert_true(there(c, i));
+    // Others take their share of the bytes from it.
+    for (int i = 3000; i < 3004; i++) {
+        t = token(i, 11000);
+        assert_true(pki_token_cache_put(c, t, SPAN("late"), 1));
+        pki_token_unref(t);
+    }
+    for (int i = 0; i < 40; i++)
+        assert_true(there(c, i));
+    for (int i = 3000; i < 3004; i++)
+        assert_true(there(c, i));
     pki_token_cache_free(c);
 }
 
