@@ -1,84 +1,93 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What confining a request to a tenant costs, in nanoseconds: what is read of it anyway, and what the filter adds. A query of 768 floats in 4 KiB and one
-// with all their digits, and upserts of the same, which stream unread where no filter holds.
+// Confining a request to a tenant: what is read of it anyway, and what the filter adds, for 768 floats of three digits (4.6 KiB) and of eight.
+#include "bench/support/bodies.h"
+#include "bench/support/micro.h"
 #include "gateway/api/confine.h"
-#include "gateway/base/buf.h"
-#include "gateway/base/clock.h"
 
-#include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
+enum { UPSERT = 1, CONFINE = 2, EIGHT = 4 };
 
-#define ROUNDS 4000
-#define FLOATS 768
+struct setting {
+    struct gw_api *api;
+    struct arena bodies, arena;
+    struct gw_api_request requests[8];
+    struct gw_api_meaning meaning;
+};
 
-static int compare(const void *a, const void *b)
+static void set_up(void *ctx)
 {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
+    static const struct span segments[] = { { "collections", 11 }, { "docs", 4 }, { "points", 6 }, { "query", 5 } };
+    struct setting *s = ctx;
+    s->api = gw_api_new(gw_api_def_find(SPAN("qdrant")));
+    micro_must(s->api != NULL, "set up");
+    arena_init(&s->bodies, 0);
+    for (unsigned which = 0; which < 8; which++) {
+        unsigned digits = which & EIGHT ? 8 : 3;
+        s->requests[which] = (struct gw_api_request){
+            .method = which & UPSERT ? SPAN("PUT") : SPAN("POST"),
+            .segments = segments,
+            .n_segments = which & UPSERT ? 3 : 4,
+            .has_body = true,
+            .body_ready = true,
+            .body = which & UPSERT ? bodies_upsert(&s->bodies, digits) : bodies_query(&s->bodies, digits),
+        };
+    }
 }
 
-static struct span body(struct arena *a, bool upsert, unsigned digits)
+static void tear_down(void *ctx)
 {
-    struct buf b;
-    unsigned seed = 7, most = 1;
-    for (unsigned i = 0; i < digits; i++)
-        most *= 10;
-    buf_init(&b, 0);
-    buf_printf(&b, upsert ? "{\"points\":[{\"id\":1,\"payload\":{\"n\":1},\"vector\":[" : "{\"limit\":10,\"query\":[");
-    for (unsigned i = 0; i < FLOATS; i++, seed = seed * 1103515245 + 12345)
-        buf_printf(&b, "%s0.%0*u", i ? "," : "", (int)digits, (seed >> 8) % most);
-    buf_printf(&b, upsert ? "]}]}" : "],\"filter\":{\"must\":[{\"key\":\"n\",\"match\":{\"value\":1}}]}}");
-    struct span s = arena_dup(a, buf_span(&b));
-    buf_fini(&b);
-    return s;
+    struct setting *s = ctx;
+    arena_fini(&s->bodies);
+    gw_api_free(s->api);
 }
 
-static void measure(const struct gw_api *api, const char *name, bool upsert, struct span text)
+static void run(void *ctx, unsigned which)
 {
-    static int64_t before[ROUNDS], added[ROUNDS];
     static const struct gw_api_value value = { .kind = GW_API_TEXT, .text = { "acme", 4 } };
     const struct gw_api_filter filter = { 0, SPAN("tenant"), &value, 1 };
-    const struct span segments[] = { SPAN("collections"), SPAN("docs"), SPAN("points"), SPAN("query") };
-    const struct gw_api_request q = { .method = upsert ? SPAN("PUT") : SPAN("POST"),
-                                      .segments = segments,
-                                      .n_segments = upsert ? 3 : 4,
-                                      .has_body = true,
-                                      .body_ready = true,
-                                      .body = text };
-    for (size_t i = 0; i < ROUNDS; i++) {
-        struct arena arena;
-        struct gw_api_meaning m;
-        arena_init(&arena, 0);
-        int64_t t0 = clock_mono_ns();
-        int rc = gw_api_match(api, &q, &arena, &m, NULL);
-        int64_t t1 = clock_mono_ns();
-        int confined = gw_api_confine(api, &q, &filter, 1, &arena, &m, NULL);
-        added[i] = clock_mono_ns() - t1;
-        before[i] = t1 - t0;
-        assert(rc == 0 && confined == 0 && m.body.n > text.n);
-        (void)rc;
-        (void)confined;
-        arena_fini(&arena);
-    }
-    qsort(before, ROUNDS, sizeof before[0], compare);
-    qsort(added, ROUNDS, sizeof added[0], compare);
-    printf("%-28s %6zu B %10lld %10lld %10lld\n", name, text.n, (long long)before[ROUNDS / 2],
-           (long long)added[ROUNDS / 2], (long long)added[ROUNDS * 9 / 10]);
+    struct setting *s = ctx;
+    const struct gw_api_request *q = &s->requests[which];
+    if (which & CONFINE)
+        micro_must(gw_api_confine(s->api, q, &filter, 1, &s->arena, &s->meaning, NULL) == 0 &&
+                       s->meaning.body.n > q->body.n,
+                   "confine");
+    else
+        micro_must(gw_api_match(s->api, q, &s->arena, &s->meaning, NULL) == 0, "match");
 }
 
-int main(void)
+static void before(void *ctx, unsigned which)
 {
-    struct arena arena;
-    struct gw_api *api = gw_api_new(gw_api_def_find(SPAN("qdrant")));
-    assert(api);
-    arena_init(&arena, 0);
-    printf("%-28s %8s %10s %10s %10s\n", "ns", "body", "without", "added p50", "added p90");
-    measure(api, "query, 3 digits", false, body(&arena, false, 3));
-    measure(api, "query, 8 digits", false, body(&arena, false, 8));
-    measure(api, "upsert of one, 3 digits", true, body(&arena, true, 3));
-    measure(api, "upsert of one, 8 digits", true, body(&arena, true, 8));
-    arena_fini(&arena);
-    gw_api_free(api);
-    return 0;
+    struct setting *s = ctx;
+    arena_init(&s->arena, 0);
+    if (which & CONFINE)
+        run(s, which & ~(unsigned)CONFINE);
+}
+
+static void after(void *ctx, unsigned which)
+{
+    struct setting *s = ctx;
+    (void)which;
+    arena_fini(&s->arena);
+}
+
+#define STAGE(called, which, says)                                                                               \
+    {                                                                                                            \
+        .name = called, .what = says, .counted = 100, .arg = which, .before = before, .run = run, .after = after \
+    }
+
+int main(int argc, char **argv)
+{
+    static struct setting s;
+    static const struct micro all[] = {
+        STAGE("read-query-3", 0, "what a query by 768 floats of three digits asks for"),
+        STAGE("confine-query-3", CONFINE, "that query, confined to a tenant"),
+        STAGE("read-query-8", EIGHT, "what a query by 768 floats of eight digits asks for"),
+        STAGE("confine-query-8", EIGHT | CONFINE, "that query, confined to a tenant"),
+        STAGE("confine-upsert-3", UPSERT | CONFINE,
+              "an upsert of 768 floats of three digits, confined; without a filter it streams"),
+        STAGE("confine-upsert-8", UPSERT | EIGHT | CONFINE, "an upsert of 768 floats of eight digits, confined"),
+    };
+    return micro_main(
+        argc, argv,
+        &(struct micro_program){
+            .stages = all, .n = sizeof all / sizeof *all, .ctx = &s, .set_up = set_up, .tear_down = tear_down });
 }

@@ -4,6 +4,7 @@
 #include "gateway/base/buf.h"
 #include "gateway/base/file.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ void stop(int status, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    fputs("load: ", stderr);
+    fprintf(stderr, "%s: ", program_invocation_short_name);
     vfprintf(stderr, fmt, args);
     fputc('\n', stderr);
     va_end(args);

@@ -252,6 +252,7 @@ static void begin_file(struct gw_journal *j, struct gw_sink fresh, enum gw_chain
     j->begin = cause;
     j->begun_ms = now.wall_ms;
     j->records = 0;
+    j->rotate_after_ms = now.mono_ms; // whatever was in the way of the old one's
     // What is torn stays behind, and the first line here tells of it.
     j->away = j->newline_due = false;
 }
@@ -361,14 +362,15 @@ static void look_at_name(struct gw_journal *j, struct clock_now now)
 {
     int e;
 
-    if (!j->path || j->away || now.mono_ms < j->look_at_ms)
+    // Before a rotation in any case: what has the name may be somebody else's.
+    if (!j->path || j->away || (now.mono_ms < j->look_at_ms && !rotate_due(j, now)))
         return;
     j->look_at_ms = now.mono_ms + LOOK_MS;
     if (gw_sink_is(&j->sink, j->path))
         return;
     e = gw_journal_reopen(j, now);
     if (e) {
-        j->look_at_ms = now.mono_ms + AGAIN_MS;
+        j->look_at_ms = j->rotate_after_ms = now.mono_ms + AGAIN_MS;
         log_error(j->o.log, "audit: %s is gone and cannot be opened anew: %s; the old file stays in use", j->path,
                   strerror(-e));
     } else {

@@ -102,6 +102,16 @@ size_t span_utf8(struct span s, size_t i)
     return n;
 }
 
+size_t span_show(struct span s, char *out, size_t n)
+{
+    size_t shown = s.n < n ? s.n : n - 1;
+
+    for (size_t i = 0; i < shown; i++)
+        out[i] = (char)(s.p[i] < 0x20 || s.p[i] > 0x7e ? '?' : s.p[i]);
+    out[shown] = '\0';
+    return shown;
+}
+
 bool span_to_u64(struct span s, uint64_t *out)
 {
     uint64_t v = 0;

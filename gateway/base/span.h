@@ -53,6 +53,9 @@ struct span span_cut(struct span *rest, char sep);
 struct span span_trim(struct span s);
 // Length (1-4) of the well-formed UTF-8 sequence (RFC 3629: no overlong forms, no surrogates) that starts at s.p[i]; 0: none does.
 size_t span_utf8(struct span s, size_t i);
+// What comes from elsewhere, as one line of ASCII for people: at most n - 1 bytes of it into `out`, a '?' for each byte that is not printable, then a NUL.
+// Returns how many stand before the NUL; `n` is at least 1.
+size_t span_show(struct span s, char *out, size_t n);
 // Strict decimal without sign or leading zeros beyond "0"; false on anything else or on overflow, `*out` untouched.
 bool span_to_u64(struct span s, uint64_t *out);
 

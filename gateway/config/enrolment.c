@@ -14,6 +14,7 @@
 
 #define CHAIN_MAX 8 // intermediates
 #define DETAIL_MAX 200
+#define CODE_MAX 40
 
 void gw_enrolled_fini(struct gw_enrolled *e)
 {
@@ -162,15 +163,11 @@ static int take(const struct parts *p, struct span spiffe_id, int64_t now_s, str
 // What the authority says of a refusal, as far as it can be shown.
 static int refused(unsigned status, json root, char *what, size_t what_n)
 {
-    char text[DETAIL_MAX + 1];
-    struct span detail = json_string(json_get(root, SPAN("detail")));
-    struct span code = json_string(json_get(root, SPAN("code")));
-    detail = span_sub(span_is_none(detail) ? code : detail, 0, DETAIL_MAX);
-    for (size_t i = 0; i < detail.n; i++)
-        text[i] = (char)(detail.p[i] < 0x20 || detail.p[i] > 0x7e ? '?' : detail.p[i]);
-    return say(what, what_n, ERR_CA_REFUSED, "the authority answered %u%s%.*s%s%.*s", status, detail.n ? ": " : "",
-               (int)detail.n, text, code.n && detail.p != code.p ? ", " : "",
-               SPAN_FMT(detail.p == code.p ? SPAN("") : span_sub(code, 0, 40)));
+    char detail[DETAIL_MAX + 1], code[CODE_MAX + 1];
+    size_t n_detail = span_show(json_string(json_get(root, SPAN("detail"))), detail, sizeof detail);
+    size_t n_code = span_show(json_string(json_get(root, SPAN("code"))), code, sizeof code);
+    return say(what, what_n, ERR_CA_REFUSED, "the authority answered %u%s%s%s%s", status, n_detail + n_code ? ": " : "",
+               detail, n_detail && n_code ? ", " : "", code);
 }
 
 int gw_enrol_take(unsigned status, struct span body, struct span key_pem, struct span spiffe_id, int64_t now_s,

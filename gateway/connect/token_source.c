@@ -55,9 +55,7 @@ static void explain(struct gw_token_source *s, const char *format, unsigned stat
         if (span_is_none(parts[k]) || n + 4 >= sizeof s->why)
             continue;
         n += (size_t)snprintf(s->why + n, sizeof s->why - n, k == 0 ? " " : ": ");
-        for (size_t i = 0; i < parts[k].n && i < 160 && n + 1 < sizeof s->why; i++)
-            s->why[n++] = parts[k].p[i] < 0x20 || parts[k].p[i] > 0x7e ? '?' : parts[k].p[i];
-        s->why[n] = '\0';
+        n += span_show(span_sub(parts[k], 0, 160), s->why + n, sizeof s->why - n);
     }
 }
 

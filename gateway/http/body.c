@@ -36,6 +36,15 @@ int gw_body_write(struct gw_body *b, struct span piece, struct buf *out)
     return 0;
 }
 
+bool gw_body_pass(struct gw_body *b, struct span piece)
+{
+    if (b->ended || (b->framing != GW_FRAMING_CLOSE && (b->framing != GW_FRAMING_LENGTH || piece.n > b->left)))
+        return false;
+    if (b->framing == GW_FRAMING_LENGTH)
+        b->left -= piece.n;
+    return true;
+}
+
 int gw_body_end(struct gw_body *b, struct buf *out)
 {
     if (b->ended || b->left)

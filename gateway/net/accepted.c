@@ -17,16 +17,31 @@ static void send_records(struct gw_accepted *a)
     gw_tls_sent(&a->tls, out.n);
 }
 
-void gw_accepted_send(struct gw_accepted *a)
+// Returns what is left when TLS takes no more, which it says again when it is read.
+static struct span encrypt(struct gw_accepted *a, struct span plain)
 {
-    while (buf_len(&a->out) > 0 && !a->socket.closing) {
-        ssize_t n = gw_tls_write(&a->tls, buf_span(&a->out));
+    while (plain.n > 0 && !a->socket.closing) {
+        ssize_t n = gw_tls_write(&a->tls, plain);
         if (n < 0)
             break;
-        buf_consume(&a->out, (size_t)n);
+        plain = span_sub(plain, (size_t)n, plain.n);
         send_records(a);
     }
+    return plain;
+}
+
+void gw_accepted_send(struct gw_accepted *a)
+{
+    size_t left = encrypt(a, buf_span(&a->out)).n;
+    buf_consume(&a->out, buf_len(&a->out) - left);
     send_records(a);
+}
+
+void gw_accepted_pass(struct gw_accepted *a, struct span plain)
+{
+    gw_accepted_send(a);
+    struct span left = encrypt(a, plain);
+    buf_append(&a->out, left);
 }
 
 // ---------------------------------------------------------------------------------------------------------------- end
@@ -98,6 +113,18 @@ static void input_ended(struct gw_accepted *a)
         a->ops->settle(a);
 }
 
+// As many records as have room, or as there are. `room` has at least that of one.
+static struct span decrypt(struct gw_accepted *a, char *room, size_t n)
+{
+    size_t have = 0;
+    ssize_t more = 1;
+    while (more > 0 && n - have >= GW_ACCEPTED_RECORD) {
+        more = gw_tls_read(&a->tls, room + have, n - have);
+        have += more > 0 ? (size_t)more : 0;
+    }
+    return span_of(room, have);
+}
+
 static void on_bytes(struct gw_socket *s, struct span in)
 {
     struct gw_accepted *a = s->owner;
@@ -114,10 +141,11 @@ static void on_bytes(struct gw_socket *s, struct span in)
     }
     if (handshake && a->tls.state == GW_TLS_OPEN)
         a->ops->handshake(a, 0, NULL);
-    char plain[16384];
-    ssize_t n;
-    while (!a->socket.closing && !a->lingering && (n = gw_tls_read(&a->tls, plain, sizeof plain)) > 0)
-        a->ops->plain(a, span_of(plain, (size_t)n));
+    char one[GW_ACCEPTED_RECORD];
+    struct span plain;
+    while (!a->socket.closing && !a->lingering &&
+           (plain = a->room ? decrypt(a, a->room, GW_ACCEPTED_ROOM) : decrypt(a, one, sizeof one)).n > 0)
+        a->ops->plain(a, plain);
     if (a->socket.closing || a->lingering)
         return;
     if (a->tls.state == GW_TLS_FAILED)

@@ -14,6 +14,9 @@
 #include "gateway/net/wheel.h"
 #include "gateway/tls/engine.h"
 
+#define GW_ACCEPTED_RECORD 16384
+#define GW_ACCEPTED_ROOM (17 * GW_ACCEPTED_RECORD)
+
 struct gw_accepted;
 
 struct gw_accepted_ops {
@@ -37,7 +40,9 @@ struct gw_accepted {
     const struct gw_accepted_ops *ops;
     struct gw_wheel *wheel;
     const struct clock_now *now;
-    struct gw_metrics *metrics;                   // that bytes are counted in; NULL: nowhere
+    struct gw_metrics *metrics; // that bytes are counted in; NULL: nowhere
+    char *
+        room; // GW_ACCEPTED_ROOM bytes, the loop's: many records of plaintext are handed up at once. NULL: one at a time
     int64_t idle_ms;                              // for whoever takes nothing of what is left for him
     void (*on_due)(struct gw_deadline *deadline); // the owner's, which asks gw_accepted_due first
 
@@ -58,6 +63,8 @@ int gw_accepted_init(struct gw_accepted *a, struct gw_tls_context *tls, const st
 
 // Sends `out`, and what TLS has to say. Some of it may stay, while the other side takes nothing.
 void gw_accepted_send(struct gw_accepted *a);
+// The same, and then `plain`, which need not be copied into `out` first.
+void gw_accepted_pass(struct gw_accepted *a, struct span plain);
 // Ends it now, without close_notify: the other side sees a cut.
 void gw_accepted_close(struct gw_accepted *a);
 // Everything due was produced: flush, close_notify, FIN, and then the other side has a while to take it.

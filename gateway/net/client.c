@@ -47,22 +47,34 @@ static void on_flush(struct gw_accepted *a)
     flush(client_of(a));
 }
 
+struct buf *gw_client_out(struct gw_client *c)
+{
+    // What was queued before goes first; what is added now stays until the end of the wake-up, so that the last
+    // piece of an answer is still here when the answer is recorded.
+    if (!c->hold && !c->conn.out.failed && buf_len(&c->conn.out) >= OUT_HIGH)
+        flush(c);
+    return &c->conn.out;
+}
+
 void gw_client_send(struct gw_client *c, struct span bytes)
 {
     if (c->conn.out.failed) // settle closes it: not here, below a flow that goes on
         return;
-    // What was queued before goes first; what is added now stays until the end of the wake-up, so that the last
-    // piece of an answer is still here when the answer is recorded.
-    if (!c->hold && buf_len(&c->conn.out) >= OUT_HIGH)
-        flush(c);
-    buf_append(&c->conn.out, bytes);
+    buf_append(gw_client_out(c), bytes);
+}
+
+void gw_client_pass(struct gw_client *c, struct span bytes)
+{
+    flush(c);
+    if (c->conn.out.failed)
+        return;
+    c->answer_at = SIZE_MAX;
+    gw_accepted_pass(&c->conn, bytes);
 }
 
 void gw_client_begin_answer(struct gw_client *c)
 {
-    if (!c->hold && buf_len(&c->conn.out) >= OUT_HIGH)
-        flush(c);
-    c->answer_at = buf_len(&c->conn.out);
+    c->answer_at = buf_len(gw_client_out(c));
 }
 
 bool gw_client_retract(struct gw_client *c)
@@ -297,6 +309,7 @@ static void settle(struct gw_client *c)
     }
     // While a request is decided or answered, reading goes on only as far as the next bytes can be taken; with nothing held back
     // it stays on, so that a client that goes away is noticed.
+    c->conn.socket.bulk = c->flow && gw_flow_streams(c->flow);
     bool full = buf_len(&c->held) >= GW_SOCKET_LOW || c->conn.socket.congested || !gw_tls_wants_input(&c->conn.tls);
     gw_socket_read(&c->conn.socket, !full && !c->conn.ended);
     arm(c);
@@ -370,6 +383,7 @@ struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ct
     c->timeouts = listener->timeouts;
     c->conn.ops = &ops;
     c->conn.on_due = on_due;
+    c->conn.room = core->room;
     c->conn.wheel = &core->wheel;
     c->conn.now = &core->now;
     c->conn.metrics = core->metrics;

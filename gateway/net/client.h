@@ -35,8 +35,11 @@ void gw_client_cut(struct gw_client *c);
 void gw_client_drain(struct gw_client *c);
 
 // For the flow.
-// Queues plaintext; sent at the end of the wake-up.
+// Queues plaintext; sent at the end of the wake-up. gw_client_out is what it is queued in, to be appended to.
 void gw_client_send(struct gw_client *c, struct span bytes);
+struct buf *gw_client_out(struct gw_client *c);
+// Sends what is queued, and then these, which are many and not the last of an answer.
+void gw_client_pass(struct gw_client *c, struct span bytes);
 // What is queued from now on is an answer. gw_client_retract takes it back; false: some of it has gone out.
 void gw_client_begin_answer(struct gw_client *c);
 bool gw_client_retract(struct gw_client *c);

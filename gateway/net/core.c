@@ -2,6 +2,8 @@
 #include "gateway/net/core.h"
 
 #include "gateway/base/log.h"
+#include "gateway/base/secret.h"
+#include "gateway/net/accepted.h"
 #include "gateway/net/gather.h"
 #include "gateway/net/introspect.h"
 #include "gateway/net/sweep.h"
@@ -299,12 +301,14 @@ int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned ind
     c->tokens = pki_token_cache_new(share(TOKENS, loops), share(TOKEN_BYTES, loops), 0);
     size_t key_memory = (size_t)snapshot->config->dpop.key_memory;
     c->proofs = pki_proof_cache_new(key_memory / PROOF_LEAST, key_memory, 0);
-    if (!c->tokens || !c->proofs)
+    c->room = malloc(GW_ACCEPTED_ROOM);
+    if (!c->tokens || !c->proofs || !c->room)
         gw_snapshot_unref(snapshot);
     else if (gw_core_adopt(c, snapshot) == 0)
         return 0;
     pki_token_cache_free(c->tokens);
     pki_proof_cache_free(c->proofs);
+    free(c->room);
     gw_revocations_unref(revocations);
     return ERR_NOMEM;
 }
@@ -318,6 +322,9 @@ void gw_core_fini(struct gw_core *c)
     c->view = NULL;
     pki_token_cache_free(c->tokens);
     pki_proof_cache_free(c->proofs);
+    secret_wipe(c->room, GW_ACCEPTED_ROOM);
+    free(c->room);
+    c->room = NULL;
     gw_revocations_unref(c->revocations);
     c->revocations = NULL;
     gw_directory_unref(c->directory);

@@ -79,6 +79,7 @@ struct gw_core {
     struct gw_flow *keyless;      // flows that wait for a key of an issuer
     struct gw_listing *listings;  // under way
     struct gw_inquiry *inquiries; // likewise
+    char *room;                   // plaintext on its way from a client (accepted.h)
     uint8_t randoms[1024];
     size_t randoms_left;
     bool draining;

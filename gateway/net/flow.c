@@ -230,10 +230,14 @@ void gw_flow_body(struct gw_flow *f, struct span piece)
             gw_flow_refuse(f, f->collected.limit > 0 ? ERR_HTTP_BODY_SIZE : ERR_NOMEM);
         break;
     case GW_FLOW_FORWARD:
-        if (gw_body_write(&f->up_body, piece, &f->up) != 0)
-            gw_flow_fail(f, ERR_INTERNAL, "the request's body could not be passed on");
-        else if (buf_len(&f->up) >= UP_HIGH)
+        if (piece.n >= PASS_MIN && gw_body_pass(&f->up_body, piece)) {
             gw_flow_flush(f);
+            gw_call_write(&f->call, piece);
+        } else if (gw_body_write(&f->up_body, piece, &f->up) != 0) {
+            gw_flow_fail(f, ERR_INTERNAL, "the request's body could not be passed on");
+        } else if (buf_len(&f->up) >= UP_HIGH) {
+            gw_flow_flush(f);
+        }
         break;
     default:
         f->discarded += piece.n;
@@ -279,6 +283,11 @@ void gw_flow_drained(struct gw_flow *f)
 {
     if (f->state == GW_FLOW_FORWARD)
         gw_call_pause(&f->call, false);
+}
+
+bool gw_flow_streams(const struct gw_flow *f)
+{
+    return f->state == GW_FLOW_FORWARD && !f->whole && gw_call_queued(&f->call) == 0;
 }
 
 bool gw_flow_takes(const struct gw_flow *f)

@@ -60,6 +60,8 @@ void gw_flow_end(struct gw_flow *f);
 // The request is not HTTP, too large or too slow: answered, recorded, and the connection closes.
 void gw_flow_bad(struct gw_flow *f, int err, const char *what);
 void gw_flow_drained(struct gw_flow *f);
+// Whether a body is passed on while it comes, to a shard that takes it as fast.
+bool gw_flow_streams(const struct gw_flow *f);
 // Whether body bytes can be taken now.
 bool gw_flow_takes(const struct gw_flow *f);
 // What was written for the shard during this wake-up goes out.

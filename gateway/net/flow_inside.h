@@ -9,6 +9,8 @@
 
 // What is read and thrown away behind a refusal so that the connection can be kept; a longer rest closes it.
 #define DISCARD_MAX (256u << 10)
+// Pieces of a body that are passed on by themselves, without a copy; smaller ones are gathered, so that one write has many.
+#define PASS_MIN (32u << 10)
 
 static inline struct gw_core *core_of(const struct gw_flow *f)
 {

@@ -159,8 +159,7 @@ static void on_answer(struct gw_call *call, const struct gw_response *r)
 static void on_piece(struct gw_call *call, struct span piece)
 {
     struct gw_flow *f = call->owner;
-    struct buf out;
-    buf_init(&out, 0);
+    struct gw_body *body = &f->down_body;
     f->x.bytes_out += piece.n;
     if (f->learns)
         buf_append(&f->lesson, piece);
@@ -169,11 +168,10 @@ static void on_piece(struct gw_call *call, struct span piece)
         memcpy(f->x.answer_head + f->x.answer_head_n, more.p, more.n);
         f->x.answer_head_n += more.n;
     }
-    int rc = f->down_body.framing == GW_FRAMING_NONE ? 0 : gw_body_write(&f->down_body, piece, &out);
-    if (rc == 0)
-        gw_client_send(f->client, buf_span(&out));
-    buf_fini(&out);
-    if (rc != 0)
+    // The last piece is not passed: it waits until the answer is recorded.
+    if (piece.n >= PASS_MIN && piece.n < body->left && gw_body_pass(body, piece))
+        gw_client_pass(f->client, piece);
+    else if (body->framing != GW_FRAMING_NONE && gw_body_write(body, piece, gw_client_out(f->client)) != 0)
         fail_call(f, ERR_SHARD_ANSWER, "more of an answer than it announced");
 }
 
@@ -182,7 +180,10 @@ static void on_lull(struct gw_call *call)
     struct gw_flow *f = call->owner;
     struct gw_client *c = f->client;
     gw_client_resume(c); // sends what was queued, and may end the flow
-    if (c->flow == f && gw_client_congested(c))
+    if (c->flow != f)
+        return;
+    gw_call_bulk(call, c->conn.socket.queued == 0); // what may wait for a client that takes nothing stays as it is
+    if (gw_client_congested(c))
         gw_call_pause(call, true);
 }
 

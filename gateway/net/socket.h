@@ -31,6 +31,7 @@ struct gw_socket {
     bool congested; // queued went over the high mark and not yet below the low one
     bool reading;
     bool closing;
+    bool bulk; // set by the user: a long body is coming in, so that more may be read at once
     // Bytes are borrowed for the call. The callee may close the socket inside any callback.
     void (*on_bytes)(struct gw_socket *s, struct span bytes);
     void (*on_end)(struct gw_socket *s);            // FIN from the peer

@@ -28,7 +28,7 @@ struct tcp {
 
 int gw_tcp_loop_init(struct gw_tcp_loop *l, uv_loop_t *uv)
 {
-    *l = (struct gw_tcp_loop){ .uv = uv, .read_buffer = malloc(GW_TCP_READ), .lookups = { .uv = uv } };
+    *l = (struct gw_tcp_loop){ .uv = uv, .read_buffer = malloc(GW_TCP_READ_BULK), .lookups = { .uv = uv } };
     uv->data = l;
     return l->read_buffer ? 0 : -ENOMEM;
 }
@@ -43,7 +43,8 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *out)
 {
     (void)suggested;
     struct gw_tcp_loop *l = h->loop->data;
-    *out = uv_buf_init(l->read_buffer, GW_TCP_READ);
+    const struct tcp *t = h->data;
+    *out = uv_buf_init(l->read_buffer, t->s->bulk ? GW_TCP_READ_BULK : GW_TCP_READ);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
@@ -250,7 +251,7 @@ static void attach(struct tcp *t)
     t->s->ops = &ops;
     t->s->impl = t;
     t->s->queued = 0;
-    t->s->congested = t->s->reading = t->s->closing = false;
+    t->s->congested = t->s->reading = t->s->closing = t->s->bulk = false;
 }
 
 static void on_discarded(uv_handle_t *h)

@@ -9,12 +9,13 @@
 #include "gateway/net/lookup.h"
 #include "gateway/net/socket.h"
 
-#define GW_TCP_READ 65536
+#define GW_TCP_READ (64u << 10)       // most that is read at once …
+#define GW_TCP_READ_BULK (256u << 10) // … in a long body
 
 // What a thread's sockets share; `uv->data` points to it.
 struct gw_tcp_loop {
     uv_loop_t *uv;
-    char *read_buffer; // GW_TCP_READ bytes
+    char *read_buffer; // GW_TCP_READ_BULK bytes
     struct gw_lookups lookups;
     void (*on_wake)(struct gw_tcp_loop *l); // before each batch of bytes: the owner reads the clock here
 };

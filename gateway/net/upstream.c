@@ -164,7 +164,7 @@ static void begin_call(struct gw_upstream *u)
     if (!u->reused)
         gw_pool_outcome(u->pool, u->at, GW_POOL_CONNECTED);
     u->state = GW_UP_BUSY;
-    u->heard = u->early = false;
+    u->heard = u->early = u->socket.bulk = false;
     c->answered = c->paused = c->unread = false;
     u->nth = ++c->sends;
     gw_h1_begin_response(&u->h1, c->arena, c->other ? c->spare : &c->response, c->head_request);
@@ -571,6 +571,17 @@ void gw_call_sent(struct gw_call *c)
     u->sent_ns = c->pool->config->care.adaptive || c->pool->counts ? clock_mono_ns() : 0;
     await(u);
     gw_hedge_arm(c);
+}
+
+size_t gw_call_queued(const struct gw_call *c)
+{
+    return c->upstream ? c->upstream->socket.queued : 0;
+}
+
+void gw_call_bulk(struct gw_call *c, bool bulk)
+{
+    if (c->upstream)
+        c->upstream->socket.bulk = bulk;
 }
 
 bool gw_call_congested(const struct gw_call *c)

@@ -60,6 +60,10 @@ void gw_call_write(struct gw_call *c, struct span bytes);
 void gw_call_sent(struct gw_call *c);
 // True while more than the high mark waits to go out: stop producing until on_drained.
 bool gw_call_congested(const struct gw_call *c);
+// Bytes that wait to go out.
+size_t gw_call_queued(const struct gw_call *c);
+// The rest of the answer is read in large pieces, or no longer.
+void gw_call_bulk(struct gw_call *c, bool bulk);
 // Stops and restarts on_body; pausing twice is one pause.
 void gw_call_pause(struct gw_call *c, bool pause);
 // Ends the call without a callback; the connection is closed. Fine at any moment, also after its end, also when never started.

@@ -10,6 +10,7 @@
 #define IN_MAX (1u << 20)     // what feed takes from an owner who does not ask wants_input
 #define OUT_HIGH (256u << 10) // ciphertext that waits to be sent
 #define RECORD (16u << 10)    // plaintext of one record
+#define RECORD_MORE 64        // and what is around it
 #define HELLO_MAX 1024        // of a ServerHello, for TLS 1.2
 
 int gw_tls_fail(struct gw_tls_engine *e, int error, const char *detail)
@@ -242,6 +243,8 @@ ssize_t gw_tls_write(struct gw_tls_engine *e, struct span plaintext)
         return e->error;
     if (e->state != GW_TLS_OPEN && e->state != GW_TLS_PEER_CLOSED)
         return ERR_TLS;
+    size_t most = plaintext.n < OUT_HIGH ? plaintext.n : OUT_HIGH;
+    buf_reserve(&e->out, most + (most / RECORD + 1) * RECORD_MORE); // at once: growing copies
     while (taken < plaintext.n && buf_len(&e->out) < OUT_HIGH) {
         size_t n = plaintext.n - taken < RECORD ? plaintext.n - taken : RECORD;
         int r = wolfSSL_write(e->ssl, plaintext.p + taken, (int)n);

@@ -39,19 +39,30 @@ const verify = (...more) => {
   return { code: done.status, ...JSON.parse(done.out) }
 }
 const files = () => fs.readdirSync(w.folder).filter(f => /^audit\.jsonl(\.\d+)?$/.test(f)).sort()
-const lines = () => files().flatMap(f => fs.readFileSync(`${w.folder}/${f}`, 'utf8').split('\n').filter(Boolean)).flatMap(l => { try { return [JSON.parse(l)] } catch { return [] } })
+// A file that is rotated while they are read would be missed by its old name and by its new one.
+const lines = () => {
+  for (;;) {
+    const names = files()
+    const text = names.map(f => { try { return fs.readFileSync(`${w.folder}/${f}`, 'utf8') } catch { return '' } })
+    if (files().join() === names.join()) return text.join('').split('\n').flatMap(l => { try { return [JSON.parse(l)] } catch { return [] } })
+  }
+}
+
+async function one(ids) {
+  try {
+    const answer = await client.get('/collections/docs')
+    assert.equal(answer.status, 200, answer.text)
+    ids.push(answer.headers['x-request-id'])
+  } catch (error) { if (error instanceof assert.AssertionError) throw error }
+}
 
 // What was answered must be in the log.
 async function load(n, ids) {
-  const one = async () => {
-    try {
-      const answer = await client.get('/collections/docs')
-      assert.equal(answer.status, 200, answer.text)
-      ids.push(answer.headers['x-request-id'])
-    } catch (error) { if (error instanceof assert.AssertionError) throw error }
-  }
-  for (let i = 0; i < n; i += 4) await Promise.all([one(), one(), one(), one()])
+  for (let i = 0; i < n; i += 4) await Promise.all([one(ids), one(ids), one(ids), one(ids)])
 }
+
+// The file of the configured name, which is away for a moment when it is rotated.
+const present = () => { try { return fs.readFileSync(w.audit, 'utf8') } catch { return '' } }
 
 function recorded(ids) {
   const seen = new Set(lines().filter(l => l.kind === 'request').map(l => l.request_id))
@@ -96,6 +107,12 @@ test('a rotated file by another name begins a new one by itself', async () => {
   await until('the new file', async () => { await load(4, ids); return fs.existsSync(w.audit) })
   recorded(ids)
   fs.renameSync(`${w.folder}/audit.jsonl.999999`, `${w.folder}/kept`)
+  // What came before it was there went to the old one, and what comes may fill it: the tests below look at one that has requests and is far from full.
+  await until('requests in the new file', async () => {
+    await one(ids)
+    const text = present()
+    return text.length < 8192 && /"kind":"request"/.test(text)
+  })
 })
 
 test('trace says where a token was used', async () => {
@@ -121,6 +138,7 @@ test('stopped in order it says so; a line that is changed, removed or moved is f
   assert.deepEqual([v.valid, v.ended_in_order, v.unsigned], [true, true, 0], JSON.stringify(v))
   const all = whole.trimEnd().split('\n')
   const at = all.findIndex(l => /"kind":"request"/.test(l))
+  assert.ok(at >= 0, whole)
   const changed = [...all]
   changed[at] = changed[at].replace(/"decision":"[a-z]+"/, '"decision":"deny" ')
   for (const [what, text] of [['altered', changed], ['removed', all.toSpliced(at, 1)], ['moved', all.toSpliced(at + 1, 0, all[at])], ['inserted', all.toSpliced(at, 0, '{"kind":"request"}')]]) {

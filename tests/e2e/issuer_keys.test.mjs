@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { OpenSslAuthority } from './lib/ca.mjs'
 import { plain } from './lib/client.mjs'
 import { run, runBeside, dumpLogs } from './lib/program.mjs'
-import { sallyport, until } from './lib/files.mjs'
+import { port, sallyport, until } from './lib/files.mjs'
 import { SCOPES, World } from './lib/gateway.mjs'
 import { boundToKey, Issuer, newProofKey } from './lib/token.mjs'
 import { Upstream } from './lib/upstream.mjs'
@@ -19,11 +19,12 @@ class Provider {
   static async start(certificate) {
     const self = new Provider()
     Object.assign(self, { paths: {}, hits: {}, certificate })
-    await self.open(0)
+    await self.open()
     return self
   }
 
-  async open(port = this.port) {
+  async open(at = this.port) {
+    this.port = at ?? await port()
     this.server = https.createServer({ cert: this.certificate.certPem, key: this.certificate.keyPem }, (request, response) => {
       this.hits[request.url] = (this.hits[request.url] ?? 0) + 1
       const answer = this.paths[request.url]
@@ -33,8 +34,7 @@ class Provider {
       response.writeHead(status, { 'content-type': 'application/json', ...headers })
       response.end(typeof body === 'string' ? body : JSON.stringify(body))
     })
-    await new Promise((resolve, reject) => this.server.on('error', reject).listen(port, '127.0.0.1', resolve))
-    this.port = this.server.address().port
+    await new Promise((resolve, reject) => this.server.on('error', reject).listen(this.port, '127.0.0.1', resolve))
     this.url = `https://localhost:${this.port}`
   }
 

@@ -10,7 +10,7 @@ import { authorityOf } from './lib/connect.mjs'
 import { port, replace, until } from './lib/files.mjs'
 import { SCOPES, World } from './lib/gateway.mjs'
 import { close, Page } from './lib/page.mjs'
-import { command, dumpLogs, must } from './lib/program.mjs'
+import { command, dumpLogs, must, stopAll } from './lib/program.mjs'
 import { Upstream } from './lib/upstream.mjs'
 
 process.setMaxListeners(50) // each folder and each program is cleared away when this one ends
@@ -21,8 +21,7 @@ const others = []
 after(async () => {
   close(page)
   dumpLogs(...worlds.map(w => w.process))
-  for (const w of worlds) await w.stop()
-  for (const o of others) await o.stop()
+  await stopAll(...worlds, ...others)
 })
 
 const RAG = `@id("search-reads")

@@ -18,7 +18,7 @@ const secure = {}
 
 before(async () => {
   names = await NameServer.start()
-  for (const host of HOSTS) at[host] = await Upstream.start({ host, port: port ?? 0 }).then(u => { port = u.port; return u })
+  for (const host of HOSTS) at[host] = await Upstream.start({ host, port }).then(u => { port = u.port; return u })
   names.zone['db.test A'] = [HOSTS[0]]
   names.zone['_db._tcp.test SRV'] = [{ target: 'a.test', port }]
   for (const [i, name] of ['a.test', 'b.test', 'c.test'].entries()) names.zone[`${name} A`] = [HOSTS[i]]

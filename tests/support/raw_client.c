@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/support/raw_client.h"
 
+#include "gateway/base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -93,7 +95,9 @@ bool raw_client_exchange(struct raw_client *r, struct gw_tls_engine *server, int
     bool moved = false;
     struct span out = buf_span(&r->out);
     if (out.n) {
+        int64_t began = clock_mono_ns();
         gw_tls_feed(server, out, now_s);
+        r->server_ns += clock_mono_ns() - began;
         buf_consume(&r->out, out.n);
         moved = true;
     }

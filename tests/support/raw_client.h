@@ -16,7 +16,8 @@ struct raw_client {
     WOLFSSL_SESSION *session; // of the last connection
     struct buf in, out;
     bool open;
-    int error; // wolfSSL's
+    int error;         // wolfSSL's
+    int64_t server_ns; // that the server's engine took; the caller's to set to 0
 };
 
 // `name` NULL: no certificate. It does not verify the server.

@@ -25,18 +25,40 @@ export function replace(file, content) {
   fs.renameSync(`${file}.new`, file)
 }
 
-// A port that is free now. All files of tests share the machine, so each process keeps to its own range.
-let next = 10000 + (process.pid % 220) * 100
-export async function port() {
-  for (let tries = 0; tries < 200; tries++) {
-    const candidate = next++
-    const free = await new Promise(resolve => {
-      const server = net.createServer().once('error', () => resolve(false))
-      server.listen(candidate, '127.0.0.1', () => server.close(() => resolve(true)))
-    })
-    if (free) return candidate
+const listens = (port, keep) => new Promise(resolve => {
+  const server = net.createServer(socket => socket.destroy()).once('error', () => resolve(false))
+  server.listen(port, '127.0.0.1', () => keep ? resolve(server.unref()) : server.close(() => resolve(true)))
+})
+
+// Ports below those that the system gives to whoever asks for any, in ranges of which a process has the ones that it listens at the first port of, for
+// as long as it lives: what is free in them, or will be again when a test has stopped a server, nobody else's test takes.
+const FIRST = 10000, RANGE = 100, RANGES = 220
+let range = process.pid % RANGES
+let next = 0
+let left = 0
+
+async function ownRange() {
+  for (let tries = 0; tries < RANGES; tries++) {
+    const first = FIRST + range * RANGE
+    range = (range + 1) % RANGES
+    if (await listens(first, true)) return first
   }
-  throw new Error('no free port')
+  throw new Error('every range of ports is taken')
+}
+
+// One after the other, so that two who ask at once get two.
+let given = Promise.resolve()
+export function port() {
+  const mine = given.then(async () => {
+    for (;;) {
+      if (left === 0) [next, left] = [await ownRange() + 1, RANGE - 1]
+      left--
+      const candidate = next++
+      if (await listens(candidate)) return candidate
+    }
+  })
+  given = mine.catch(() => {})
+  return mine
 }
 
 export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))

@@ -2,13 +2,14 @@
 // An issuer of opaque tokens and its introspection endpoint (RFC 7662): real HTTPS, which knows its callers by secret or by certificate and counts.
 import { randomBytes } from 'node:crypto'
 import https from 'node:https'
+import { port } from './files.mjs'
 
 export class Introspector {
   // `who`: the server's certificate { certPem, keyPem }; `ca`: PEM that vouches for callers. A caller is known by `secret` (client_secret_basic), or by a
   // certificate with this SPIFFE ID, `caller` (tls_client_auth).
   static async start({ iss, who, ca, clientId, secret, caller, prefix = '' }) {
     const self = new Introspector()
-    Object.assign(self, { iss, clientId, secret, caller, prefix, tokens: new Map(), calls: [], port: 0, delay: 0, sockets: new Set() })
+    Object.assign(self, { iss, clientId, secret, caller, prefix, tokens: new Map(), calls: [], port: await port(), delay: 0, sockets: new Set() })
     self.tls = { cert: who.certPem, key: who.keyPem, ca, requestCert: true, rejectUnauthorized: false }
     await self.listen()
     return self
@@ -20,7 +21,6 @@ export class Introspector {
     this.server = https.createServer(this.tls, (request, response) => this.serve(request, response))
     this.server.on('connection', s => { this.sockets.add(s); s.on('close', () => this.sockets.delete(s)).on('error', () => {}) })
     await new Promise(resolve => this.server.listen(this.port, '127.0.0.1', resolve))
-    this.port = this.server.address().port
   }
 
   async stop() {

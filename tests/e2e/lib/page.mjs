@@ -56,6 +56,7 @@ export class Page {
     this.done = new Set()
     this.edits = []
     this.shells = new Set()
+    process.on('exit', () => close(this))
   }
 
   // The section as it is run in `folder`. `names` are those of the page and what they are here, such as { 8443: 31234 }.

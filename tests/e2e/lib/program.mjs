@@ -2,6 +2,7 @@
 // Other programs: run to their end, or started and ended with the test.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
+import { after } from 'node:test'
 import { sallyport } from './files.mjs'
 
 export function run(program, args, options = {}) {
@@ -32,6 +33,26 @@ export const command = (...args) => must(sallyport, args)
 const running = new Set()
 process.on('exit', () => { for (const p of running) p.child.kill('SIGKILL') })
 
+// A hook that throws keeps the later ones, and the rest of itself, from stopping what they would have stopped, and a file of tests that waits for
+// ever holds up all others: it ends, and what it started with it, some time after its hooks have begun, and at the latest when no file should need as long.
+function bound(ms, what) {
+  setTimeout(() => {
+    console.error(`${what}; still running: ${[...running].map(p => `${p.name} (pid ${p.pid})`).join(', ') || 'nothing'}; ${process.getActiveResourcesInfo().join(' ')}`)
+    process.exitCode = 1
+    dumpLogs(...running)
+    process.exit()
+  }, ms).unref()
+}
+
+if (process.env.NODE_TEST_CONTEXT) {
+  bound(600_000, 'ten minutes are over')
+  // This file is read before a test file's own code, so this is its first hook, and none that fails comes before it.
+  after(() => {
+    for (const { child } of running) for (const held of [child, child.stdout, child.stderr]) held?.unref?.()
+    bound(60_000, 'the tests ended, something they started did not')
+  })
+}
+
 // A program in the background. Its output is kept in `log`, and shown by dumpLogs.
 export function start(name, program, args, options = {}) {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
@@ -56,6 +77,13 @@ export function start(name, program, args, options = {}) {
     return self
   }
   return self
+}
+
+// Stops all of them, also when one did not end as it should, and then says so.
+export async function stopAll(...things) {
+  const ends = await Promise.allSettled(things.map(async thing => thing?.stop()))
+  const bad = ends.find(end => end.status === 'rejected')
+  if (bad) throw bad.reason
 }
 
 // What the programs of this file said, for the person who reads a failure.

@@ -3,11 +3,12 @@
 // before it is looked at, and it can answer in ways that no server should.
 import net from 'node:net'
 import tls from 'node:tls'
+import { port as freePort } from './files.mjs'
 
 const OK = '{"result":[],"status":"ok","time":0.0}'
 
 export class Upstream {
-  static async start({ port = 0, host = '127.0.0.1', tls: options } = {}) {
+  static async start({ port, host = '127.0.0.1', tls: options } = {}) {
     const self = new Upstream()
     self.requests = []     // { method, path, headers: [[name, value]…], get(name), body: Buffer, connection }
     self.connections = 0   // accepted, ever
@@ -17,7 +18,8 @@ export class Upstream {
     const serve = socket => self.serve(socket)
     self.server = options ? tls.createServer({ requestCert: true, ...options }, serve) : net.createServer(serve)
     self.server.on('tlsClientError', error => { self.tlsError = error })
-    await new Promise(resolve => self.server.listen(port, host, resolve))
+    port ??= await freePort() // not any: a test may stop it and expect that nobody listens there, or start it there again
+    await new Promise((resolve, reject) => self.server.once('error', reject).listen(port, host, resolve))
     self.port = self.server.address().port
     self.url = `${options ? 'https' : 'http'}://${host}:${self.port}`
     return self

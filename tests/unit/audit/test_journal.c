@@ -386,6 +386,45 @@ static void a_file_that_is_moved_away_is_noticed(void **state)
     free(away);
 }
 
+// The file fills up before anybody has looked whether it still has its name; what has the name then is not ours to rename.
+static void a_file_that_is_moved_away_just_before_its_rotation_is_begun_anew(void **state)
+{
+    struct place *p = *state;
+    struct gw_journal_options o = options(p, false);
+    struct gw_audit_numbers n;
+    struct gw_journal j;
+    char *away = gw_audit_file_name(p->log, 1);
+
+    o.rotate_size = 2000;
+    open_journal(p, &j, o);
+    records(p, &j, 3);
+    for (int placed = 0; placed < 2; placed++) {
+        assert_int_equal(rename(p->log, away), 0);
+        if (placed) // logrotate's `create`
+            close(open(p->log, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+        p->now.mono_ms += 10;
+        records(p, &j, 30);
+        assert_int_equal(gw_audit_numbers(p->log, &n), 0);
+        // The ones after it were rotated as ever, at once.
+        assert_in_range(n.n, 2, 10);
+        gw_audit_numbers_fini(&n);
+        for (uint32_t k = 1; k < j.number; k++) {
+            char *name = gw_audit_file_name(p->log, k);
+            struct stat st;
+            assert_int_equal(stat(name, &st), 0);
+            assert_true(st.st_size > 0);
+            free(name);
+        }
+        struct seen s = verify(p, NULL);
+        assert_string_equal(s.fault, "");
+        assert_int_equal(s.v.records, p->n);
+        free(away);
+        away = gw_audit_file_name(p->log, j.number);
+    }
+    gw_journal_close(&j, p->now);
+    free(away);
+}
+
 static void a_log_from_before_the_chain_goes_on_with_one(void **state)
 {
     struct place *p = *state;
@@ -923,6 +962,7 @@ int main(void)
         CASE(rotation_by_age_comes_without_a_record_too_but_not_for_an_empty_file),
         CASE(killed_between_rename_and_the_new_file_the_chain_goes_on),
         CASE(a_file_that_is_moved_away_is_noticed),
+        CASE(a_file_that_is_moved_away_just_before_its_rotation_is_begun_anew),
         CASE(a_log_from_before_the_chain_goes_on_with_one),
         CASE(a_full_disk_leaves_whole_lines_and_the_chain_goes_on),
         CASE(what_cannot_be_taken_back_is_told_of),

@@ -73,6 +73,21 @@ static void decimal_is_strict(void **state)
     assert_true(v == UINT64_MAX);
 }
 
+static void what_is_shown_is_one_line_of_ascii_and_fits(void **state)
+{
+    char out[6];
+
+    (void)state;
+    assert_int_equal(5, span_show(SPAN("a\x1b\n\xc3z"), out, sizeof out));
+    assert_string_equal("a???z", out);
+    assert_int_equal(5, span_show(SPAN("longer"), out, sizeof out));
+    assert_string_equal("longe", out);
+    assert_int_equal(0, span_show(SPAN_NONE, out, sizeof out));
+    assert_string_equal("", out);
+    assert_int_equal(0, span_show(SPAN("a"), out, 1));
+    assert_string_equal("", out);
+}
+
 static void utf8_refuses_overlong_surrogate_and_beyond(void **state)
 {
     static const struct {
@@ -125,6 +140,7 @@ int main(void)
         cmocka_unit_test(comparisons_hold_for_empty_and_absent),
         cmocka_unit_test(decimal_is_strict),
         cmocka_unit_test(utf8_refuses_overlong_surrogate_and_beyond),
+        cmocka_unit_test(what_is_shown_is_one_line_of_ascii_and_fits),
         cmocka_unit_test(secrets_are_equal_only_when_they_are),
     };
 

@@ -103,6 +103,13 @@ static void a_refusal_is_told_without_what_could_fool_a_terminal(void **state)
     assert_non_null(strstr(what, "403"));
     assert_non_null(strstr(what, "denied"));
     assert_null(strchr(what, '\x1b'));
+    // Neither by its code.
+    assert_int_equal(ERR_CA_REFUSED, gw_enrol_take(400, SPAN("{\"detail\":\"no\",\"code\":\"a\\u001b]0;b\\n\u00e9\"}"),
+                                                   SPAN(""), SPAN_NONE, NOW, &e, what, sizeof what));
+    assert_string_equal("the authority answered 400: no, a?]0;b???", what);
+    assert_int_equal(ERR_CA_REFUSED, gw_enrol_take(403, SPAN("{\"code\":\"denied\"}"), SPAN(""), SPAN_NONE, NOW, &e,
+                                                   what, sizeof what));
+    assert_string_equal("the authority answered 403: denied", what);
     assert_int_equal(ERR_CA_REFUSED,
                      gw_enrol_take(502, SPAN("<html>"), SPAN(""), SPAN_NONE, NOW, &e, what, sizeof what));
     assert_int_equal(ERR_SHARD_ANSWER, gw_enrol_take(200, SPAN("{}"), SPAN(""), SPAN_NONE, NOW, &e, what, sizeof what));

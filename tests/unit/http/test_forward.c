@@ -258,6 +258,26 @@ static void answers_are_framed_for_the_client(void **state)
     }
 }
 
+static void pieces_that_are_passed_on_keep_it_too(void **state)
+{
+    struct fixture *f = *state;
+    struct gw_body b = gw_body(GW_FRAMING_LENGTH, 5);
+    assert_false(gw_body_pass(&b, SPAN("123456")));
+    assert_true(gw_body_pass(&b, SPAN("123")));
+    assert_int_equal(gw_body_end(&b, &f->out), ERR_INTERNAL);
+    assert_false(gw_body_pass(&b, SPAN("456")));
+    assert_int_equal(gw_body_write(&b, SPAN("45"), &f->out), 0);
+    assert_int_equal(gw_body_end(&b, &f->out), 0);
+    assert_false(gw_body_pass(&b, SPAN("")));
+    b = gw_body(GW_FRAMING_CHUNKED, 0); // a chunk needs its size
+    assert_false(gw_body_pass(&b, SPAN("123")));
+    b = gw_body(GW_FRAMING_NONE, 0);
+    assert_false(gw_body_pass(&b, SPAN("123")));
+    b = gw_body(GW_FRAMING_CLOSE, 0);
+    assert_true(gw_body_pass(&b, SPAN("123")));
+    assert_int_equal(gw_body_end(&b, &f->out), 0);
+}
+
 static void a_body_keeps_the_promise_of_its_head(void **state)
 {
     struct fixture *f = *state;
@@ -304,6 +324,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rule_31_answers_are_rewritten, setup, teardown),
         cmocka_unit_test_setup_teardown(answers_are_framed_for_the_client, setup, teardown),
         cmocka_unit_test_setup_teardown(a_body_keeps_the_promise_of_its_head, setup, teardown),
+        cmocka_unit_test_setup_teardown(pieces_that_are_passed_on_keep_it_too, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_buffer_leaves_no_half_head, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -281,7 +281,7 @@ static bool can_tell(void)
 #endif
 
 // Dirty upper halves make the SHA-256 that follows a verification a hundred times slower (deploy/wolfssl-vector-registers.h). Told by
-// the processor, not by a clock; bench/micro/sha_after_p256 measures it.
+// the processor, not by a clock; `bench/micro/run sha256 sha256-after-p256` measures it.
 static void vector_registers_are_clean_after_a_verification(void **state)
 {
     (void)state;
