@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The Helm chart: what the real helm makes of it, held to Kubernetes' schemas, to what a pod must not be allowed, and to the real program, which reads every
 // configuration in it.
+// One thread.
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'

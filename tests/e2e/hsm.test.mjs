@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A CA and an issuer whose keys are in a PKCS#11 token: SoftHSM for the token, OpenSSL and npm's jose for the verdicts.
+// One thread.
 import { test, before } from 'node:test'
 import assert from 'node:assert/strict'
 import { createPublicKey, X509Certificate } from 'node:crypto'

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The manual pages are those of this program: each command has one, each of its options is in it, and none has an option that is gone.
+// One thread.
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What is sent to Milvus under a filter, run on Milvus Lite: milvus-lite and pymilvus from PyPI, in the python that SALLYPORT_PYTHON names. Skipped without them.
+// One thread.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'

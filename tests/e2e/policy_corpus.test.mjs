@@ -3,6 +3,7 @@
 // accepts the other must, and what one decides.
 //
 // SALLYPORT_SEED repeats a run, SALLYPORT_CASES is how many cases there are, with 12 changed policies each (300, a tenth under a sanitizer).
+// One thread.
 import { test, before, after } from 'node:test'
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'

@@ -4,6 +4,7 @@
 // gateway makes of it (a forbid that cannot be evaluated denies) follows from the same answers. What `policy format` makes of them is the same to Cedar.
 //
 // SALLYPORT_SEED repeats a run, SALLYPORT_ROUNDS is how many worlds of 25 requests there are (800, a tenth under a sanitizer).
+// One thread.
 import { test, before, after } from 'node:test'
 import assert from 'node:assert/strict'
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs'

@@ -3,6 +3,7 @@
 // finds a fault in the other must. Schemas go to either in one of the two syntaxes, by turns.
 //
 // SALLYPORT_SEED repeats a run, SALLYPORT_SCHEMAS is how many schemas with 25 policies each there are (200, a tenth under a sanitizer).
+// One thread.
 import { test, before, after } from 'node:test'
 import assert from 'node:assert/strict'
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs'

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `sallyport token` and `sallyport verify` against another implementation: tokens we make verify with jose, tokens and proofs that jose
 // makes verify with us, and OpenSSL opens our keys as we open its.
+// One thread.
 import { test, before, after } from 'node:test'
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
