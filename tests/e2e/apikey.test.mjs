@@ -47,8 +47,8 @@ when { principal in Role::"legacy/reader" && context.token.bound_to == "workload
   w.clients = [owner, thief]
 })
 
-after(async t => {
-  dumpLogs(t, w?.process)
+after(async () => {
+  dumpLogs(w?.process)
   await w?.stop()
   await shard?.stop()
 })

@@ -49,8 +49,8 @@ before(async () => {
   signed = await w.workload('signed', { who })
 })
 
-after(async t => {
-  dumpLogs(t, w?.process)
+after(async () => {
+  dumpLogs(w?.process)
   await w?.stop()
   await secret?.stop()
   await mtls?.stop()
