@@ -37,8 +37,8 @@ after(async () => {
   await shard?.stop()
 })
 
-function begin() {
-  const next = start(`gateway ${processes.length + 1}`, sallyport, ['run', '--config', w.file, '--take-over'])
+function begin(file = w.file) {
+  const next = start(`gateway ${processes.length + 1}`, sallyport, ['run', '--config', file, '--take-over'])
   processes.push(next)
   return next
 }
@@ -58,13 +58,13 @@ async function takeOver() {
   assert.equal(old.code, 0, old.log.slice(-3000))
 }
 
-// One that has taken everything, and waits for the keys of its issuer at this port.
+// One that has taken everything, and waits for the keys of its issuer at this port. Its file is its own: the one that serves looks at its file, too.
 async function waiting(keys) {
   const config = structuredClone(w.config)
   config.issuers[0].jwks = undefined
   config.issuers[0].jwks_url = `http://127.0.0.1:${keys}/jwks.json`
-  w.save(config)
-  const next = begin()
+  w.save(config, w.at('next.yaml'))
+  const next = begin(w.at('next.yaml'))
   await until('it to have everything, and no keys', () => next.over || /keys cannot be fetched/.test(next.log))
   assert.ok(!next.over, next.log)
   return next

@@ -78,9 +78,9 @@ export class World {
 
   // Shards that tests play count what they are asked: they are only asked whether they are ready, and how they take filters, where a test
   // says so.
-  save(config = this.config) {
+  save(config = this.config, file = this.file) {
     const shards = config.shards?.map(s => ({ health: { interval: '0s' }, filter_checks: false, ...s }))
-    replace(this.file, yaml({ ...config, ...(shards && { shards }) }).trimStart())
+    replace(file, yaml({ ...config, ...(shards && { shards }) }).trimStart())
   }
 
   async start({ wrap = [], environment = {} } = {}) {

@@ -4,7 +4,7 @@
 // How long such tests go on. CI is short; a release is tried for a minute each.
 export const LOAD_SECONDS = Number(process.env.SALLYPORT_LOAD_SECONDS ?? 4)
 
-// While `meanwhile` runs, half of `clients` keep their connections and half come anew for each request. Resolves to what went wrong and how many went through;
+// While `meanwhile` runs, which is given what tells how many requests were answered, half of `clients` keep their connections and half come anew for each request. Resolves to what went wrong and how many went through;
 // rejects if `meanwhile` does, once the requests are over.
 export async function underLoad(w, clients, path, meanwhile) {
   const failures = []
@@ -25,7 +25,7 @@ export async function underLoad(w, clients, path, meanwhile) {
     }
   })
   try {
-    await meanwhile()
+    await meanwhile(() => count)
   } finally {
     over = true
     await Promise.all(running)
