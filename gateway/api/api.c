@@ -229,6 +229,24 @@ static bool is_json_type(struct span type, bool plain)
     return span_ieq(rest, SPAN("charset=utf-8")) || span_ieq(rest, SPAN("charset=\"utf-8\""));
 }
 
+// What goes on is what was read, written anew. When each byte that was sent is the byte that would be written, it is that.
+static int write_body(struct gw_api_build *b, json root)
+{
+    struct span sent = b->request->body, text = json_as_written(root);
+    struct buf out;
+    if (text.n == sent.n) {
+        b->meaning.body = sent;
+        return 0;
+    }
+    buf_init(&out, 0);
+    if (span_is_none(text) && buf_reserve(&out, sent.n) && json_write(&out, root))
+        text = buf_span(&out);
+    if (!span_is_none(text))
+        b->meaning.body = arena_dup(b->arena, text);
+    buf_fini(&out);
+    return span_is_none(b->meaning.body) ? ERR_NOMEM : 0;
+}
+
 static int inspect_body(struct gw_api_build *b)
 {
     const struct json_limits limits = { .bytes = b->request->body.n + 1, .depth = 64, .raw_numbers = true };
@@ -242,16 +260,8 @@ static int inspect_body(struct gw_api_build *b)
                  ? b->row->inspect(b, root)
                  : gw_api_refuse(b, ERR_API_BODY, list ? "the body is no JSON list" : "the body is no JSON object",
                                  SPAN_NONE);
-    if (rc == 0 && span_is_none(b->meaning.body)) {
-        struct buf out;
-        buf_init(&out, 0);
-        struct span text = json_write(&out, root) ? arena_dup(b->arena, buf_span(&out)) : SPAN_NONE;
-        buf_fini(&out);
-        if (span_is_none(text))
-            rc = ERR_NOMEM;
-        else
-            b->meaning.body = text;
-    }
+    if (rc == 0 && span_is_none(b->meaning.body))
+        rc = write_body(b, root);
     json_free(doc);
     return rc;
 }

@@ -126,7 +126,8 @@ struct gw_api_meaning {
     bool forgets_names;               // success changes a UUID's name or ends it: gw_name_map_forget
     struct span method;               // to send instead of the client's; SPAN_NONE: the client's own
     struct span target;               // path and query to send instead; SPAN_NONE: the client's own
-    struct span body;                 // re-serialised JSON to send as application/json; SPAN_NONE: stream or none
+    struct span body;    // to send as application/json: what json_write makes of the values read, which may be
+                         // the very bytes of the request's body; SPAN_NONE: stream or none
     struct span timeout; // the query parameter that says how many whole seconds it may take; SPAN_NONE: there is none
     struct gw_api_alternative alternative;
 };

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// JSON, strictly: one wrapper around yyjson for the whole program. On top of RFC 8259 it refuses duplicate members
-// (after unescaping), input over a size, nesting over a depth, invalid UTF-8 (raw or by lone surrogate escapes), NUL in
+// JSON, strictly: the one reader of the whole program. On top of RFC 8259 it refuses duplicate members (after
+// unescaping), input over a size, nesting over a depth, invalid UTF-8 (raw or by lone surrogate escapes), NUL in
 // member names, a byte order mark and anything behind the value. Values are borrowed from the document and live until json_free.
+// Numbers stay text until somebody asks: they are written digit by digit as they were read, and a vector costs no conversions.
 #ifndef SALLYPORT_BASE_JSON_H
 #define SALLYPORT_BASE_JSON_H
 
+#include "gateway/base/arena.h"
 #include "gateway/base/buf.h"
 #include "gateway/base/span.h"
 
@@ -15,8 +17,7 @@ struct json_limits {
     size_t bytes;   // 0: 1 MiB
     unsigned depth; // 0: 32
     bool nul_names; // member names may hold NUL: Cedar's attributes may
-    // Numbers stay text until somebody asks: json_write gives them back digit by digit, and a vector costs no conversions. One too large
-    // for a double is then JSON_REAL without a value instead of an error.
+    // A number too large for a double is JSON_REAL without a value instead of an error, and an array of numbers is one step.
     bool raw_numbers;
 };
 
@@ -38,8 +39,11 @@ enum json_type {
     JSON_OBJECT
 };
 
-// Returns the document, or NULL with `*err` filled (err may be NULL). `text` is copied as needed and may go away.
+// Returns the document, or NULL with `*err` filled (err may be NULL). `text` is copied and may go away.
 struct json_doc *json_parse(struct span text, const struct json_limits *limits, struct json_error *err);
+// The same in the arena's memory, whose end is the document's; json_free does nothing. For what is short and read once.
+struct json_doc *json_parse_in(struct arena *arena, struct span text, const struct json_limits *limits,
+                               struct json_error *err);
 void json_free(struct json_doc *doc);
 json json_root(const struct json_doc *doc);
 
@@ -67,6 +71,8 @@ bool json_next(struct json_iter *it, struct span *name, json *value);
 
 // Appends v as compact JSON (member order kept, numbers as parsed).
 bool json_write(struct buf *out, json v);
+// What json_write would append, when that is how it stands in the document: no space between tokens, no escapes. Else SPAN_NONE.
+struct span json_as_written(json v);
 
 // Writing by hand into a buffer: commas are put where they are due.
 //   struct json_writer w = json_writer(&b);

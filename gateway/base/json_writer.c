@@ -5,9 +5,6 @@
 
 #include <assert.h>
 
-// Runs of so many bytes are looked at as a whole, in a form that compilers make vector instructions of.
-enum { RUN = 16 };
-
 struct json_writer json_writer(struct buf *out)
 {
     return (struct json_writer){ .out = out };
@@ -72,37 +69,54 @@ void json_w_end(struct json_writer *w)
     w->depth--;
 }
 
-// Bytes that stand for themselves in a string: ASCII without controls, quotes and backslashes.
-static const bool plain[256] = { [' ' ... '!'] = true, ['#' ... '['] = true, [']' ... 0x7f] = true };
+static bool copy_16(char *to, const char *p)
+{
+    memcpy(to, p, 16);
+    return json_plain_(p) == 16;
+}
 
-// Copies the string. False when it is not plain.
+// Copies the string. False when not all of it stands for itself. The last step overlaps what is there already.
 static bool copy_plain(char *to, struct span s)
 {
-    bool all = true;
-    size_t i = 0;
+    size_t n = s.n, i = 0;
+    char piece[16];
+    bool plain = true;
 
-    for (; s.n - i >= RUN; i += RUN) {
-        const char *p = s.p + i;
-        memcpy(to + i, p, RUN);
-        for (int k = 0; k < RUN; k++) // as signed numbers, 0x80 and above are below the space, too
-            all &= ((signed char)p[k] >= ' ') & (p[k] != '"') & (p[k] != '\\');
+    if (n >= 16) {
+        for (; i + 16 < n; i += 16)
+            plain &= copy_16(to + i, s.p + i);
+        return copy_16(to + n - 16, s.p + n - 16) && plain;
     }
-    for (; i < s.n; i++) {
-        to[i] = s.p[i];
-        all &= plain[(unsigned char)s.p[i]];
+    memset(piece, ' ', sizeof piece);
+    if (n >= 8) {
+        memcpy(piece, s.p, 8);
+        memcpy(piece + 8, s.p + n - 8, 8);
+        memcpy(to, piece, 8);
+        memcpy(to + n - 8, piece + 8, 8);
+    } else if (n >= 4) {
+        memcpy(piece, s.p, 4);
+        memcpy(piece + 4, s.p + n - 4, 4);
+        memcpy(to, piece, 4);
+        memcpy(to + n - 4, piece + 4, 4);
+    } else {
+        for (; i < n; i++)
+            piece[i] = to[i] = s.p[i];
     }
-    return all;
+    return json_plain_(piece) == 16;
 }
 
 static void escaped(struct buf *out, struct span s)
 {
     static const char hex[] = "0123456789abcdef";
+    static const char letter[] = {
+        ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'
+    };
     size_t from = 0, i = 0, n;
 
     buf_byte(out, '"');
     while (i < s.n) {
         unsigned char c = (unsigned char)s.p[i];
-        char escape[6] = { '\\', (char)c, '0', '0', hex[c >> 4], hex[c & 15] };
+        char escape[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
         n = span_utf8(s, i);
         if (n && c >= 0x20 && c != '"' && c != '\\') {
             i += n;
@@ -111,10 +125,10 @@ static void escaped(struct buf *out, struct span s)
         buf_append(out, span_sub(s, from, i));
         if (n == 0) {
             buf_append(out, SPAN("\xef\xbf\xbd"));
-        } else if (c == '"' || c == '\\') {
+        } else if (letter[c]) {
+            escape[1] = letter[c];
             buf_append(out, span_of(escape, 2));
         } else {
-            escape[1] = 'u';
             buf_append(out, span_of(escape, 6));
         }
         from = ++i;
@@ -145,6 +159,11 @@ static void quoted(struct buf *out, char before, struct span s, char after)
     escaped(out, s);
     if (after)
         buf_byte(out, after);
+}
+
+void json_quoted_(struct buf *out, struct span s)
+{
+    quoted(out, 0, s, 0);
 }
 
 void json_w_key(struct json_writer *w, struct span name)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "gateway/base/json.h"
+#include "tests/support/json_reference.h"
 
 static void refused(const char *text, size_t n, const char *what, unsigned line, unsigned column)
 {
@@ -315,21 +315,21 @@ static void writer_escapes_at_every_offset(void **state)
     static const struct {
         char byte;
         const char *written;
-    } cases[] = { { '"', "\\\"" },  { '\\', "\\\\" },    { 0x1f, "\\u001f" },
-                  { 0, "\\u0000" }, { '\n', "\\u000a" }, { (char)0x80, "\xef\xbf\xbd" },
-                  { 0x20, " " },    { 0x7f, "\x7f" },    { (char)0xff, "\xef\xbf\xbd" } };
+    } cases[] = { { '"', "\\\"" },  { '\\', "\\\\" }, { 0x1f, "\\u001f" },
+                  { 0, "\\u0000" }, { '\n', "\\n" },  { (char)0x80, "\xef\xbf\xbd" },
+                  { 0x20, " " },    { 0x7f, "\x7f" }, { (char)0xff, "\xef\xbf\xbd" } };
+    static const char as[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     struct buf b;
 
     (void)state;
     buf_init(&b, 0);
-    for (size_t n = 1; n < 20; n++)
+    for (size_t n = 1; n < 40; n++)
         for (size_t at = 0; at < n; at++)
             for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-                char in[20], want[64];
+                char in[40], want[96];
                 memset(in, 'a', sizeof in);
                 in[at] = cases[i].byte;
-                snprintf(want, sizeof want, "\"%.*s%s%.*s\"", (int)at, "aaaaaaaaaaaaaaaaaaaa", cases[i].written,
-                         (int)(n - at - 1), "aaaaaaaaaaaaaaaaaaaa");
+                snprintf(want, sizeof want, "\"%.*s%s%.*s\"", (int)at, as, cases[i].written, (int)(n - at - 1), as);
                 buf_clear(&b);
                 struct json_writer w = json_writer(&b);
                 json_w_string(&w, span_of(in, n));
@@ -392,6 +392,299 @@ static void numbers_kept_as_text_come_back_digit_by_digit(void **state)
     buf_fini(&b);
 }
 
+static void agreed(struct span text)
+{
+    struct json_limits limits = { .bytes = 1 << 20, .depth = 32 };
+
+    for (int raw = 0; raw < 2; raw++) {
+        limits.raw_numbers = raw;
+        const char *what = json_differs(text, &limits);
+        if (what)
+            fail_msg("%s: %.*s", what, SPAN_FMT(text));
+    }
+}
+
+static uint32_t next_random(uint32_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 17;
+    *seed ^= *seed << 5;
+    return *seed;
+}
+
+// Arrays of numbers are checked 64 bytes at a time: whatever is where in such a block, it is the grammar that decides.
+static void numbers_of_arrays_are_those_of_another_reader(void **state)
+{
+    static const char *const pieces[] = { "0",     "-0",    "1",
+                                          "-12",   "0.5",   "-0.25",
+                                          "1e5",   "1E-07", "2.5e+10",
+                                          "00",    "01",    "-01",
+                                          "1.",    ".5",    "+1",
+                                          "1e",    "1e+",   "1.5.5",
+                                          "1e5.5", "1e5e5", "--1",
+                                          "-",     "1-",    "",
+                                          "1 2",   "1 .5",  "1e 5",
+                                          "e5",    "1e-",   "1.e5",
+                                          "-e5",   "1e05",  "0e0",
+                                          "0.0",   "-.5",   "1+1",
+                                          "0x1",   "x",     "123456789012345678901",
+                                          "true",  "\"1\"", "[1,2]",
+                                          "{}",    "1\v2",  "1\f" };
+    static const char *const gaps[] = { ",", ",", ",", ",", ", ", " ,", " , ", ",\n\t", "\r\n,", "  ,   ", ",,", " " };
+    uint32_t seed = 2463534242;
+    char text[512];
+
+    (void)state;
+    for (int i = 0; i < 60000; i++) {
+        // Most are right, but for one piece or none.
+        size_t n = 0, want = 1 + next_random(&seed) % 30, odd = next_random(&seed) % 45;
+        size_t spaces = next_random(&seed) % 4 ? 4 : sizeof gaps / sizeof *gaps - 2 * (next_random(&seed) % 3 != 0);
+        n += (size_t)snprintf(text, sizeof text, "%*s[%s", (int)(next_random(&seed) % 3), "", spaces > 4 ? " " : "");
+        for (size_t k = 0; k < want; k++) {
+            size_t which = next_random(&seed) % 9;
+            if (k == odd)
+                which = next_random(&seed) % (sizeof pieces / sizeof *pieces);
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", k ? gaps[next_random(&seed) % spaces] : "",
+                                  pieces[which]);
+        }
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s]%s", spaces > 4 && next_random(&seed) % 2 ? " " : "",
+                              next_random(&seed) % 16 ? "" : ",");
+        agreed(span_of(text, n));
+    }
+}
+
+static void every_short_run_of_a_numbers_characters_is_decided_as_by_another_reader(void **state)
+{
+    static const char alphabet[] = "01-+.e, ]";
+    char text[96];
+
+    (void)state;
+    // At the seam of two blocks, too: what came before is then remembered in bits.
+    for (size_t at = 0; at < 5; at++) {
+        size_t pad = at == 0 ? 0 : 58 + at * 2;
+        memset(text, '1', sizeof text);
+        text[0] = '[';
+        if (pad)
+            text[pad] = ',';
+        for (unsigned i = 0; i < 9 * 9 * 9 * 9 * 9; i++) {
+            unsigned left = i;
+            size_t n = pad + 1;
+            for (int k = 0; k < 5; k++, left /= 9)
+                text[n++] = alphabet[left % 9];
+            text[n++] = ']';
+            struct json_limits limits = { .bytes = 1 << 20, .depth = 32, .raw_numbers = true };
+            const char *what = json_differs(span_of(text, n), &limits);
+            if (what)
+                fail_msg("%s: %.*s", what, (int)n, text);
+        }
+    }
+}
+
+// Texts of which some reader somewhere is wrong about one.
+static void our_reader_and_another_are_one_dialect(void **state)
+{
+#define ONE(text)                 \
+    {                             \
+        "" text, sizeof(text) - 1 \
+    }
+    static const struct span texts[] = {
+        ONE(""),
+        ONE(" "),
+        ONE("\xef\xbb\xbf{}"),
+        ONE("[]"),
+        ONE(" [ ] "),
+        ONE("[[]   ]"),
+        ONE("[,]"),
+        ONE("[1,,2]"),
+        ONE("[1,]"),
+        ONE("[1"),
+        ONE("[\"a\""),
+        ONE("]"),
+        ONE("[1}"),
+        ONE("{\"a\":1]"),
+        ONE("{}"),
+        ONE("{ }"),
+        ONE("{,}"),
+        ONE("{\"a\"}"),
+        ONE("{\"a\":}"),
+        ONE("{\"a\":1,}"),
+        ONE("{\"a\" : 1 , \"b\" : [ 1 , 2 ] }"),
+        ONE("{a:1}"),
+        ONE("{1:1}"),
+        ONE("{\"a\":1 \"b\":2}"),
+        ONE("{\"a\",1}"),
+        ONE("{\"a\"::1}"),
+        ONE("nul"),
+        ONE("nulll"),
+        ONE("true"),
+        ONE("tru"),
+        ONE("True"),
+        ONE("false"),
+        ONE("[null,true,false]"),
+        ONE("0"),
+        ONE("-0"),
+        ONE("-"),
+        ONE("-a"),
+        ONE("00"),
+        ONE("-00"),
+        ONE("1e1"),
+        ONE("1E+1"),
+        ONE("0e"),
+        ONE("0e+"),
+        ONE("1.0e"),
+        ONE("1e400"),
+        ONE("-1e400"),
+        ONE("1e-400"),
+        ONE("[1e400]"),
+        ONE("0.1e1"),
+        ONE("18446744073709551616"),
+        ONE("9223372036854775808"),
+        ONE("-9223372036854775808"),
+        ONE("-9223372036854775809"),
+        ONE("1\0"),
+        ONE("1\xa0"),
+        ONE("[\"\xc3\xa9\"]"),
+        ONE("\"\xe2\x82\""),
+        ONE("\"\xf0\x9f\x98\x80\""),
+        ONE("\"\xf8\x88\x80\x80\x80\""),
+        ONE("\"\xc1\xbf\""),
+        ONE("\"\xe0\x80\x80\""),
+        ONE("\"\xef\xbf\xbf\""),
+        ONE("\"\xed\xbf\xbf\""),
+        ONE("\"\\\""),
+        ONE("\"\\u\""),
+        ONE("\"\\u00\""),
+        ONE("\"\\u00zz\""),
+        ONE("\"\\u00AF\\u00af\""),
+        ONE("\"\\U0041\""),
+        ONE("\"\\a\""),
+        ONE("\"\\b\\f\\n\\r\\t\\/\\\\\\\"\""),
+        ONE("\"\\ud83d\\ude00\""),
+        ONE("\"\\ud83d\""),
+        ONE("\"\\ude00\""),
+        ONE("\"\\ud83d\\ud83d\""),
+        ONE("\"\\ud83dx\""),
+        ONE("\"\\ud83d\\n\""),
+        ONE("\"\\uffff\\ufffe\""),
+        ONE("\"\\u0000\""),
+        ONE("{\"\\u0000\":1}"),
+        ONE("\"\x7f\""),
+        ONE("\"\x1f\""),
+        ONE("\"\t\""),
+        ONE("\"\0\""),
+        ONE("{\"a\":1,\"a\":1}"),
+        ONE("{\"a\":1,\"\\u0061\":1}"),
+        ONE("{\"\":1,\"\":1}"),
+        ONE("{\"a\":{\"a\":1}}"),
+        ONE("{\"a\":[{\"b\":1,\"c\":2,\"b\":3}]}"),
+        ONE("{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"a\":1}"),
+        ONE("1 2"),
+        ONE("[] []"),
+        ONE("[]]"),
+        ONE("{}}"),
+        ONE("[]x"),
+        ONE("/**/1"),
+        ONE("1//"),
+        ONE("[1]#"),
+        ONE("'a'"),
+        ONE("`"),
+        ONE("\f1"),
+        ONE("\v1"),
+        ONE("\xe2\x80\xa8[]"),
+        ONE("[\xc2\x85]"),
+        ONE("[NaN]"),
+        ONE("[-Infinity]"),
+        ONE("[1,\"a\",2]"),
+        ONE("[1,[2,[3]]]"),
+    };
+    char joined[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        agreed(texts[i]);
+        // Inside others, with a long string and a long number before it, so that it stands at another place of a vector.
+        for (int k = 0; k < 20; k++) {
+            int n = snprintf(joined, sizeof joined, "{\"%.*s\":[%.*s,", k, "abcdefghijklmnopqrst", k + 1,
+                             "1.5555555555555555555");
+            memcpy(joined + n, texts[i].p, texts[i].n);
+            memcpy(joined + n + texts[i].n, "]}", 2);
+            agreed(span_of(joined, (size_t)n + texts[i].n + 2));
+        }
+    }
+#undef ONE
+}
+
+// What is sound, with a byte or two changed, as a fuzzer would.
+static void changed_texts_are_read_as_by_another_reader(void **state)
+{
+    static const char sound[] =
+        "{\"limit\": 10,\"query\":{\"nearest\":[0.5,-0.25,1e-05,3,4,5,6,7.125,0.33333334,12,-1.5E+3,0.1,0.2,0.3]},\n "
+        "\"filter\":"
+        "{\"must\":[{\"key\":\"na\\\"me\",\"match\":{\"value\":\"\xc3\xa9\\ud83d\\ude00 and some more, so that it is "
+        "long\"}}]},"
+        "\"a\":true,\"b\":null,\"c\":[[],[1,2],{},\"x\"]}";
+    static const char bytes[] = "{}[]\",:\\ 019-+.eEtfnu\n\x7f\x80\xc3\xed\x00\x1f";
+    uint32_t seed = 88172645;
+    char text[sizeof sound + 4];
+
+    (void)state;
+    for (int i = 0; i < 60000; i++) {
+        size_t n = sizeof sound - 1;
+        memcpy(text, sound, n);
+        for (uint32_t changes = next_random(&seed) % 3; changes-- > 0;) {
+            size_t at = next_random(&seed) % n;
+            char c = bytes[next_random(&seed) % (sizeof bytes - 1)];
+            switch (next_random(&seed) % 3) {
+            case 0: text[at] = c; break;
+            case 1: memmove(text + at, text + at + 1, --n - at); break;
+            default: memmove(text + at + 1, text + at, n++ - at); text[at] = c;
+            }
+        }
+        agreed(span_of(text, n));
+    }
+}
+
+static void what_stands_as_it_would_be_written_is_that_and_nothing_else(void **state)
+{
+    static const struct {
+        const char *text, *written;
+        bool stands;
+    } rows[] = {
+        { "{\"a\":[1,2.50,-0],\"b\":\"x\xc3\xa9\"}", "{\"a\":[1,2.50,-0],\"b\":\"x\xc3\xa9\"}", true },
+        { " [1,2]\n", "[1,2]", true }, // around it
+        { "[1, 2]", "[1,2]", false },
+        { "[ 1,2]", "[1,2]", false },
+        { "[1,2\n]", "[1,2]", false },
+        { "{\"a\": 1}", "{\"a\":1}", false },
+        { "{\"a\" :1}", "{\"a\":1}", false },
+        { "{ }", "{}", false },
+        { "[]", "[]", true },
+        { "[\"\\u0041\"]", "[\"A\"]", false },
+        { "{\"\\u0041\":1}", "{\"A\":1}", false },
+        { "[\"\\/\"]", "[\"/\"]", false },
+        { "[\"\\n\"]", "[\"\\n\"]", false }, // it would, but the escape is gone
+        { "{\"a\":[\"\\n\"],\"b\":[ 1],\"c\":[1]}", "{\"a\":[\"\\n\"],\"b\":[1],\"c\":[1]}", false },
+        { "\"a b\"", "\"a b\"", true },
+    };
+    const struct json_limits limits = { .raw_numbers = true };
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct json_doc *doc = json_parse(span_str(rows[i].text), &limits, NULL);
+        assert_non_null(doc);
+        buf_clear(&b);
+        assert_true(json_write(&b, json_root(doc)));
+        assert_true(span_eq(buf_span(&b), span_str(rows[i].written)));
+        struct span stands = json_as_written(json_root(doc));
+        assert_int_equal(!span_is_none(stands), rows[i].stands);
+        assert_true(!rows[i].stands || span_eq(stands, span_str(rows[i].written)));
+        json_free(doc);
+    }
+    buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +705,11 @@ int main(void)
         cmocka_unit_test(writer_makes_valid_json_of_any_bytes),
         cmocka_unit_test(writer_escapes_at_every_offset),
         cmocka_unit_test(writer_that_nests_too_deeply_fails),
+        cmocka_unit_test(numbers_of_arrays_are_those_of_another_reader),
+        cmocka_unit_test(every_short_run_of_a_numbers_characters_is_decided_as_by_another_reader),
+        cmocka_unit_test(our_reader_and_another_are_one_dialect),
+        cmocka_unit_test(changed_texts_are_read_as_by_another_reader),
+        cmocka_unit_test(what_stands_as_it_would_be_written_is_that_and_nothing_else),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,7 @@ static void a_batch_is_what_a_collector_reads(void **state)
         "{\"traceId\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"spanId\":\"00f067aa0ba902b7\",\"parentSpanId\":"
         "\"1111111111111111\",\"traceState\":\"a=1\",\"flags\":769,\"name\":\"GET x\",\"kind\":2,"
         "\"startTimeUnixNano\":\"1700000000123456789\",\"endTimeUnixNano\":\"1700000000123999999\",\"attributes\":["
-        "{\"key\":\"url.path\",\"value\":{\"stringValue\":\"/a\\u000a\\\"b\\\"\"}},"
+        "{\"key\":\"url.path\",\"value\":{\"stringValue\":\"/a\\n\\\"b\\\"\"}},"
         "{\"key\":\"http.response.status_code\",\"value\":{\"intValue\":\"200\"}}]},"
         "{\"traceId\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"spanId\":\"00f067aa0ba902b7\",\"flags\":257,\"name\":"
         "\"GET "
