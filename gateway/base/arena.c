@@ -67,7 +67,8 @@ static struct arena_chunk *chunk_for(struct arena *a, size_t n)
     return c;
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+// Not zeroed: whoever takes it writes all of it.
+static void *take(struct arena *a, size_t n)
 {
     struct arena_chunk *c;
     size_t rounded;
@@ -86,7 +87,14 @@ void *arena_alloc(struct arena *a, size_t n)
     p = c->data + c->used;
     c->used += rounded;
     a->used += rounded;
-    return memset(p, 0, rounded);
+    return p;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+    void *p = take(a, n);
+
+    return p ? memset(p, 0, n) : NULL;
 }
 
 void *arena_array(struct arena *a, size_t n, size_t size)
@@ -104,17 +112,18 @@ struct span arena_dup(struct arena *a, struct span s)
 
     if (span_is_none(s))
         return SPAN_NONE;
-    p = s.n < SIZE_MAX ? arena_alloc(a, s.n + 1) : fail(a);
+    p = s.n < SIZE_MAX ? take(a, s.n + 1) : fail(a);
     if (!p)
         return SPAN_NONE;
     if (s.n)
         memcpy(p, s.p, s.n);
+    p[s.n] = '\0';
     return span_of(p, s.n);
 }
 
 struct span arena_join(struct arena *a, struct span head, char between, struct span tail)
 {
-    char *p = tail.n < SIZE_MAX - 1 - head.n ? arena_alloc(a, head.n + 1 + tail.n) : fail(a);
+    char *p = tail.n < SIZE_MAX - 1 - head.n ? take(a, head.n + 1 + tail.n) : fail(a);
 
     if (!p)
         return SPAN_NONE;

@@ -125,16 +125,10 @@ static struct span decrypt(struct gw_accepted *a, char *room, size_t n)
     return span_of(room, have);
 }
 
-static void on_bytes(struct gw_socket *s, struct span in)
+static void receive(struct gw_accepted *a, struct span in)
 {
-    struct gw_accepted *a = s->owner;
-    if (a->lingering)
-        return;
-    a->fed = true;
-    if (a->metrics)
-        gw_count(a->metrics, GW_METRIC_BYTES_IN, in.n);
     bool handshake = a->tls.state == GW_TLS_HANDSHAKE;
-    int err = gw_tls_feed(&a->tls, in, a->now->wall_ms / 1000);
+    int err = gw_tls_lend(&a->tls, in, a->now->wall_ms / 1000);
     if (handshake && err != 0) {
         gw_accepted_refuse(a, err, a->tls.detail);
         return;
@@ -154,6 +148,19 @@ static void on_bytes(struct gw_socket *s, struct span in)
         input_ended(a);
     else
         a->ops->settle(a);
+}
+
+static void on_bytes(struct gw_socket *s, struct span in)
+{
+    struct gw_accepted *a = s->owner;
+    if (a->lingering)
+        return;
+    a->fed = true;
+    if (a->metrics)
+        gw_count(a->metrics, GW_METRIC_BYTES_IN, in.n);
+    receive(a, in);
+    if (gw_tls_keep(&a->tls) != 0 && !a->lingering)
+        gw_accepted_close(a);
 }
 
 static void on_end(struct gw_socket *s)

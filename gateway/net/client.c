@@ -72,9 +72,11 @@ void gw_client_pass(struct gw_client *c, struct span bytes)
     gw_accepted_pass(&c->conn, bytes);
 }
 
-void gw_client_begin_answer(struct gw_client *c)
+struct buf *gw_client_begin_answer(struct gw_client *c)
 {
-    c->answer_at = buf_len(gw_client_out(c));
+    struct buf *out = gw_client_out(c);
+    c->answer_at = buf_len(out);
+    return out;
 }
 
 bool gw_client_retract(struct gw_client *c)

@@ -40,8 +40,8 @@ void gw_client_send(struct gw_client *c, struct span bytes);
 struct buf *gw_client_out(struct gw_client *c);
 // Sends what is queued, and then these, which are many and not the last of an answer.
 void gw_client_pass(struct gw_client *c, struct span bytes);
-// What is queued from now on is an answer. gw_client_retract takes it back; false: some of it has gone out.
-void gw_client_begin_answer(struct gw_client *c);
+// What is queued from now on, in what it gives back, is an answer. gw_client_retract takes it back; false: some of it has gone out.
+struct buf *gw_client_begin_answer(struct gw_client *c);
 bool gw_client_retract(struct gw_client *c);
 bool gw_client_congested(const struct gw_client *c);
 // The answer is whole and recorded: what was held goes out. The flow is freed and the connection goes on or ends (`close`).

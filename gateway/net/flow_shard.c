@@ -4,6 +4,9 @@
 #include "gateway/http/forward.h"
 #include "gateway/http/time_left.h"
 
+// A head of a message is rarely longer.
+#define HEAD_USUAL 1024
+
 // A failure told by a call's callback, where nobody above sends what was queued.
 static void fail_call(struct gw_flow *f, int err, const char *what)
 {
@@ -93,6 +96,7 @@ static void on_ready(struct gw_call *call)
         to.body_rewritten = true;
     }
     buf_fini(&f->up);
+    buf_reserve(&f->up, HEAD_USUAL + body.n);
     if (rc == 0)
         rc = gw_forward_request(&to, &f->up, &f->up_body);
     if (rc == 0 && !span_is_none(body) && body.n > 0)
@@ -140,20 +144,17 @@ static void on_answer(struct gw_call *call, const struct gw_response *r)
         pki_nonce_make(x->services->nonces, x->now.wall_ms, nonce);
         to.dpop_nonce = span_of(nonce, sizeof nonce);
     }
-    struct buf out;
-    buf_init(&out, 0);
-    int rc = gw_forward_response(&to, &out, &f->down_body, &f->keep_alive);
+    struct buf *out = gw_client_begin_answer(f->client);
+    if (r->framing == GW_FRAMING_LENGTH && r->content_length <= PASS_MIN)
+        buf_reserve(out, HEAD_USUAL + (size_t)r->content_length); // at once: growing copies
+    int rc = gw_forward_response(&to, out, &f->down_body, &f->keep_alive);
     if (rc != 0) {
-        buf_fini(&out);
         fail_call(f, ERR_SHARD_ANSWER, "its head cannot be passed on");
         return;
     }
     x->status = r->status;
     f->answered = true;
     f->learns = f->learns && r->status == 200;
-    gw_client_begin_answer(f->client);
-    gw_client_send(f->client, buf_span(&out));
-    buf_fini(&out);
 }
 
 static void on_piece(struct gw_call *call, struct span piece)
@@ -191,13 +192,7 @@ static void on_answered(struct gw_call *call)
 {
     struct gw_flow *f = call->owner;
     struct gw_exchange *x = &f->x;
-    struct buf out;
-    buf_init(&out, 0);
-    int rc = f->down_body.framing == GW_FRAMING_NONE ? 0 : gw_body_end(&f->down_body, &out);
-    if (rc == 0)
-        gw_client_send(f->client, buf_span(&out));
-    buf_fini(&out);
-    if (rc != 0) {
+    if (f->down_body.framing != GW_FRAMING_NONE && gw_body_end(&f->down_body, gw_client_out(f->client)) != 0) {
         fail_call(f, ERR_SHARD_CUT, "less of an answer than it announced");
         return;
     }

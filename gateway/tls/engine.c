@@ -40,15 +40,19 @@ static void keep_hello(struct gw_tls_engine *e, const char *bytes, size_t n)
 int gw_tls_on_recv(WOLFSSL *ssl, char *out, int n, void *engine)
 {
     struct gw_tls_engine *e = engine;
-    size_t have = buf_len(&e->in), want = n > 0 ? (size_t)n : 0;
+    struct span from = e->lent.n > 0 ? e->lent : buf_span(&e->in);
+    size_t have = from.n, want = n > 0 ? (size_t)n : 0;
     (void)ssl;
     if (have == 0)
         return e->eof ? WOLFSSL_CBIO_ERR_CONN_CLOSE : WOLFSSL_CBIO_ERR_WANT_READ;
     size_t take = have < want ? have : want;
-    memcpy(out, buf_span(&e->in).p, take);
+    memcpy(out, from.p, take);
     if (!e->server)
         keep_hello(e, out, take);
-    buf_consume(&e->in, take);
+    if (e->lent.n > 0)
+        e->lent = span_sub(from, take, from.n);
+    else
+        buf_consume(&e->in, take);
     return (int)take;
 }
 
@@ -162,6 +166,7 @@ int gw_tls_client_init(struct gw_tls_engine *e, struct gw_tls_context *c, const 
 
 int gw_tls_feed(struct gw_tls_engine *e, struct span ciphertext, int64_t now_s)
 {
+    assert(e->lent.n == 0);
     e->now_s = now_s;
     if (e->state == GW_TLS_FAILED)
         return e->error;
@@ -173,6 +178,27 @@ int gw_tls_feed(struct gw_tls_engine *e, struct span ciphertext, int64_t now_s)
     if (buf_len(&e->in) == 0)
         buf_release(&e->in);
     return error;
+}
+
+int gw_tls_lend(struct gw_tls_engine *e, struct span ciphertext, int64_t now_s)
+{
+    if (e->state != GW_TLS_OPEN || buf_len(&e->in) > 0)
+        return gw_tls_feed(e, ciphertext, now_s);
+    assert(e->lent.n == 0);
+    e->now_s = now_s;
+    e->lent = ciphertext;
+    return 0;
+}
+
+int gw_tls_keep(struct gw_tls_engine *e)
+{
+    struct span left = e->lent;
+    e->lent = SPAN_NONE;
+    if (e->state == GW_TLS_FAILED)
+        return e->error;
+    if (left.n == 0 || e->state != GW_TLS_OPEN || buf_append(&e->in, left))
+        return 0;
+    return gw_tls_fail(e, ERR_NOMEM, "more ciphertext than the engine holds");
 }
 
 int gw_tls_feed_eof(struct gw_tls_engine *e)
@@ -198,17 +224,25 @@ int gw_tls_feed_eof(struct gw_tls_engine *e)
 
 bool gw_tls_wants_input(const struct gw_tls_engine *e)
 {
-    return (e->state == GW_TLS_HANDSHAKE || e->state == GW_TLS_OPEN) && buf_len(&e->in) < IN_HIGH &&
+    return (e->state == GW_TLS_HANDSHAKE || e->state == GW_TLS_OPEN) && buf_len(&e->in) + e->lent.n < IN_HIGH &&
            buf_len(&e->out) < OUT_HIGH;
 }
 
 // ---- plaintext
+
+// Whether wolfSSL could come to anything; it never holds a whole record that it has not opened.
+static bool has_input(const struct gw_tls_engine *e)
+{
+    return e->lent.n > 0 || buf_len(&e->in) > 0 || e->eof || wolfSSL_pending(e->ssl) > 0;
+}
 
 ssize_t gw_tls_read(struct gw_tls_engine *e, void *out, size_t n)
 {
     if (e->state == GW_TLS_FAILED)
         return e->error;
     if (e->state != GW_TLS_OPEN || n == 0 || buf_len(&e->out) >= OUT_HIGH) // answers to KeyUpdates would pile up
+        return 0;
+    if (!has_input(e))
         return 0;
     int r = wolfSSL_read(e->ssl, out, n > INT_MAX ? INT_MAX : (int)n);
     int wolf = r > 0 ? 0 : wolfSSL_get_error(e->ssl, r);

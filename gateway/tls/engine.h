@@ -55,6 +55,7 @@ struct gw_tls_engine {
     const struct gw_tls_trust *trust;
     const struct gw_tls_target *target; // clients
     struct buf in, out;
+    struct span lent; // ciphertext that is not ours; nothing is in `in` then
     int64_t now_s;
     struct gw_tls_peer *verified, *resumed; // found by the callbacks of this handshake
     uint8_t ticket_tag[GW_TLS_TICKET_TAG];  // of the ticket behind `resumed`
@@ -72,6 +73,10 @@ void gw_tls_fini(struct gw_tls_engine *e);
 
 // Takes ciphertext (all of it) and drives the handshake as far as it goes. 0, or the error that is now in `error`.
 int gw_tls_feed(struct gw_tls_engine *e, struct span ciphertext, int64_t now_s);
+// The same without a copy: the bytes stay the caller's, who reads what there is of plaintext and then calls gw_tls_keep, before they go. That copies what
+// was not read. 0, or an error as of feed.
+int gw_tls_lend(struct gw_tls_engine *e, struct span ciphertext, int64_t now_s);
+int gw_tls_keep(struct gw_tls_engine *e);
 // The transport ended. 0 after a close_notify; else (truncation) ERR_TLS during the handshake, ERR_CLIENT_GONE later. Plaintext that arrived
 // whole can still be read.
 int gw_tls_feed_eof(struct gw_tls_engine *e);

@@ -88,6 +88,36 @@ static void data_arrives_whole_in_both_directions(void **state)
     tls_pair_fini(&p);
 }
 
+static void bytes_that_were_lent_and_not_read_are_kept(void **state)
+{
+    (void)state;
+    struct tls_pair p;
+    struct buf sent, got;
+    char piece[5000], some[16384];
+    pair(&p);
+    buf_init(&sent, 0);
+    buf_init(&got, 0);
+    for (size_t i = 0; i < 60000; i++)
+        buf_byte(&sent, (char)(i * 7 + i / 251));
+    assert_int_equal(gw_tls_write(&p.client, buf_span(&sent)), 60000);
+    for (unsigned turn = 0; gw_tls_output(&p.client).n > 0; turn++) {
+        struct span out = span_sub(gw_tls_output(&p.client), 0, turn % 2 == 0 ? sizeof piece : 1000);
+        memcpy(piece, out.p, out.n);
+        assert_int_equal(gw_tls_lend(&p.server, span_of(piece, out.n), now), 0);
+        ssize_t n = turn % 3 == 0 ? gw_tls_read(&p.server, some, 100) : 0; // now and then a little is read
+        assert_true(n >= 0);
+        buf_append(&got, span_of(some, (size_t)n));
+        assert_int_equal(gw_tls_keep(&p.server), 0);
+        memset(piece, 0, sizeof piece);
+        gw_tls_sent(&p.client, out.n);
+    }
+    read_all(&p.server, &got);
+    assert_true(span_eq(buf_span(&got), buf_span(&sent)));
+    buf_fini(&sent);
+    buf_fini(&got);
+    tls_pair_fini(&p);
+}
+
 static void no_plaintext_before_the_handshake_is_over(void **state)
 {
     (void)state;
@@ -350,6 +380,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handshake_works_a_byte_at_a_time),
         cmocka_unit_test(data_arrives_whole_in_both_directions),
+        cmocka_unit_test(bytes_that_were_lent_and_not_read_are_kept),
         cmocka_unit_test(no_plaintext_before_the_handshake_is_over),
         cmocka_unit_test(output_above_the_high_mark_is_not_taken),
         cmocka_unit_test(input_above_the_high_mark_is_not_wanted),
