@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "gateway/base/clock.h"
+
 enum { DAY_SECONDS = 86400, DAYS_OF_400_YEARS = 146097, EPOCH_DAY = 719468 };
 
 // Days since 1970-01-01. Years begin in March here, so that a leap day ends its year.
@@ -114,25 +116,10 @@ const char *pol_datetime_read(struct span text, int64_t *out)
 
 bool pol_datetime_text(int64_t ms, char out[POL_EXT_TEXT_MAX])
 {
-    int64_t of_day = ms % (DAY_SECONDS * 1000), days = ms / (DAY_SECONDS * 1000), era, of_era, year, of_year, month;
-    unsigned seconds;
-
-    if (of_day < 0) {
-        of_day += DAY_SECONDS * 1000;
-        days--;
-    }
-    if (days < days_of(0, 1, 1) || days > days_of(9999, 12, 31))
+    _Static_assert(CLOCK_TEXT <= POL_EXT_TEXT_MAX, "a point in time fits");
+    if (ms < days_of(0, 1, 1) * DAY_SECONDS * 1000 || ms >= (days_of(9999, 12, 31) + 1) * DAY_SECONDS * 1000)
         return false;
-    days += EPOCH_DAY;
-    era = (days >= 0 ? days : days - (DAYS_OF_400_YEARS - 1)) / DAYS_OF_400_YEARS;
-    of_era = days - era * DAYS_OF_400_YEARS;
-    year = (of_era - of_era / 1460 + of_era / 36524 - of_era / (DAYS_OF_400_YEARS - 1)) / 365;
-    of_year = of_era - (365 * year + year / 4 - year / 100);
-    month = (5 * of_year + 2) / 153;
-    seconds = (unsigned)(of_day / 1000);
-    snprintf(out, POL_EXT_TEXT_MAX, "%04d-%02d-%02dT%02u:%02u:%02u.%03uZ", (int)(era * 400 + year + (month >= 10)),
-             (int)(month < 10 ? month + 3 : month - 9), (int)(of_year - (153 * month + 2) / 5 + 1), seconds / 3600,
-             seconds / 60 % 60, seconds % 60, (unsigned)(of_day % 1000));
+    clock_format(ms, out);
     return true;
 }
 

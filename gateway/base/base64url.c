@@ -44,11 +44,33 @@ static int decode_run(const char *in, signed char out[static RUN])
     return bad;
 }
 
+// 24 bytes as a run of characters.
+static void encode_run(const unsigned char in[static RUN / 4 * 3], char out[static RUN])
+{
+    signed char value[RUN];
+
+    for (int i = 0, o = 0; o < RUN; i += 3, o += 4) {
+        value[o] = (signed char)(in[i] >> 2);
+        value[o + 1] = (signed char)((in[i] & 3) << 4 | in[i + 1] >> 4);
+        value[o + 2] = (signed char)((in[i + 1] & 15) << 2 | in[i + 2] >> 6);
+        value[o + 3] = (signed char)(in[i + 2] & 63);
+    }
+    for (int i = 0; i < RUN; i++) {
+        signed char c = value[i];
+        signed char lower = (signed char)-(c > 25), digit = (signed char)-(c > 51), dash = (signed char)-(c > 61);
+        signed char line = (signed char)-(c > 62);
+        out[i] = (char)(c + 'A' + (lower & 6) - (digit & 75) - (dash & 13) + (line & 49));
+    }
+    secret_wipe(value, sizeof value);
+}
+
 size_t base64url_encode(struct span in, char *out)
 {
     const unsigned char *p = (const unsigned char *)in.p;
     size_t i = 0, o = 0;
 
+    for (; in.n - i >= RUN / 4 * 3; i += RUN / 4 * 3, o += RUN)
+        encode_run(p + i, out + o);
     for (; in.n - i >= 3; i += 3) {
         unsigned v = (unsigned)p[i] << 16 | (unsigned)p[i + 1] << 8 | p[i + 2];
         out[o++] = encode_6(v >> 18);

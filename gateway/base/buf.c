@@ -80,6 +80,17 @@ bool buf_append(struct buf *b, struct span s)
     return true;
 }
 
+bool buf_uint(struct buf *b, uint64_t v)
+{
+    char text[20];
+    size_t at = sizeof text;
+
+    do
+        text[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    return buf_append(b, span_of(text + at, sizeof text - at));
+}
+
 bool buf_printf(struct buf *b, const char *fmt, ...)
 {
     size_t limit = b->limit;

@@ -47,6 +47,7 @@ static inline bool buf_byte(struct buf *b, char c)
     b->base[b->end++] = c;
     return true;
 }
+bool buf_uint(struct buf *b, uint64_t v); // in decimal
 bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 // Drops n bytes from the read end; memory is kept. buf_clear drops all and clears `failed`.
 void buf_consume(struct buf *b, size_t n);

@@ -34,8 +34,8 @@ static char *digits(char *p, int64_t v, int n)
 
 void clock_format(int64_t wall_ms, char out[static CLOCK_TEXT])
 {
-    // 0000-03-01 to 9999-12-31 are what four digits of a year can say.
-    const int64_t first = -62162035200000, last = 253402300799999;
+    // -0400-03-01, and what four digits of a year can say.
+    const int64_t origin = -74784816000000, first = -62167219200000, last = 253402300799999;
     int64_t ms, s, days, era, day_of_era, year_of_era, day_of_year, month, day, year;
     char *p = out;
 
@@ -43,8 +43,8 @@ void clock_format(int64_t wall_ms, char out[static CLOCK_TEXT])
         wall_ms = first;
     if (wall_ms > last)
         wall_ms = last;
-    // Counted from 0000-03-01, so that a leap day is the last day of its year; all terms below are then non-negative.
-    ms = wall_ms - first;
+    // Counted from a March, so that a leap day is the last day of its year; all terms below are non-negative.
+    ms = wall_ms - origin;
     s = ms / 1000;
     days = s / 86400;
     era = days / 146097;
@@ -54,7 +54,7 @@ void clock_format(int64_t wall_ms, char out[static CLOCK_TEXT])
     month = (5 * day_of_year + 2) / 153;
     day = day_of_year - (153 * month + 2) / 5 + 1;
     month = month < 10 ? month + 3 : month - 9;
-    year = era * 400 + year_of_era + (month <= 2);
+    year = (era - 1) * 400 + year_of_era + (month <= 2);
 
     p = digits(p, year, 4);
     *p++ = '-';

@@ -183,29 +183,18 @@ void json_w_string(struct json_writer *w, struct span s)
     quoted(w->out, separator(w), s, 0);
 }
 
-static void decimal(struct buf *out, uint64_t v, bool negative)
-{
-    char text[21];
-    size_t at = sizeof text;
-
-    do
-        text[--at] = (char)('0' + v % 10);
-    while (v /= 10);
-    if (negative)
-        text[--at] = '-';
-    buf_append(out, span_of(text + at, sizeof text - at));
-}
-
 void json_w_int(struct json_writer *w, int64_t v)
 {
     separate(w);
-    decimal(w->out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, v < 0);
+    if (v < 0)
+        buf_byte(w->out, '-');
+    buf_uint(w->out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
 void json_w_uint(struct json_writer *w, uint64_t v)
 {
     separate(w);
-    decimal(w->out, v, false);
+    buf_uint(w->out, v);
 }
 
 void json_w_bool(struct json_writer *w, bool v)
