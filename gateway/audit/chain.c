@@ -90,10 +90,14 @@ bool gw_chain_add(struct gw_chain *c, struct span a, struct span b, struct buf *
     // "{}" has no member to put a comma behind, and nobody writes such a record.
     assert(record.n > 4 && record.p[0] == '{' && memcmp(record.p + record.n - 2, "}\n", 2) == 0);
     out->end -= 2;
-    buf_printf(out, ",\"seq\":%llu", (unsigned long long)c->seq + 1);
-    hash_text(c->head, prev);
-    if (c->linked)
-        buf_printf(out, ",\"prev\":\"%s\"", prev);
+    buf_append(out, SPAN(",\"seq\":"));
+    buf_uint(out, c->seq + 1);
+    if (c->linked) {
+        hash_text(c->head, prev);
+        buf_append(out, SPAN(",\"prev\":\""));
+        buf_append(out, span_of(prev, GW_CHAIN_TEXT));
+        buf_byte(out, '"');
+    }
     buf_append(out, SPAN("}\n"));
     if (out->failed)
         return undo(out, before);

@@ -10,13 +10,15 @@ static const struct span kinds[] = {
     [GW_AUDIT_INTENT] = { "intent", 6 },
 };
 
-static void text(struct json_writer *w, struct span name, struct span value)
-{
-    if (span_is_none(value))
-        return;
-    json_w_key(w, name);
-    json_w_string(w, value);
-}
+// A member, unless there is nothing to say.
+#define TEXT(w, name, value)          \
+    do {                              \
+        struct span value_ = (value); \
+        if (!span_is_none(value_)) {  \
+            JSON_W_KEY(w, name);      \
+            json_w_string(w, value_); \
+        }                             \
+    } while (0)
 
 static void blank(char *p, char *end, char c)
 {
@@ -25,14 +27,10 @@ static void blank(char *p, char *end, char c)
 }
 
 // JSON text that came from elsewhere. A line break can only be white space between its tokens, and would end our line early.
-static void json_text(struct json_writer *w, struct span name, struct span value)
+static void foreign(struct json_writer *w, struct span value)
 {
-    size_t from;
+    size_t from = buf_len(w->out);
 
-    if (span_is_none(value))
-        return;
-    json_w_key(w, name);
-    from = buf_len(w->out);
     json_w_raw(w, value);
     if (w->out->failed)
         return;
@@ -40,33 +38,38 @@ static void json_text(struct json_writer *w, struct span name, struct span value
     blank(w->out->base + w->out->start + from, w->out->base + w->out->end, '\r');
 }
 
-static void count(struct json_writer *w, struct span name, uint64_t value)
-{
-    json_w_key(w, name);
-    json_w_uint(w, value);
-}
+#define FOREIGN(w, name, value)       \
+    do {                              \
+        struct span value_ = (value); \
+        if (!span_is_none(value_)) {  \
+            JSON_W_KEY(w, name);      \
+            foreign(w, value_);       \
+        }                             \
+    } while (0)
+
+#define COUNT(w, name, value) (JSON_W_KEY(w, name), json_w_uint(w, value))
 
 static void accesses(struct json_writer *w, const struct gw_audit_record *r)
 {
     if (r->accesses_n == 0)
         return;
-    json_w_key(w, SPAN("accesses"));
+    JSON_W_KEY(w, "accesses");
     json_w_array(w);
     for (size_t i = 0; i < r->accesses_n; i++) {
         const struct gw_audit_access *a = &r->accesses[i];
         json_w_object(w);
-        text(w, SPAN("action"), a->action);
-        text(w, SPAN("database"), a->database);
-        text(w, SPAN("tenant"), a->tenant);
-        text(w, SPAN("collection"), a->collection);
+        TEXT(w, "action", a->action);
+        TEXT(w, "database", a->database);
+        TEXT(w, "tenant", a->tenant);
+        TEXT(w, "collection", a->collection);
         json_w_end(w);
     }
     json_w_end(w);
 }
 
-static void names(struct json_writer *w, struct span key, const struct span *at, size_t n)
+static void policies(struct json_writer *w, const struct span *at, size_t n)
 {
-    json_w_key(w, key);
+    JSON_W_KEY(w, "policies");
     json_w_array(w);
     for (size_t i = 0; i < n; i++)
         json_w_string(w, at[i]);
@@ -77,21 +80,21 @@ static void observed(struct json_writer *w, const struct gw_audit_record *r)
 {
     if (r->observed_n == 0)
         return;
-    json_w_key(w, SPAN("observed"));
+    JSON_W_KEY(w, "observed");
     json_w_array(w);
     for (size_t i = 0; i < r->observed_n; i++) {
         const struct gw_audit_observed *o = &r->observed[i];
         json_w_object(w);
-        text(w, SPAN("gate"), o->gate);
-        text(w, SPAN("code"), err_info(o->err)->code);
-        text(w, SPAN("rule"), err_info(o->err)->name);
-        text(w, SPAN("reason"), err_info(o->err)->reason);
-        text(w, SPAN("why"), o->why);
+        TEXT(w, "gate", o->gate);
+        TEXT(w, "code", err_info(o->err)->code);
+        TEXT(w, "rule", err_info(o->err)->name);
+        TEXT(w, "reason", err_info(o->err)->reason);
+        TEXT(w, "why", o->why);
         if (o->hidden)
-            count(w, SPAN("hidden"), o->hidden);
-        text(w, SPAN("issuer"), o->issuer);
-        text(w, SPAN("subject"), o->subject);
-        text(w, SPAN("jti"), o->jti);
+            COUNT(w, "hidden", o->hidden);
+        TEXT(w, "issuer", o->issuer);
+        TEXT(w, "subject", o->subject);
+        TEXT(w, "jti", o->jti);
         json_w_end(w);
     }
     json_w_end(w);
@@ -101,33 +104,33 @@ static void decision(struct json_writer *w, const struct gw_audit_record *r)
 {
     const struct err_info *info = r->err ? err_info(r->err) : NULL;
 
-    text(w, SPAN("decision"), !r->allowed ? SPAN("deny") : r->observed_n > 0 ? SPAN("observed") : SPAN("allow"));
+    TEXT(w, "decision", !r->allowed ? SPAN("deny") : r->observed_n > 0 ? SPAN("observed") : SPAN("allow"));
     if (info) {
-        text(w, SPAN("error"), info->name);
-        text(w, SPAN("code"), info->code);
-        text(w, SPAN("reason"), info->reason);
+        TEXT(w, "error", info->name);
+        TEXT(w, "code", info->code);
+        TEXT(w, "reason", info->reason);
     }
-    text(w, SPAN("detail"), span_str(r->detail));
+    TEXT(w, "detail", span_str(r->detail));
     observed(w, r);
     if (r->policies_n)
-        names(w, SPAN("policies"), r->policies, r->policies_n);
+        policies(w, r->policies, r->policies_n);
     if (r->shadow_differs) {
-        json_w_key(w, SPAN("shadow"));
+        JSON_W_KEY(w, "shadow");
         json_w_object(w);
-        text(w, SPAN("decision"), r->shadow_allows ? SPAN("allow") : SPAN("deny"));
-        names(w, SPAN("policies"), r->shadow_policies, r->shadow_policies_n);
+        TEXT(w, "decision", r->shadow_allows ? SPAN("allow") : SPAN("deny"));
+        policies(w, r->shadow_policies, r->shadow_policies_n);
         json_w_end(w);
     }
-    json_text(w, SPAN("policy_errors"), r->policy_errors);
-    json_text(w, SPAN("obligations"), r->obligations);
-    text(w, SPAN("policy_set"), r->policy_set);
+    FOREIGN(w, "policy_errors", r->policy_errors);
+    FOREIGN(w, "obligations", r->obligations);
+    TEXT(w, "policy_set", r->policy_set);
 }
 
 static void latencies(struct json_writer *w, const struct gw_audit_record *r)
 {
     if (r->latencies_n == 0)
         return;
-    json_w_key(w, SPAN("latency_us"));
+    JSON_W_KEY(w, "latency_us");
     json_w_object(w);
     for (size_t i = 0; i < r->latencies_n; i++) {
         json_w_key(w, r->latencies[i].stage);
@@ -141,50 +144,56 @@ bool gw_audit_record_write(const struct gw_audit_record *r, struct buf *out)
     size_t before = buf_len(out);
     struct json_writer w = json_writer(out);
     char when[CLOCK_TEXT];
+    bool ok = true;
 
     if (out->failed)
         return false;
     clock_format(r->wall_ms, when);
     json_w_object(&w);
-    text(&w, SPAN("time"), span_str(when));
-    text(&w, SPAN("kind"), kinds[r->kind]);
-    text(&w, SPAN("request_id"), r->request_id);
-    text(&w, SPAN("trace_id"), r->trace_id);
-    text(&w, SPAN("remote"), r->remote);
-    text(&w, SPAN("workload"), r->workload);
-    text(&w, SPAN("certificate_serial"), r->certificate_serial);
-    text(&w, SPAN("certificate_sha256"), r->certificate_sha256);
-    text(&w, SPAN("subject"), r->subject);
-    text(&w, SPAN("issuer"), r->issuer);
-    text(&w, SPAN("client_id"), r->client_id);
-    text(&w, SPAN("jti"), r->jti);
-    text(&w, SPAN("proof_thumbprint"), r->proof_thumbprint);
-    text(&w, SPAN("method"), r->method);
+    TEXT(&w, "time", span_of(when, sizeof when - 1));
+    TEXT(&w, "kind", kinds[r->kind]);
+    TEXT(&w, "request_id", r->request_id);
+    TEXT(&w, "trace_id", r->trace_id);
+    TEXT(&w, "remote", r->remote);
+    TEXT(&w, "workload", r->workload);
+    TEXT(&w, "certificate_serial", r->certificate_serial);
+    TEXT(&w, "certificate_sha256", r->certificate_sha256);
+    TEXT(&w, "subject", r->subject);
+    TEXT(&w, "issuer", r->issuer);
+    TEXT(&w, "client_id", r->client_id);
+    TEXT(&w, "jti", r->jti);
+    TEXT(&w, "proof_thumbprint", r->proof_thumbprint);
+    TEXT(&w, "method", r->method);
     // A query string can hold a token (RFC 6750 §2.3), and what decides in it is in the accesses and the inputs.
-    text(&w, SPAN("path"), span_sub(r->path, 0, span_find(r->path, '?')));
-    text(&w, SPAN("api"), r->api);
-    text(&w, SPAN("operation"), r->operation);
+    TEXT(&w, "path", span_sub(r->path, 0, span_find(r->path, '?')));
+    TEXT(&w, "api", r->api);
+    TEXT(&w, "operation", r->operation);
     accesses(&w, r);
     decision(&w, r);
-    text(&w, SPAN("shard"), r->shard);
+    TEXT(&w, "shard", r->shard);
     if (r->hedged) {
-        json_w_key(&w, SPAN("hedged"));
+        JSON_W_KEY(&w, "hedged");
         json_w_bool(&w, true);
     }
     if (r->has_shard_code) {
-        json_w_key(&w, SPAN("shard_code"));
+        JSON_W_KEY(&w, "shard_code");
         json_w_int(&w, r->shard_code);
     }
     if (r->status)
-        count(&w, SPAN("status"), r->status);
-    count(&w, SPAN("bytes_in"), r->bytes_in);
-    count(&w, SPAN("bytes_out"), r->bytes_out);
+        COUNT(&w, "status", r->status);
+    COUNT(&w, "bytes_in", r->bytes_in);
+    COUNT(&w, "bytes_out", r->bytes_out);
     latencies(&w, r);
-    json_text(&w, SPAN("enrolment"), r->enrolment);
-    json_text(&w, SPAN("inputs"), r->inputs);
+    FOREIGN(&w, "enrolment", r->enrolment);
+    FOREIGN(&w, "inputs", r->inputs);
+    if (r->write_inputs) {
+        JSON_W_KEY(&w, "inputs");
+        json_w_raw(&w, SPAN(""));
+        ok = r->write_inputs(r->inputs_ctx, out);
+    }
     json_w_end(&w);
     buf_byte(out, '\n');
-    if (!out->failed)
+    if (ok && !out->failed)
         return true;
     out->end = out->start + before;
     out->failed = false;

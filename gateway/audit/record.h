@@ -64,8 +64,11 @@ struct gw_audit_record {
     struct span obligations;   // of the policies that permit it: JSON text, or SPAN_NONE
     struct span policy_set;    // which policies: the generation, and the version of a bundle
     struct span enrolment;     // who was attested how, and what was issued: JSON text, or SPAN_NONE
-    struct span
-        inputs; // JSON text: the list of policy requests as evaluated, in the form of policy/request_json.h; SPAN_NONE: none
+    // The list of policy requests as evaluated, in the form of policy/request_json.h: JSON text, or what appends it as one line, false when it cannot.
+    // SPAN_NONE and NULL: none.
+    struct span inputs;
+    bool (*write_inputs)(const void *ctx, struct buf *out);
+    const void *inputs_ctx;
     // went where
     struct span shard;
     bool hedged;         // to two endpoints of it at a time
@@ -77,7 +80,7 @@ struct gw_audit_record {
     size_t latencies_n;
 };
 
-// Appends one line of JSON and its '\n'. False when out of memory (the buffer is as before).
+// Appends one line of JSON and its '\n'. False when out of memory, or when `write_inputs` failed (the buffer is as before).
 bool gw_audit_record_write(const struct gw_audit_record *r, struct buf *out);
 
 #endif

@@ -100,21 +100,63 @@ static bool with_inputs(const struct gw_exchange *x)
 
 static void add_obligations(const struct gw_exchange *x, struct gw_audit_record *r, struct buf *out)
 {
+    struct json_writer w = json_writer(out);
     size_t n = 0;
+    for (size_t i = 0; i < x->n_decisions; i++) {
+        const struct gw_decision *d = &x->decisions[i];
+        for (size_t k = 0; k < d->answer.n_obligations; k++) {
+            if (n++ == 0)
+                json_w_array(&w);
+            pol_json_write_obligation(&w, &d->request, &d->answer.obligations[k]);
+        }
+    }
+    if (n == 0)
+        return;
+    json_w_end(&w);
+    r->obligations = buf_span(out);
+}
+
+static void add_failures(const struct gw_exchange *x, struct gw_audit_record *r, struct buf *out)
+{
     struct json_writer w = json_writer(out);
     json_w_array(&w);
     for (size_t i = 0; i < x->n_decisions; i++) {
         const struct gw_decision *d = &x->decisions[i];
-        for (size_t k = 0; k < d->answer.n_obligations; k++, n++)
-            pol_json_write_obligation(&w, &d->request, &d->answer.obligations[k]);
+        for (size_t k = 0; k < d->answer.n_failures; k++) {
+            const struct pol_failure *f = &d->answer.failures[k];
+            json_w_object(&w);
+            json_w_key(&w, SPAN("policy"));
+            json_w_string(&w, pol_set_policy(d->request.set, f->policy)->id);
+            json_w_key(&w, SPAN("error"));
+            json_w_string(&w, f->text);
+            json_w_end(&w);
+        }
     }
     json_w_end(&w);
-    if (n > 0)
-        r->obligations = buf_span(out);
+    r->policy_errors = buf_span(out);
 }
 
-// One request as it was evaluated, in the form that `policy authorize --request` reads; several as an array of them.
-static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, struct buf *requests, struct buf *errors)
+// Each request as it was evaluated, in the form that `policy authorize --request` reads.
+static bool write_inputs(const void *ctx, struct buf *out)
+{
+    const struct gw_exchange *x = ctx;
+    const size_t limit = out->limit, most = buf_len(out) + ACCOUNT_MAX;
+    if (limit == 0 || limit > most)
+        out->limit = most;
+    buf_byte(out, '[');
+    for (size_t i = 0; i < x->n_decisions; i++) {
+        struct pol_request *request = &x->decisions[i].request;
+        if (i > 0)
+            buf_byte(out, ',');
+        if (request->err != 0 || !pol_request_to_json(request, out))
+            buf_append(out, SPAN("null"));
+    }
+    buf_byte(out, ']');
+    out->limit = limit;
+    return !out->failed;
+}
+
+static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, struct buf *failures)
 {
     size_t n_policies = 0, n_failures = 0, n_shadow = 0;
     for (size_t i = 0; i < x->n_decisions; i++) {
@@ -126,42 +168,23 @@ static void add_decisions(struct gw_exchange *x, struct gw_audit_record *r, stru
     struct span *shadow = arena_array(&x->arena, n_shadow + 1, sizeof *shadow);
     if (!policies || !shadow)
         return;
-    struct json_writer w = json_writer(errors);
-    bool whole = with_inputs(x);
-    json_w_array(&w);
-    buf_byte(requests, '[');
     for (size_t i = 0; i < x->n_decisions; i++) {
         const struct gw_decision *d = &x->decisions[i];
         for (size_t k = 0; k < d->answer.n_determining; k++)
             policies[r->policies_n++] = pol_answer_id(&d->request, &d->answer, k);
         for (size_t k = 0; d->answer.shadow.differs && k < d->answer.shadow.n; k++)
             shadow[r->shadow_policies_n++] = pol_set_policy(d->request.set, d->answer.shadow.policies[k])->id;
-        for (size_t k = 0; k < d->answer.n_failures; k++) {
-            const struct pol_failure *f = &d->answer.failures[k];
-            json_w_object(&w);
-            json_w_key(&w, SPAN("policy"));
-            json_w_string(&w, pol_set_policy(d->request.set, f->policy)->id);
-            json_w_key(&w, SPAN("error"));
-            json_w_string(&w, f->text);
-            json_w_end(&w);
-        }
-        if (!whole)
-            continue;
-        if (i > 0)
-            buf_byte(requests, ',');
-        if (d->request.err != 0 || !pol_request_to_json(&x->decisions[i].request, requests))
-            buf_append(requests, SPAN("null"));
     }
-    buf_byte(requests, ']');
-    json_w_end(&w);
     r->policies = policies;
     r->shadow_policies = shadow;
     r->shadow_differs = x->shadow_differs;
     r->shadow_allows = x->shadow_allows;
     if (n_failures > 0)
-        r->policy_errors = buf_span(errors);
-    if (whole && x->n_decisions > 0)
-        r->inputs = buf_span(requests);
+        add_failures(x, r, failures);
+    if (x->n_decisions > 0 && with_inputs(x)) {
+        r->write_inputs = write_inputs;
+        r->inputs_ctx = x;
+    }
 }
 
 static void add_latencies(struct gw_exchange *x, struct gw_audit_record *r,
@@ -217,12 +240,10 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
     r.has_shard_code = gw_api_answer_code(span_of(x->answer_head, x->answer_head_n), &r.shard_code);
     struct gw_audit_latency latencies[GW_STAGE_COUNT + 2];
     struct gw_audit_observed observed[GW_GATE_COUNT];
-    struct buf requests, errors, obligations;
-    buf_init(&requests, ACCOUNT_MAX);
-    buf_init(&errors, ACCOUNT_MAX);
+    struct buf failures, obligations; // of most requests, there are none
+    buf_init(&failures, ACCOUNT_MAX);
     buf_init(&obligations, ACCOUNT_MAX);
     // A usual record fits, and nothing is moved while it is written.
-    buf_reserve(&requests, RECORD_USUAL);
     buf_reserve(out, RECORD_USUAL);
     if (x->snapshot)
         r.policy_set = x->snapshot->policy_set;
@@ -230,12 +251,11 @@ bool gw_account(struct gw_exchange *x, enum gw_audit_kind kind, struct buf *out)
     add_token(x, &r);
     add_observed(x, &r, observed);
     add_meaning(x, &r);
-    add_decisions(x, &r, &requests, &errors);
+    add_decisions(x, &r, &failures);
     add_obligations(x, &r, &obligations);
     add_latencies(x, &r, latencies);
-    bool ok = !requests.failed && !errors.failed && !obligations.failed && gw_audit_record_write(&r, out);
-    buf_fini(&requests);
-    buf_fini(&errors);
+    bool ok = !failures.failed && !obligations.failed && gw_audit_record_write(&r, out);
+    buf_fini(&failures);
     buf_fini(&obligations);
     return ok;
 }

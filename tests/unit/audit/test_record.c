@@ -230,6 +230,41 @@ static void a_record_that_does_not_fit_leaves_the_buffer_as_it_was(void **state)
     buf_fini(&b);
 }
 
+static bool appends(const void *ctx, struct buf *out)
+{
+    return buf_append(out, *(const struct span *)ctx);
+}
+
+static bool fails(const void *ctx, struct buf *out)
+{
+    (void)ctx;
+    buf_append(out, SPAN("[{\"a\":"));
+    return false;
+}
+
+static void inputs_come_as_text_or_are_appended(void **state)
+{
+    struct gw_audit_record r = full();
+    struct buf given, appended;
+
+    (void)state;
+    buf_init(&given, 0);
+    buf_init(&appended, 0);
+    r.inputs = SPAN("[{\"principal\": \"x\"}]");
+    assert_true(gw_audit_record_write(&r, &given));
+    r.inputs_ctx = &(struct span){ r.inputs.p, r.inputs.n };
+    r.inputs = SPAN_NONE;
+    r.write_inputs = appends;
+    assert_true(gw_audit_record_write(&r, &appended));
+    assert_true(span_eq(buf_span(&given), buf_span(&appended)));
+    r.write_inputs = fails;
+    assert_false(gw_audit_record_write(&r, &appended));
+    assert_true(span_eq(buf_span(&given), buf_span(&appended)));
+    assert_false(appended.failed);
+    buf_fini(&given);
+    buf_fini(&appended);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +274,7 @@ int main(void)
         cmocka_unit_test(input_cannot_forge_or_split_a_record),
         cmocka_unit_test(what_is_absent_is_left_out),
         cmocka_unit_test(the_zero_record_is_a_denial),
+        cmocka_unit_test(inputs_come_as_text_or_are_appended),
         cmocka_unit_test(a_record_that_does_not_fit_leaves_the_buffer_as_it_was),
     };
 
