@@ -7,7 +7,8 @@
 #include "policy/pack.h"
 #include "policy/residual.h"
 
-enum { WAYS = 4 };
+// Of what is larger no text is kept.
+enum { WAYS = 4, TEXT_MAX = POL_PARTIAL_MAX / 4 };
 
 // Where a key was met the hash stands alone, until it comes again.
 struct place {
@@ -22,6 +23,7 @@ struct pol_partials {
     uint64_t key, clock;
     size_t buckets; // a power of two
     size_t n, bytes;
+    bool keeps_text;
     struct place *places; // WAYS a bucket
 };
 
@@ -142,6 +144,7 @@ static void pack(struct pol_pack *p, const struct pol_partial_key *key, const st
     to->parts = pack_key(p, key);
     to->n_parts = key->n;
     pack_request(p, r, &to->base);
+    to->text = pol_pack_text(p, from->text);
     to->permits = pol_pack_array(p, from->permits, from->n_permits, sizeof *from->permits);
     to->forbids = pol_pack_array(p, from->forbids, from->n_forbids, sizeof *from->forbids);
     to->failures = pack_failures(p, from);
@@ -196,6 +199,11 @@ void pol_partials_free(struct pol_partials *c)
         unref(c->places[i].residual);
     free(c->places);
     free(c);
+}
+
+void pol_partials_keep_text(struct pol_partials *c)
+{
+    c->keeps_text = true;
 }
 
 const struct pol_set *pol_partials_set(const struct pol_partials *c)
@@ -328,16 +336,21 @@ void pol_partials_keep(struct pol_partials *c, const struct pol_partial_key *key
                        struct pol_request *r)
 {
     struct pol_residual made = { 0 }, *kept;
+    struct buf text;
     uint64_t hash;
     struct place *p;
 
     if (r->err || r->context || !r->principal || !r->action || !r->resource || !pol_facts_close(r))
         return;
     pol_decide_partly(r, known, &made);
+    buf_init(&text, TEXT_MAX);
+    if (c->keeps_text && pol_request_text(r, &text, &made.n_head))
+        made.text = buf_span(&text);
     // Open again, for the context.
     r->closed = false;
     r->sealed = true;
     kept = r->err ? NULL : copy(key, r, &made);
+    buf_fini(&text);
     hash = hash_of(c, key);
     p = find(c, hash, key);
     if (!kept) {

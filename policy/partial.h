@@ -41,6 +41,8 @@ struct pol_partials;
 // `most`: how many are kept at a time, rounded up to a power of two. The set must outlive it. NULL when out of memory.
 struct pol_partials *pol_partials_new(const struct pol_set *set, size_t most, uint64_t hash_key);
 void pol_partials_free(struct pol_partials *c); // NULL is fine; requests that were given something keep it
+// Most requests are written as JSON after the decision (request_json.h): what is kept from now on has its entities as text, too, up to 4 KiB of it.
+void pol_partials_keep_text(struct pol_partials *c);
 const struct pol_set *pol_partials_set(const struct pol_partials *c);
 size_t pol_partials_count(const struct pol_partials *c);
 size_t pol_partials_bytes(const struct pol_partials *c); // of what is kept, and of the table

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "policy/request.h"
 
+#include <assert.h>
+
 #include "gateway/base/err.h"
 #include "policy/ext.h"
 #include "policy/facts.h"
@@ -300,6 +302,13 @@ void pol_request_context(struct pol_request *r, struct span name, struct pol_val
     if (!r->context)
         r->context = pol_record_new(r);
     pol_record_put(r, r->context, name, v);
+}
+
+void pol_request_context_text(struct pol_request *r, struct pol_value record, struct span text)
+{
+    assert(record.kind == POL_RECORD && !span_is_none(text));
+    r->written = record.fields;
+    r->text = text;
 }
 
 bool pol_request_context_is(struct pol_request *r, struct pol_value record)

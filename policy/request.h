@@ -47,10 +47,12 @@ struct pol_request {
     uint32_t *touched; // entities of the file that evaluation looked at
     uint32_t n_touched, cap_touched;
     struct pol_slots touched_slots;
-    bool extends_set;              // a declared entity that the set knows got parents from the request
-    bool closed;                   // it was decided
-    bool sealed;                   // its entities are complete, and perhaps not its own (partial.h)
-    struct pol_residual *residual; // counted; NULL: none
+    bool extends_set;                // a declared entity that the set knows got parents from the request
+    bool closed;                     // it was decided
+    bool sealed;                     // its entities are complete, and perhaps not its own (partial.h)
+    struct pol_residual *residual;   // counted; NULL: none
+    const struct pol_field *written; // of the record in the context whose JSON text is …
+    struct span text;                // … this
 };
 
 // The set and the arena must outlive the request.
@@ -70,6 +72,9 @@ void pol_request_parent(struct pol_request *r, struct pol_entity *e, struct span
 
 // Adds a member to the context record.
 void pol_request_context(struct pol_request *r, struct span name, struct pol_value v);
+// Of one record that is a member of the context: its text, as pol_json_write would write it, for whoever writes the request (request_json.h). It must live
+// as long as the request.
+void pol_request_context_text(struct pol_request *r, struct pol_value record, struct span text);
 
 // Values that need memory, from the request's arena. POL_NONE after an error (which sticks).
 struct pol_value pol_request_ref(struct pol_request *r, struct span type, struct span id);

@@ -2,6 +2,7 @@
 #include "policy/request_json.h"
 
 #include "policy/facts.h"
+#include "policy/residual.h"
 #include "policy/value_json.h"
 
 struct reading {
@@ -265,36 +266,91 @@ static void write_entity(struct json_writer *w, const struct pol_request *r, uin
     json_w_end(w);
 }
 
-static void write_role(struct json_writer *w, const struct pol_request *r, struct span name, const struct pol_entity *e)
-{
-    if (!e)
-        return;
-    json_w_key(w, name);
-    pol_json_write_uid(w, r, e->number);
-}
+#define WRITE_ROLE(w, r, role)                           \
+    do {                                                 \
+        if ((r)->role) {                                 \
+            JSON_W_KEY(w, #role);                        \
+            pol_json_write_uid(w, r, (r)->role->number); \
+        }                                                \
+    } while (0)
 
-bool pol_request_to_json(struct pol_request *r, struct buf *out)
+// The beginning of the object, up to the context.
+static void write_head(struct buf *out, const struct pol_request *r)
 {
     struct json_writer w = json_writer(out);
-    struct pol_value context = pol_record_value(r->context);
 
-    if (!r->err)
-        pol_facts_close(r);
     json_w_object(&w);
-    write_role(&w, r, SPAN("principal"), r->principal);
-    write_role(&w, r, SPAN("action"), r->action);
-    write_role(&w, r, SPAN("resource"), r->resource);
-    json_w_key(&w, SPAN("context"));
-    if (context.kind == POL_NONE)
-        context.kind = POL_RECORD;
-    pol_json_write(&w, r, &context);
-    json_w_key(&w, SPAN("entities"));
+    WRITE_ROLE(&w, r, principal);
+    WRITE_ROLE(&w, r, action);
+    WRITE_ROLE(&w, r, resource);
+    JSON_W_KEY(&w, "context");
+}
+
+static void write_context(struct buf *out, const struct pol_request *r)
+{
+    struct json_writer w = json_writer(out);
+    const struct pol_record *c = r->context;
+
+    json_w_object(&w);
+    for (uint32_t i = 0; c && i < c->n; i++) {
+        const struct pol_value *v = &c->fields[i].value;
+
+        json_w_key(&w, c->fields[i].name);
+        if (v->kind == POL_RECORD && r->written && v->fields == r->written)
+            json_w_raw(&w, r->text);
+        else
+            pol_json_write(&w, r, v);
+    }
+    json_w_end(&w);
+}
+
+// The list of entities, without its end.
+static void write_entities(struct buf *out, const struct pol_request *r)
+{
+    struct json_writer w = json_writer(out);
+
     json_w_array(&w);
     for (uint32_t i = 0; i < r->n_entities; i++)
         write_entity(&w, r, r->entities[i]->number, r->entities[i]);
     for (uint32_t i = 0; i < r->n_touched; i++)
         write_entity(&w, r, r->touched[i], NULL);
-    json_w_end(&w);
-    json_w_end(&w);
+}
+
+// The same when it was written before, and more entities have been looked at since.
+static void add_entities(struct buf *out, const struct pol_request *r, const struct pol_residual *kept)
+{
+    buf_append(out, span_sub(kept->text, kept->n_head, kept->text.n));
+    for (uint32_t i = kept->base.n_touched; i < r->n_touched; i++) {
+        struct json_writer w = json_writer(out);
+
+        buf_byte(out, ',');
+        write_entity(&w, r, r->touched[i], NULL);
+    }
+}
+
+bool pol_request_text(const struct pol_request *r, struct buf *out, size_t *n_head)
+{
+    write_head(out, r);
+    *n_head = buf_len(out);
+    write_entities(out, r);
     return !out->failed;
+}
+
+bool pol_request_to_json(struct pol_request *r, struct buf *out)
+{
+    const struct pol_residual *kept = r->residual && r->residual->text.n ? r->residual : NULL;
+
+    if (!r->err)
+        pol_facts_close(r);
+    if (kept)
+        buf_append(out, span_sub(kept->text, 0, kept->n_head));
+    else
+        write_head(out, r);
+    write_context(out, r);
+    buf_append(out, SPAN(",\"entities\":"));
+    if (kept)
+        add_entities(out, r, kept);
+    else
+        write_entities(out, r);
+    return buf_append(out, SPAN("]}")) && !out->failed;
 }

@@ -5,6 +5,7 @@
 #ifndef SALLYPORT_POLICY_RESIDUAL_H
 #define SALLYPORT_POLICY_RESIDUAL_H
 
+#include "gateway/base/buf.h"
 #include "policy/decide.h"
 #include "policy/facts.h"
 #include "policy/partial.h"
@@ -20,6 +21,8 @@ struct pol_residual {
     size_t n_parts;
     size_t bytes;
     struct pol_request base; // its entities, closed
+    struct span text;        // what pol_request_text writes of them; SPAN_NONE: it was not kept
+    size_t n_head;           // of its bytes
     bool known;              // the rest is there; else it was too much, and everything is decided each time
     uint32_t steps, candidates, permit_errors, forbid_errors;
     const uint32_t *permits, *forbids;
@@ -29,6 +32,10 @@ struct pol_residual {
     const struct pol_undecided *undecided;
     uint32_t n_undecided;
 };
+
+// request_json.c: what pol_request_to_json writes of a request, but for its context, in two pieces: `*n_head` bytes up to the context, then the list of
+// its entities, and of those that were looked at so far, without its end. `r` is closed. False when the buffer failed.
+bool pol_request_text(const struct pol_request *r, struct buf *out, size_t *n_head);
 
 // decide.c: fills the members from `known` on, with lists in the request's arena. `r` is closed and has no err.
 void pol_decide_partly(struct pol_request *r, const struct pol_value *known, struct pol_residual *out);

@@ -275,9 +275,9 @@ bool pol_json_value(struct pol_json *j, json v, struct pol_value *out)
 void pol_json_write_uid(struct json_writer *w, const struct pol_request *r, uint32_t entity)
 {
     json_w_object(w);
-    json_w_key(w, SPAN("type"));
+    JSON_W_KEY(w, "type");
     json_w_string(w, pol_facts_type_name(r->set, r, entity));
-    json_w_key(w, SPAN("id"));
+    JSON_W_KEY(w, "id");
     json_w_string(w, pol_facts_id(r->set, r, entity));
     json_w_end(w);
 }
@@ -285,11 +285,11 @@ void pol_json_write_uid(struct json_writer *w, const struct pol_request *r, uint
 static void write_call(struct json_writer *w, enum pol_ext_fn fn, struct span argument)
 {
     json_w_object(w);
-    json_w_key(w, SPAN("__extn"));
+    JSON_W_KEY(w, "__extn");
     json_w_object(w);
-    json_w_key(w, SPAN("fn"));
+    JSON_W_KEY(w, "fn");
     json_w_string(w, pol_ext_function(fn)->name);
-    json_w_key(w, SPAN("arg"));
+    JSON_W_KEY(w, "arg");
     json_w_string(w, argument);
     json_w_end(w);
     json_w_end(w);

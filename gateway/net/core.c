@@ -182,6 +182,8 @@ static struct gw_view *view_new(struct gw_core *c, struct gw_snapshot *snapshot,
         .metrics = c->metrics,
         .partials = pol_partials_new(snapshot->policies, share(PARTIALS, c->loops), key[0]),
     };
+    if (v->services.partials && snapshot->config->audit.inputs == GW_CONFIG_INPUTS_ALWAYS)
+        pol_partials_keep_text(v->services.partials);
     if (v->services.names)
         gw_name_map_share(v->services.names, c->shared->names);
     v->tls = server_context(c, snapshot, diags);

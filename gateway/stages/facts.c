@@ -69,7 +69,7 @@ void gw_facts_resource(struct span api, const struct gw_api_authorisation *a, st
 }
 
 // Members are put in the order that records have them in, shorter names first: then none has to move.
-static void add_context(struct gw_exchange *x, struct pol_value token, struct pol_request *r)
+static void add_context(struct gw_exchange *x, const struct gw_token_facts *token, struct pol_request *r)
 {
     struct pol_record *rec = pol_record_new(r);
     add_text(r, rec, "group", x->tls->group);
@@ -90,7 +90,9 @@ static void add_context(struct gw_exchange *x, struct pol_value token, struct po
     pol_record_put(r, rec, SPAN("weekday"), pol_string(clock_weekday(x->now.wall_ms)));
     pol_request_context(r, SPAN("time"), pol_record_value(rec));
 
-    pol_request_context(r, SPAN("token"), token);
+    pol_request_context(r, SPAN("token"), token->value);
+    if (!span_is_none(token->text))
+        pol_request_context_text(r, token->value, token->text);
 
     const struct gw_api_facts *f = &x->meaning.facts;
     rec = pol_record_new(r);
@@ -126,7 +128,7 @@ void gw_facts(struct gw_exchange *x, const struct gw_api_authorisation *a, struc
 {
     pol_request_init(r, x->snapshot->policies, &x->arena);
     if (add_entities(x, a, r))
-        add_context(x, gw_token_facts_of(x, r)->value, r);
+        add_context(x, gw_token_facts_of(x, r), r);
 }
 
 void gw_facts_partial(struct gw_exchange *x, const struct gw_api_authorisation *a, struct pol_request *r)
@@ -154,5 +156,5 @@ void gw_facts_partial(struct gw_exchange *x, const struct gw_api_authorisation *
         const struct pol_value known = { .kind = POL_RECORD, .n = 1, .fields = &field };
         pol_partials_keep(partials, &key, &known, r);
     }
-    add_context(x, token->value, r);
+    add_context(x, token, r);
 }

@@ -8,6 +8,7 @@
 #include "gateway/stages/exchange.h"
 #include "pki/claims.h"
 #include "policy/pack.h"
+#include "policy/value_json.h"
 
 static void add_text(struct pol_request *r, struct pol_record *rec, const char *name, struct span v)
 {
@@ -61,6 +62,7 @@ static struct pol_value claim(struct pol_request *r, json v, unsigned depth)
     }
 }
 
+#define TEXT_MAX 4096  // of a token with more to say no text is kept
 #define CLAIM_DEPTH 16 // of a token's JSON: pki/token.c
 
 // From the claims, where a string of scopes and a list of them are both there whole.
@@ -139,7 +141,8 @@ static void on_drop(struct pki_token_extra *e)
     pol_counted_unref(&((struct gw_token_facts *)e)->counted);
 }
 
-static void pack(struct pol_pack *p, const struct gw_token_facts *from, size_t n_roles, struct gw_token_facts *to)
+static void pack(struct pol_pack *p, const struct gw_token_facts *from, size_t n_roles, struct span text,
+                 struct gw_token_facts *to)
 {
     *to = (struct gw_token_facts){ .extra.on_drop = on_drop, .counted = { 1, 0, facts_free } };
     struct span *roles = pol_pack_array(p, from->roles, n_roles, sizeof *roles);
@@ -150,26 +153,44 @@ static void pack(struct pol_pack *p, const struct gw_token_facts *from, size_t n
     }
     to->roles = roles;
     to->value = pol_pack_value(p, &from->value);
+    to->text = pol_pack_text(p, text);
 }
 
 // NULL where the token cannot keep them.
-static const struct gw_token_facts *keep(struct gw_exchange *x, const struct gw_token_facts *made)
+static const struct gw_token_facts *keep_with(struct gw_exchange *x, const struct gw_token_facts *made,
+                                              struct span text)
 {
     struct pol_pack measured = { 0 };
     struct gw_token_facts unplaced;
     size_t n = x->token->roles.n;
-    pack(&measured, made, n, &unplaced);
+    pack(&measured, made, n, text, &unplaced);
     size_t size = sizeof *made + pol_pack_size(&measured);
     struct gw_token_facts *kept = size <= PKI_TOKEN_EXTRA_MAX ? malloc(size) : NULL;
     if (!kept)
         return NULL;
     struct pol_pack p = pol_pack_into(&measured, kept + 1);
-    pack(&p, made, n, kept);
+    pack(&p, made, n, text, kept);
     kept->counted.bytes = size;
     if (pki_token_cache_attach(x->services->tokens, x->token, &kept->extra, size))
         return kept;
     free(kept);
     return NULL;
+}
+
+// With their text, if that is what each record holds.
+static const struct gw_token_facts *keep(struct gw_exchange *x, const struct gw_token_facts *made,
+                                         const struct pol_request *r)
+{
+    const struct gw_config *config = x->snapshot->config;
+    struct buf text;
+    buf_init(&text, TEXT_MAX);
+    struct json_writer w = json_writer(&text);
+    if (config && config->audit.inputs == GW_CONFIG_INPUTS_ALWAYS)
+        pol_json_write(&w, r, &made->value);
+    bool whole = !text.failed && buf_len(&text) > 0;
+    const struct gw_token_facts *kept = keep_with(x, made, whole ? buf_span(&text) : SPAN_NONE);
+    buf_fini(&text);
+    return kept;
 }
 
 static const struct gw_token_facts *make(struct gw_exchange *x, struct pol_request *r)
@@ -182,7 +203,8 @@ static const struct gw_token_facts *make(struct gw_exchange *x, struct pol_reque
     if (r->err != 0 || r->arena->failed || f->value.kind == POL_NONE)
         return NULL;
     // What was used once may never be used again. An API key is no token of the cache.
-    const struct gw_token_facts *kept = x->token && x->token_cached && !x->token->issuer->api_keys ? keep(x, f) : NULL;
+    const struct gw_token_facts *kept =
+        x->token && x->token_cached && !x->token->issuer->api_keys ? keep(x, f, r) : NULL;
     return kept ? kept : f;
 }
 

@@ -14,6 +14,7 @@ struct gw_token_facts {
     struct pki_token_extra extra;
     struct pol_counted counted; // refs 0: in the exchange's arena
     struct pol_value value;     // context.token: strings, numbers, sets and records, no entity
+    struct span text;           // of the value, where audit records have it; else SPAN_NONE
     const struct span *roles;   // "issuer/role", as many as the token has
 };
 

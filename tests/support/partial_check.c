@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "gateway/base/err.h"
-#include "policy/facts.h"
+#include "policy/residual.h"
 
 // What an answer says, as one text.
 static struct span told(struct arena *arena, const struct pol_request *r, const struct pol_answer *a)
@@ -48,6 +48,28 @@ static uint64_t recorded(struct pol_request *r)
         sum += (uint64_t)(uint8_t)buf_span(&b).p[i] * (uint8_t)buf_span(&b).p[i] + 1;
     buf_fini(&b);
     return sum;
+}
+
+// Whether what is kept as text is, byte for byte, what would be written.
+static bool text_is_true(struct pol_request *r)
+{
+    struct buf kept, made;
+    struct span text;
+    bool same;
+
+    if (r->err || !r->residual)
+        return true;
+    buf_init(&kept, 0);
+    buf_init(&made, 0);
+    pol_request_to_json(r, &kept);
+    text = r->residual->text;
+    r->residual->text = SPAN_NONE;
+    pol_request_to_json(r, &made);
+    r->residual->text = text;
+    same = span_eq(buf_span(&kept), buf_span(&made));
+    buf_fini(&kept);
+    buf_fini(&made);
+    return same;
 }
 
 static struct span text_of(struct arena *arena, json v)
@@ -127,6 +149,8 @@ struct span partial_difference(struct partial_check *c, const struct pol_set *se
         }
         if (span_is_none(difference) && a.err != ERR_POLICY_BUDGET && recorded(&plain) != recorded(&partly))
             difference = SPAN("the audit forms are different");
+        if (span_is_none(difference) && !text_is_true(&partly))
+            difference = SPAN("the entities that were kept as text are others");
     }
     pol_partial_release(&partly);
     diags_fini(&d);

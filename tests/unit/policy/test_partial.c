@@ -2,7 +2,7 @@
 // Partial evaluation: whatever was decided beforehand, and whatever else was kept or pushed out, answers are the same.
 #include "tests/unit/policy/support.h"
 
-#include "policy/partial.h"
+#include "policy/residual.h"
 #include "tests/support/partial_check.h"
 
 enum { WORLDS = 80, REQUESTS = 300, KEYS = 12, BUDGETS = 60 };
@@ -205,6 +205,8 @@ static void answers_are_the_same_as_without(void **state)
         assert_non_null(f.set);
         // Of some tables things are pushed out all the time.
         c.partials = pol_partials_new(f.set, i % 4 ? 1024 : 8, i);
+        if (i % 3)
+            pol_partials_keep_text(c.partials);
         for (unsigned k = 0; k < REQUESTS; k++) {
             c.mode = below(2) ? POL_MODE_GATEWAY : POL_MODE_CEDAR;
             c.budget = below(3) ? 0 : 1 + below(BUDGETS);
@@ -267,6 +269,43 @@ static void what_the_context_decides_is_decided_each_time(void **state)
         pol_partial_release(&r);
     }
     assert_int_equal(pol_partials_count(c), 1);
+    pol_partials_free(c);
+    fixture_fini(&f);
+}
+
+// Made from what was kept or anew, with whatever evaluation looks at only then.
+static void text_that_is_kept_is_what_would_be_written(void **state)
+{
+    static const char people[] = "[{\"uid\":{\"type\":\"User\",\"id\":\"other\"},\"attrs\":{\"n\":1},\"parents\":[]}]";
+    struct fixture f;
+    struct pol_partials *c;
+    char *first = NULL;
+
+    (void)state;
+    fixture_init(&f,
+                 "permit (principal, action, resource) when { principal.n == 1 && context.limit < 10 && "
+                 "User::\"other\".n == 1 };",
+                 people);
+    c = pol_partials_new(f.set, 16, 1);
+    pol_partials_keep_text(c);
+    for (int i = 0; i < 5; i++) {
+        struct pol_request r;
+        struct pol_answer a;
+        struct buf b;
+
+        buf_init(&b, 0);
+        ask_partly(c, &f.arena, &r, 1, 5, &a);
+        assert_true(a.allow);
+        assert_int_equal(r.residual && r.residual->text.n > 0, i > 0);
+        assert_true(pol_request_to_json(&r, &b) && buf_byte(&b, 0));
+        assert_non_null(strstr(buf_span(&b).p, "\"other\""));
+        if (!first)
+            first = strdup(buf_span(&b).p);
+        assert_string_equal(buf_span(&b).p, first);
+        buf_fini(&b);
+        pol_partial_release(&r);
+    }
+    free(first);
     pol_partials_free(c);
     fixture_fini(&f);
 }
@@ -411,6 +450,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_the_same_as_without),
         cmocka_unit_test(what_the_context_decides_is_decided_each_time),
+        cmocka_unit_test(text_that_is_kept_is_what_would_be_written),
         cmocka_unit_test(a_request_keeps_what_was_pushed_out),
         cmocka_unit_test(entities_that_are_kept_cannot_be_changed),
         cmocka_unit_test(keys_are_told_apart_by_all_of_them),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/stages/facts.h"
+#include "gateway/stages/token_facts.h"
 #include "policy/request_json.h"
 #include "policy/schema.h"
 
@@ -206,6 +207,7 @@ static void a_token_that_comes_again_is_seen_as_it_was_the_first_time(void **sta
     struct pki_names names = { (struct span[]){ SPAN("reader"), { "ad\0min", 6 } }, 2 };
     init(&f, PERMIT,
          "{\"scope\":\"a b\",\"list\":[3,\"x\",[],{}],\"deep\":{\"a\":{\"b\":[true,-5]},\"e\":\"\"},\"n\":null}");
+    f.config.audit.inputs = GW_CONFIG_INPUTS_ALWAYS; // as text, too
     f.issuer.skew_s = 5;
     f.token.roles = f.token.groups = names;
     f.token.subject = SPAN("s");
@@ -218,6 +220,7 @@ static void a_token_that_comes_again_is_seen_as_it_was_the_first_time(void **sta
     assert_null(t->extra); // it may not come again
     char *second = as_seen(&f, true);
     assert_non_null(t->extra);
+    assert_true(gw_token_facts_kept(t)->text.n > 0);
     assert_true(pki_token_cache_bytes(cache) > bytes);
     bytes = pki_token_cache_bytes(cache);
     char *third = as_seen(&f, true);
@@ -251,6 +254,8 @@ static char *question(struct asked *f, bool partial)
         gw_facts_partial(&f->x, &f->authorisations[0], &r);
     else
         gw_facts(&f->x, &f->authorisations[0], &r);
+    if (!partial)
+        r.written = NULL;
     assert_int_equal(pol_decide(&r, POL_MODE_GATEWAY, 0, &answer), 0);
     assert_true(pol_request_to_json(&r, &b));
     buf_byte(&b, 0);
@@ -261,10 +266,10 @@ static char *question(struct asked *f, bool partial)
     return text;
 }
 
-// Whatever of an exchange policies see is in the key, or made anew: each in turn is another one, while what is kept of the others is there.
-static void what_is_kept_is_of_the_same_question(void **state)
+// Whatever of an exchange policies see is in the key, or made anew: each in turn is another one, while what is kept of the others is there. `text`: as
+// records have it, byte for byte.
+static void keep_and_ask(bool text)
 {
-    (void)state;
     struct asked f;
     struct pki_names roles = { (struct span[]){ SPAN("reader") }, 1 };
     init(&f,
@@ -276,6 +281,9 @@ static void what_is_kept_is_of_the_same_question(void **state)
     f.tls = (struct gw_tls_facts){ .version = SPAN("TLSv1.3"), .group = SPAN("g"), .cipher = SPAN("c") };
     f.services.tokens = pki_token_cache_new(10, 1 << 20, 0);
     f.services.partials = pol_partials_new(f.snapshot.policies, 256, 7);
+    f.config.audit.inputs = text ? GW_CONFIG_INPUTS_ALWAYS : GW_CONFIG_INPUTS_DENIED;
+    if (text)
+        pol_partials_keep_text(f.services.partials);
     f.x.token_cached = true;
     f.x.to.path = SPAN("/collections");
     f.x.meaning.operation = SPAN("op");
@@ -318,12 +326,20 @@ static void what_is_kept_is_of_the_same_question(void **state)
     assert_true(pol_partials_count(f.services.partials) > n / 2);
     for (size_t i = 0; i < n + 5; i++)
         free(seen[i]);
+    assert_int_equal(gw_token_facts_kept(t[0])->text.n > 0, text);
     // The token's facts are held by what is kept of it.
     pki_token_cache_free(f.services.tokens);
     pki_token_unref(t[0]);
     pki_token_unref(t[1]);
     pol_partials_free(f.services.partials);
     asked_fini(&f);
+}
+
+static void what_is_kept_is_of_the_same_question(void **state)
+{
+    (void)state;
+    keep_and_ask(false);
+    keep_and_ask(true);
 }
 
 int main(void)
