@@ -114,6 +114,18 @@ class Sallyport(Peer):
         self.start([self.setting.sallyport, "run", "--config", self.write(f"{self.name}.yaml", self.configuration())], core)
 
 
+class SallyportInputs(Sallyport):
+    """Each record holds what was decided by, not only those of refusals."""
+
+    def __init__(self, setting):
+        super().__init__(setting)
+        self.name = "sallyport-inputs"
+        self.log = os.path.join(setting.dir, "sallyport-inputs.log")
+
+    def configuration(self):
+        return super().configuration().replace("inputs: denied", "inputs: always")
+
+
 class SallyportLarge(Sallyport):
     """With POLICIES policies, each for a workload and a collection of its own, and SHARDS shards behind as many rules. The requests that are measured are decided by
     the few policies of bench/setting, as in the small configuration, and go to the shard of the last rule. Proofs count for ten minutes, so that a million of

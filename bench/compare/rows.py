@@ -46,6 +46,7 @@ REQUESTS = Group("requests", "A request of 4 KiB with an answer of 1 KiB", "CPU 
     Case("dpop-64", "sallyport", "sallyport", "Sallyport: mTLS, token, fresh proof, policy; 64 keys", 64),
     Case("dpop-10000", "sallyport", "sallyport", "Sallyport: the same, 10,000 keys in turn", 10000),
     Case("cert", "sallyport", "sallyport", "Sallyport: mTLS, certificate-bound token, policy"),
+    Case("cert-inputs", "sallyport-inputs", "sallyport", "Sallyport: the same, and what was decided by in each record"),
     Case("haproxy-mtls", "haproxy", "mtls", "HAProxy: mTLS"),
     Case("haproxy-jwt", "haproxy", "jwt", "HAProxy: mTLS, token"),
     Case("nginx-mtls", "nginx", "mtls", "nginx: mTLS"),

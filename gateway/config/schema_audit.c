@@ -178,6 +178,7 @@ static const struct gw_field audit_fields[] = {
       .fallback = "always",
       .doc =
           "which records hold the facts that were decided by, from which policy explain and diff decide again: always, "
-          "denied (of requests that were refused) or never; where a policy says @audit(\"full\"), always" },
+          "denied (of requests that were refused) or never; where a policy says @audit(\"full\"), always. They are two "
+          "thirds of a record: see docs/audit.md" },
 };
 const struct gw_schema gw_config_audit_schema = PART(audit_fields, gw_config_audit);
