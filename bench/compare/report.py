@@ -87,7 +87,7 @@ def markdown(result, groups):
     for group in groups:
         # What a table has beside the median, least and most: the medians of these.
         more = {"latency": [("p99", "p99"), ("p99.9", "p999_us"), ("requests/s", "rate")], "requests": [("MiB", "memory_mib")],
-                "large": [("MiB", "memory_mib"), ("workloads known", "workloads"), ("live proofs", "proofs")]}.get(group.id, [])
+                "large": [("MiB", "memory_mib"), ("workloads known", "workloads"), ("live proofs", "proofs")], "floods": [("of the flood, a second", "flood")]}.get(group.id, [])
         title = group.title + (f" ({result['idle']:,} of them)" if group.id == "idle" else "")
         out += ["", f"**{title}**, {group.unit}" + (" (p50)" if group.id == "latency" else ""), "",
                 "| | median | least | most |" + "".join(f" {name} |" for name, _ in more), "|---|--:|--:|--:|" + "--:|" * len(more)]

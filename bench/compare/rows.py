@@ -111,7 +111,22 @@ LARGE = Group("large", f"A request of one of {ACTIVE} workloads, with a small an
 # What the large one has met before it is measured: workloads that connected and sent a request, and proofs that it must remember.
 KNOWN, KNOWN_QUICK = {"workloads": 10000, "proofs": 1000000}, {"workloads": 500, "proofs": 20000}
 
-GROUPS = [REQUESTS, HANDSHAKES, DOWNLOADS, UPLOADS, IDLE, LOOPS, LATENCY, LARGE]
+# In closed loop: what the gateway has left for those whose requests hold. A flood of proofs or tokens comes from one workload on as many connections, one of
+# handshakes 32 at once, from one address or each from another.
+FLOODS = Group("floods", "Good requests beside a flood of bad ones", "requests/s", "more", [
+    Case("flood-none", "sallyport", "sallyport", "Sallyport: fresh proof, 64 keys; no flood", 64),
+    Case("flood-proofs", "sallyport", "sallyport", "beside bad proofs", 64, ["load", "proof"]),
+    Case("flood-tokens", "sallyport", "sallyport", "beside bad tokens", 64, ["load", "token"]),
+    Case("flood-garbage", "sallyport", "sallyport", "beside connections that do not speak TLS", 64, ["handshakes", "garbage", "127.0.0.2"]),
+    Case("flood-aborted", "sallyport", "sallyport", "beside handshakes that are left half-way", 64, ["handshakes", "aborted", "127.0.0.3"]),
+    Case("flood-refused", "sallyport", "sallyport", "beside handshakes with a stranger's certificate", 64, ["handshakes", "refused", "127.0.0.4"]),
+    Case("flood-aborted-any", "sallyport", "sallyport", "beside handshakes that are left half-way, each from another address", 64,
+         ["handshakes", "aborted", "any"]),
+    Case("flood-refused-any", "sallyport", "sallyport", "beside handshakes with a stranger's certificate, each from another address", 64,
+         ["handshakes", "refused", "any"]),
+])
+
+GROUPS = [REQUESTS, HANDSHAKES, DOWNLOADS, UPLOADS, IDLE, LOOPS, LATENCY, LARGE, FLOODS]
 # The case whose throughput is what the proxy can do.
 CAPACITY = {"dpop-latency": "dpop-64", "cert-latency": "cert", "haproxy-latency": "haproxy-mtls", "haproxy-jwt-latency": "haproxy-jwt",
             "nginx-latency": "nginx-mtls", "envoy-jwt-latency": "envoy-jwt"}
@@ -132,3 +147,4 @@ GOALS = [
     Goal("latency added at half load, fresh proof: p50", "≤ 60 µs", "dpop-latency:added", "", 60),
     Goal("latency at half load, fresh proof: p99", "≤ 3 × p50", "dpop-latency:p99", "dpop-latency", 3),
 ]
+GOALS += [Goal(f"good requests {case.title}", "≥ 0.5 × those without it", case.id, "flood-none", 0.5, False) for case in FLOODS.cases[1:]]

@@ -69,12 +69,56 @@ class Setting:
             raise Failed(f"{name}: {done.stderr.strip() or done.stdout.strip()}\n  {' '.join(command)}")
         return json.loads(done.stdout)
 
+    def flood(self, program, name, *options):
+        return Flood(self.pin(self.load_core) + [f"{self.build}/bench/load/{program}", "--json", "--name", name, *map(str, options)], self.dir)
+
+    def stranger(self):
+        """Options for a certificate that nobody here knows."""
+        if not os.path.exists(f"{self.dir}/stranger"):
+            for command in (["ca", "init", "--trust-domain", "stranger.test", "--dir", "stranger-ca", "--no-passphrase"],
+                            ["ca", "issue", "--dir", "stranger-ca", "--spiffe-id", "spiffe://stranger.test/x", "--out", "stranger"]):
+                subprocess.run([self.sallyport, *command], cwd=self.dir, check=True, stdout=subprocess.DEVNULL)
+        return ["--cert", "stranger/cert.pem", "--key", "stranger/key.pem"]
+
     def tls(self, port, sallyport, workloads=0):
         """Options of the load programs for a connection to this port: of the one workload, or of so many others. A request names the authority that proofs are
         made for."""
         who = ["--ca", "ca", "--workload-id", MANY, "--workloads", workloads] if workloads else ["--cert", "rag/cert.pem", "--key", "rag/key.pem"]
         return ["--connect", f"127.0.0.1:{port}", "--authority", f"localhost:{sallyport}", "--bundle", "ca/bundle.pem", *who,
                 "--spiffe-id", f"spiffe://{DOMAIN}/gateway"]
+
+
+class Flood:
+    """A load program that goes on until it is told to end; from the core of the load."""
+
+    def __init__(self, command, cwd):
+        self.process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                                        preexec_fn=end_with_parent)
+        self.per_second = 0
+
+    def __enter__(self):
+        time.sleep(0.5)
+        return self
+
+    def over(self):
+        return self.process.poll() is not None
+
+    def said(self):
+        return " ".join(self.process.communicate()).strip()
+
+    def __exit__(self, failed, *_):
+        self.process.terminate()
+        try:
+            out, err = self.process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            out, err = self.process.communicate()
+        if failed:
+            return
+        if self.process.returncode != 0:
+            raise Failed(f"a flood ended badly: {err.strip() or out.strip()}")
+        got = json.loads(out)
+        self.per_second = got.get("requests", got.get("handshakes", 0)) / max(got["seconds"], 0.001)
 
 
 def machine():

@@ -20,11 +20,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define HANDSHAKES_MAX 200000
@@ -37,21 +40,35 @@ static const char usage[] =
     "                  (--cert FILE --key FILE | --ca DIR --workload-id ID --workloads N --issuer-key FILE)\n"
     "                  [--token FILE] [--path P] [--group X25519|X25519MLKEM768] [--resume] [--ask] [--handshakes "
     "2000]\n"
-    "                  [--at-once 4] [--spiffe-id ID] [--name TEXT] [--json]\n"
+    "                  [--at-once 4] [--bad garbage|aborted|refused] [--source IP] [--spiffe-id ID] [--name TEXT] "
+    "[--json]\n"
     "\n"
     "CPU time of the gateway a handshake. --resume: each connection offers the last ticket of its slot. --ask: each "
     "has a\n"
     "request. --workloads: N certificates made with the CA in DIR, used in turn, each with a token and proofs of its "
     "own\n"
-    "(the given token names ID, which ends in five digits). Exit status: 0, 1 when one of them did not go as expected, "
+    "(the given token names ID, which ends in five digits). --bad: a flood, until SIGTERM; bytes that are no TLS, "
+    "connections that\n"
+    "are closed when the server has answered the first flight, or a certificate that it refuses. --source: the address "
+    "that\n"
+    "connections come from; any: each from another. Exit status: 0, 1 when one of them did not go as expected, "
     "2\n"
     "for bad usage.\n";
+
+static volatile sig_atomic_t enough; // somebody has had enough
+
+static void on_term(int signal)
+{
+    (void)signal;
+    enough = 1;
+}
 
 struct slot {
     struct run *run;
     int fd;
     WOLFSSL *ssl;
     WOLFSSL_SESSION *session;
+    bool flown;              // of a flood: the first flight is sent
     bool open, ticket, asks; // asks: this connection carries a request
     long number;             // of the connection
     char answer[4096];
@@ -60,6 +77,7 @@ struct slot {
 
 struct run {
     const char *connect, *authority, *bundle, *cert, *key, *path, *group, *name, *spiffe_id, *ca;
+    const char *bad, *source;
     long pid, handshakes, at_once, workloads;
     bool resume, ask, json;
     struct credentials credentials;
@@ -103,7 +121,7 @@ static void prepare(struct run *r)
     if (r->workloads > 0)
         r->all = workloads_make(r->ca, r->credentials.workload_id, r->workloads);
     r->credentials.keys = r->workloads;
-    credentials_make(&r->credentials, SPAN("GET"), span_str(uri), r->handshakes + WARMUPS * r->at_once);
+    credentials_make(&r->credentials, SPAN("GET"), span_str(uri), r->bad ? 1 : r->handshakes + WARMUPS * r->at_once);
 }
 
 static void write_request(struct slot *s)
@@ -140,10 +158,18 @@ static void begin(struct slot *s)
     char alpn[] = "http/1.1";
     int one = 1;
     s->number = r->begun++;
-    s->open = s->ticket = false;
+    s->open = s->ticket = s->flown = false;
     s->answer_n = 0;
     s->fd = socket(r->at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&r->at, r->at_n) != 0)
+    char any[24];
+    const char *source = r->source;
+    snprintf(any, sizeof any, "127.%ld.%ld.%ld", 1 + s->number / 62500 % 250, s->number / 250 % 250,
+             1 + s->number % 250);
+    if (source && strcmp(source, "any") == 0)
+        source = any;
+    if (s->fd >= 0 && source && !comes_from(s->fd, source))
+        stop(2, "--source %s: %s", source, strerror(errno));
+    if (s->fd < 0 || (connect(s->fd, (struct sockaddr *)&r->at, r->at_n) != 0 && !r->bad)) // a flood may be turned away
         stop(1, "%s: %s", r->connect, strerror(errno));
     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     fcntl(s->fd, F_SETFL, O_NONBLOCK);
@@ -166,13 +192,16 @@ static void finish(struct slot *s)
 {
     struct run *r = s->run;
     r->done++;
+    if (enough)
+        r->limit = r->begun;
     r->resumed += wolfSSL_session_reused(s->ssl) != 0;
     if (r->resume) {
         if (s->session)
             wolfSSL_SESSION_free(s->session);
         s->session = wolfSSL_get1_session(s->ssl);
     }
-    wolfSSL_shutdown(s->ssl);
+    if (!r->bad)
+        wolfSSL_shutdown(s->ssl);
     wolfSSL_free(s->ssl);
     close(s->fd);
     s->ssl = NULL;
@@ -180,12 +209,16 @@ static void finish(struct slot *s)
         begin(s);
 }
 
-static void failed(const struct slot *s, int result, const char *what)
+// False: it only has to wait.
+static bool failed(const struct slot *s, int result, const char *what)
 {
     char text[WOLFSSL_MAX_ERROR_SZ];
     int error = wolfSSL_get_error(s->ssl, result);
-    if (error != WOLFSSL_ERROR_WANT_READ && error != WOLFSSL_ERROR_WANT_WRITE)
+    if (error == WOLFSSL_ERROR_WANT_READ || error == WOLFSSL_ERROR_WANT_WRITE)
+        return false;
+    if (!s->run->bad)
         stop(1, "%s: %s", what, wolfSSL_ERR_error_string((unsigned long)error, text));
+    return true;
 }
 
 // The answer is a 200; its end is the end of what comes: nothing is asked for behind it.
@@ -200,9 +233,34 @@ static bool answer_whole(struct slot *s)
     return s->answer_n >= (size_t)(body + 4 - s->answer) + strtoul(length + 17, NULL, 10);
 }
 
+static void bad_event(struct slot *s)
+{
+    static const char garbage[] = "these bytes are not a ClientHello, nor any other record of TLS";
+    const char *bad = s->run->bad;
+    if (!s->flown) { // what becomes of it is for the next event: begin() and finish() call each other
+        s->flown = true;
+        if (strcmp(bad, "garbage") == 0)
+            (void)!send(s->fd, garbage, sizeof garbage, MSG_NOSIGNAL);
+        else
+            (void)wolfSSL_connect(s->ssl);
+        return;
+    }
+    if (strcmp(bad, "refused") == 0) {
+        int n = s->open ? wolfSSL_read(s->ssl, s->answer, sizeof s->answer) : wolfSSL_connect(s->ssl);
+        s->open |= n == WOLFSSL_SUCCESS;
+        if (n > 0 || !failed(s, n, ""))
+            return;
+    }
+    finish(s);
+}
+
 static void on_event(struct slot *s)
 {
     int n;
+    if (s->run->bad) {
+        bad_event(s);
+        return;
+    }
     if (!s->open) {
         if ((n = wolfSSL_connect(s->ssl)) != WOLFSSL_SUCCESS) {
             failed(s, n, "the handshake");
@@ -258,6 +316,8 @@ static void read_options(struct run *r, int argc, char **argv)
         { "json", NULL, NULL, &r->json },
         { "issuer-key", &r->credentials.issuer_file, NULL, NULL },
         { "ca", &r->ca, NULL, NULL },
+        { "bad", &r->bad, NULL, NULL },
+        { "source", &r->source, NULL, NULL },
         { "workload-id", &r->credentials.workload_id, NULL, NULL },
         { "workloads", NULL, &r->workloads, NULL },
     };
@@ -265,8 +325,14 @@ static void read_options(struct run *r, int argc, char **argv)
     bool many = r->ca && r->credentials.workload_id && r->workloads > 0 && r->credentials.issuer_file;
     if (!r->connect || !r->authority || !r->bundle || (!many && (!r->cert || !r->key)) || r->pid < 1)
         options_wrong(usage);
-    if (r->handshakes < 1 || r->handshakes > HANDSHAKES_MAX || r->at_once < 1 || r->at_once > SLOTS_MAX)
-        stop(2, "--handshakes: 1 to %d; --at-once: 1 to %d", HANDSHAKES_MAX, SLOTS_MAX);
+    if (r->bad && strcmp(r->bad, "garbage") != 0 && strcmp(r->bad, "aborted") != 0 && strcmp(r->bad, "refused") != 0)
+        options_wrong(usage);
+    if (r->bad)
+        r->handshakes = LONG_MAX / 2;
+    else if (r->handshakes < 1 || r->handshakes > HANDSHAKES_MAX)
+        stop(2, "--handshakes: 1 to %d", HANDSHAKES_MAX);
+    if (r->at_once < 1 || r->at_once > SLOTS_MAX)
+        stop(2, "--at-once: 1 to %d", SLOTS_MAX);
 }
 
 int main(int argc, char **argv)
@@ -275,12 +341,15 @@ int main(int argc, char **argv)
     static struct slot slots[SLOTS_MAX];
     struct process_cpu before, after;
     read_options(&r, argc, argv);
+    signal(SIGTERM, on_term);
+    signal(SIGPIPE, SIG_IGN);
     r.at_n = loopback_address(r.connect, &r.at);
     prepare(&r);
     r.epoll = epoll_create1(EPOLL_CLOEXEC);
     for (long i = 0; i < r.at_once; i++)
         slots[i].run = &r;
-    run_phase(&r, slots, r.at_once * WARMUPS, true);
+    if (!r.bad)
+        run_phase(&r, slots, r.at_once * WARMUPS, true);
     long resumed = r.resumed;
     if (!process_cpu_read(r.pid, &before))
         stop(2, "--pid %ld: no such process", r.pid);
@@ -290,6 +359,8 @@ int main(int argc, char **argv)
     if (!process_cpu_read(r.pid, &after))
         stop(1, "the gateway ended");
     resumed = r.resumed - resumed;
+    if (r.bad)
+        r.handshakes = r.done;
     // Now and then a server wants a full one (a chain of tickets has an end); else each is what it was asked to be.
     if (r.resume ? resumed < r.handshakes - r.handshakes / 50 : resumed > 0)
         stop(1, "%ld of %ld handshakes were resumed", resumed, r.handshakes);

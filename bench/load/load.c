@@ -25,6 +25,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -36,6 +37,8 @@
 #define OPENING_MAX 64 // handshakes at once: the backlog of a listener is no part of this
 #define STALLED_MS 10000
 #define SHARE_MORE 64
+#define JWS_MAX 8192
+#define DIGITS 16
 #define SETTLE_S 3 // before memory at rest is read
 
 static const char usage[] =
@@ -45,7 +48,8 @@ static const char usage[] =
     "            [--token FILE] [--dpop-key FILE] [--issuer-key FILE] [--keys N] [--method M] [--path P] [--body "
     "FILE]\n"
     "            [--connections 32] [--requests 20000] [--seconds S] [--warmup 2000] [--rate N] [--idle]\n"
-    "            [--status 200] [--answer-bytes N] [--pid GATEWAY] [--name TEXT] [--spin] [--json]\n"
+    "            [--bad proof|token] [--source IP] [--status 200] [--answer-bytes N] [--pid GATEWAY] [--name TEXT] "
+    "[--spin] [--json]\n"
     "\n"
     "With --dpop-key each request carries a fresh proof, signed ahead; without it the token is sent as Bearer. With "
     "--issuer-key\n"
@@ -58,9 +62,21 @@ static const char usage[] =
     "gateway's\n"
     "memory a connection once they are all at rest. --plain: HTTP without TLS, for the shard alone. --seconds ends the "
     "window\n"
-    "early. --spin: never sleeps, gives its core away instead. Exit status: 0, 1 when an answer was not as expected, 2 "
+    "early, and so does SIGTERM. --bad: a flood; each request carries a proof, or a token, whose signature is another "
+    "one's, and is "
+    "to be\n"
+    "answered 401 or 429. --source: the address that connections come from. --spin: never sleeps, gives its core away "
+    "instead. Exit status: 0, 1 when an answer was not as expected, 2 "
     "for bad\n"
     "usage.\n";
+
+static volatile sig_atomic_t enough; // somebody has had enough
+
+static void on_term(int signal)
+{
+    (void)signal;
+    enough = 1;
+}
 
 struct connection {
     struct load *load;
@@ -80,6 +96,7 @@ struct connection {
 struct load {
     // options
     const char *connect, *authority, *spiffe_id, *bundle, *cert, *key, *body_file, *name, *method, *path, *ca;
+    const char *bad, *source;
     long workloads, connections, requests, seconds, warmup, status, answer_bytes, pid, rate;
     bool json, spin, plain, idle;
     struct credentials credentials;
@@ -145,8 +162,12 @@ static void prepare_requests(struct load *l)
 {
     char uri[1024];
     snprintf(uri, sizeof uri, "https://%s%s", l->authority, l->path);
-    long n = l->warmup + l->requests;
-    if (l->workloads > 0) { // connections are not equally fast
+    long n = l->bad ? 1 : l->warmup + l->requests;
+    if (l->workloads > 0 && l->bad)
+        l->credentials.keys = n = l->workloads;
+    else if (l->bad && l->credentials.keys > 0)
+        n = l->credentials.keys;
+    else if (l->workloads > 0) { // connections are not equally fast
         l->share = n / l->connections + n / l->connections / 4 + SHARE_MORE;
         l->credentials.keys = l->workloads;
         n = l->share * l->connections;
@@ -202,12 +223,31 @@ static void pump(struct connection *c)
     }
 }
 
+// Digits of the number in the middle of its signature: never the same twice, and base64url as before.
+static struct span spoil(struct span jws, long i, char out[static JWS_MAX])
+{
+    char digits[DIGITS + 1];
+    if (jws.n > JWS_MAX || jws.n < 2 * DIGITS)
+        stop(2, "--bad: a token or a proof of %zu bytes", jws.n);
+    memcpy(out, jws.p, jws.n);
+    snprintf(digits, sizeof digits, "%0*ld", DIGITS, i);
+    memcpy(out + jws.n - 2 * DIGITS, digits, DIGITS);
+    return span_of(out, jws.n);
+}
+
 static void send_request(struct connection *c, int64_t due_ns)
 {
     struct load *l = c->load;
+    char spoilt[JWS_MAX];
     // A workload's own: connections are a multiple of the workloads, so that number and index are of the same one.
     long index = l->workloads > 0 ? c->used++ * l->connections + c->number : l->sent;
+    if (l->bad)
+        index %= l->credentials.keys > 0 ? l->credentials.keys : 1; // of the same workload still
     struct span token = credentials_token(&l->credentials, index), proof = credentials_proof(&l->credentials, index);
+    if (l->bad && strcmp(l->bad, "proof") == 0)
+        proof = spoil(proof, l->sent, spoilt);
+    else if (l->bad)
+        token = spoil(token, l->sent, spoilt);
     buf_clear(&c->head);
     buf_append(&c->head, buf_span(&l->head));
     if (!span_is_none(token))
@@ -244,7 +284,8 @@ static void next(struct connection *c)
 static void answered(struct connection *c)
 {
     struct load *l = c->load;
-    if (c->response.status != (unsigned)l->status || !c->response.keep_alive)
+    bool refused = l->bad && (c->response.status == 401 || c->response.status == 429);
+    if ((!refused && c->response.status != (unsigned)l->status) || !c->response.keep_alive)
         stop(1, "answer %ld: status %u%s", l->done + 1, c->response.status,
              c->response.keep_alive ? "" : ", and the connection is closed");
     if (l->answer_bytes >= 0 && c->answer_bytes != (uint64_t)l->answer_bytes)
@@ -320,6 +361,8 @@ static void open_connection(struct connection *c, const struct sockaddr *at, soc
     struct load *l = c->load;
     int one = 1;
     c->fd = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->fd >= 0 && l->source && !comes_from(c->fd, l->source))
+        stop(2, "--source %s: %s", l->source, strerror(errno));
     if (c->fd < 0 || connect(c->fd, at, at_n) != 0)
         stop(1, "%s: %s", l->connect, strerror(errno));
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -380,7 +423,7 @@ static void run_closed(struct load *l, long more, int64_t until_ms)
         next(&l->all[i]);
     while (l->done < l->limit) {
         wait_events(l, &heard_ms, l->spin ? 0 : STALLED_MS);
-        if (until_ms > 0 && clock_read().mono_ms >= until_ms)
+        if (enough || (until_ms > 0 && clock_read().mono_ms >= until_ms))
             l->limit = l->sent;
     }
 }
@@ -489,6 +532,8 @@ static void read_options(struct load *l, int argc, char **argv)
         { "plain", NULL, NULL, &l->plain },
         { "idle", NULL, NULL, &l->idle },
         { "ca", &l->ca, NULL, NULL },
+        { "bad", &l->bad, NULL, NULL },
+        { "source", &l->source, NULL, NULL },
         { "workload-id", &l->credentials.workload_id, NULL, NULL },
         { "workloads", NULL, &l->workloads, NULL },
     };
@@ -496,6 +541,10 @@ static void read_options(struct load *l, int argc, char **argv)
     bool many = l->ca && l->credentials.workload_id && l->workloads > 0 && l->credentials.issuer_file;
     bool tls = l->spiffe_id && l->bundle && ((l->cert && l->key) || many);
     if (!l->connect || !l->authority || (!tls && !l->plain) || (l->idle && l->pid < 1) || (l->workloads > 0 && !many))
+        options_wrong(usage);
+    bool proven = l->credentials.keys > 0 || l->credentials.dpop_file || l->workloads > 0;
+    bool proofs = l->bad && proven && strcmp(l->bad, "proof") == 0, tokens = l->bad && strcmp(l->bad, "token") == 0;
+    if (l->bad && (!l->credentials.token_file || (!proofs && !tokens)))
         options_wrong(usage);
     if (l->workloads > 0 && (l->connections % l->workloads != 0 || l->rate > 0))
         stop(2, "--workloads: --connections is a multiple of it, and there is no --rate");
@@ -518,6 +567,7 @@ int main(int argc, char **argv)
                              .status = 200,
                              .answer_bytes = -1 };
     struct sockaddr_storage at;
+    signal(SIGTERM, on_term);
     struct process_cpu before = { 0, 0, 0 }, after = { 0, 0, 0 };
     read_options(&l, argc, argv);
     socklen_t at_n = loopback_address(l.connect, &at);

@@ -4,6 +4,8 @@
 #include "bench/support/stop.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,4 +33,16 @@ socklen_t loopback_address(const char *text, struct sockaddr_storage *out)
         return sizeof *v6;
     }
     stop(2, "--connect %s: not a loopback address", text);
+}
+
+bool comes_from(int fd, const char *ip)
+{
+    struct sockaddr_in from = { .sin_family = AF_INET };
+    int one = 1;
+    // The port is chosen when it is known where to: with as many ports as there are pairs.
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    if (inet_pton(AF_INET, ip, &from.sin_addr) == 1)
+        return bind(fd, (struct sockaddr *)&from, sizeof from) == 0;
+    errno = EINVAL;
+    return false;
 }

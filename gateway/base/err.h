@@ -118,6 +118,8 @@
     X(POLICY_BUDGET, 403, "", "denied", "the policy evaluation went over its step budget")                             \
     X(POLICY_OBLIGATION, 403, "", "denied", "an obligation of the policies cannot be met")                             \
     X(RATE, 429, "", "rate_limited", "over the rate for this subject")                                                 \
+    X(FAILING, 429, "", "too_many_failures", "too many of the workload's requests failed at the token or proof")       \
+    X(FAILING_SOURCE, 429, "", "too_many_failures", "too many handshakes of the address failed, or are under way")     \
     /* the way to the shard */                                                                                         \
     X(ROUTE_NONE, 404, "", "no_shard", "no routing rule names a shard for this collection")                            \
     X(ROUTE_SPLIT, 400, "", "shards_differ", "the request names collections that live on different shards")            \

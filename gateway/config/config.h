@@ -439,6 +439,19 @@ struct gw_config_limit {
     uint64_t unit;
 };
 
+// Failures that are looked at before their author is turned away.
+struct gw_config_failure {
+    struct gw_config_place at;
+    struct gw_config_text rate; // as written: "100/s" …
+    uint64_t count;             // … so many
+    int64_t period;             // … a period
+    uint64_t burst;
+};
+struct gw_config_failures {
+    struct gw_config_failure requests, handshakes; // a workload's, an address's
+    uint64_t open_handshakes;                      // of an address, at once
+};
+
 // Rate limits. All rules that match a request apply to it.
 struct gw_config_rates {
     struct gw_config_place at;
@@ -446,6 +459,7 @@ struct gw_config_rates {
     uint64_t buckets; // that the process can count in at once
     const struct gw_config_limit *rules;
     size_t rules_n;
+    struct gw_config_failures failures;
 };
 
 // The key that checkpoints of the audit log are signed with.

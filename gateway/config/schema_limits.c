@@ -106,6 +106,48 @@ static const struct gw_field rule_fields[] = {
 };
 static const struct gw_schema rule_schema = PLACED(rule_fields, gw_config_limit);
 
+#define FAILURE_FIELDS(name_, rate_, burst_, what_)                                                \
+    static const struct gw_field name_##_fields[] = {                                              \
+        { .key = NAME("rate"),                                                                     \
+          .type = GW_FIELD_TEXT,                                                                   \
+          AT(gw_config_failure, rate),                                                             \
+          .fallback = rate_,                                                                       \
+          .fault = fault_rate,                                                                     \
+          .doc = "how many " what_ " a period, which is s, min, h or day, are looked at: 100/s" }, \
+        { .key = NAME("burst"),                                                                    \
+          .type = GW_FIELD_COUNT,                                                                  \
+          AT(gw_config_failure, burst),                                                            \
+          .fallback = burst_,                                                                      \
+          .low = 1,                                                                                \
+          .high = COUNT_MOST,                                                                      \
+          .doc = "how many at once" },                                                             \
+    };                                                                                             \
+    static const struct gw_schema name_##_schema = PLACED(name_##_fields, gw_config_failure)
+FAILURE_FIELDS(failed_requests, "100/s", "1000", "requests of a workload that are refused for token or proof");
+FAILURE_FIELDS(failed_handshakes, "100/s", "1000", "handshakes of an address, or an IPv6 /64, that fail");
+
+static const struct gw_field failures_fields[] = {
+    { .key = NAME("requests"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_failures, requests),
+      .schema = &failed_requests_schema,
+      .doc = "those of a workload that are refused for their token or proof; over it all of its requests are answered "
+             "429" },
+    { .key = NAME("handshakes"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_failures, handshakes),
+      .schema = &failed_handshakes_schema,
+      .doc = "those of an address that fail; over it its new connections are closed at once" },
+    { .key = NAME("open_handshakes"),
+      .type = GW_FIELD_COUNT,
+      AT(gw_config_failures, open_handshakes),
+      .fallback = "2048",
+      .low = 1,
+      .high = 10000000,
+      .doc = "handshakes of an address, or an IPv6 /64, that can be under way at once; divided among the loops" },
+};
+static const struct gw_schema failures_schema = PART(failures_fields, gw_config_failures);
+
 static const struct gw_field rates_fields[] = {
     { .key = NAME("rules"),
       .type = GW_FIELD_LIST,
@@ -126,6 +168,11 @@ static const struct gw_field rates_fields[] = {
       .high = 16777216,
       .doc = "how many budgets can be in use at once, of which one workload's requests may take up a quarter; over "
              "that they are refused" },
+    { .key = NAME("failures"),
+      .type = GW_FIELD_MAP,
+      AT(gw_config_rates, failures),
+      .schema = &failures_schema,
+      .doc = "how often somebody may fail before he is turned away" },
 };
 const struct gw_schema gw_config_rates_schema = PLACED(rates_fields, gw_config_rates);
 
@@ -133,6 +180,10 @@ void gw_config_check_limits(struct gw_config *c, struct diags *diags)
 {
     struct gw_config_limit *rules = (void *)(uintptr_t)c->limits.rules;
 
+    struct gw_config_failure *failures[] = { &c->limits.failures.requests, &c->limits.failures.handshakes };
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++)
+        if (!parse_rate(failures[i]->rate.v, &failures[i]->count, &failures[i]->period))
+            failures[i]->count = (uint64_t)(failures[i]->period = 1); // it was complained about
     if (c->limits.rules_n > RULES_MOST)
         gw_config_error(c, rules[RULES_MOST].at, diags, "more than %d limits", RULES_MOST);
     for (size_t i = 0; i < c->limits.rules_n; i++) {

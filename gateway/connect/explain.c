@@ -89,6 +89,10 @@ static const struct row rows[] = {
       GW_REMEDY_NONE },
     { N("rate_limited"), N("limit"), "over the rate for this workload; try again after the time in retry-after",
       GW_REMEDY_NONE },
+    { N("too_many_failures"), N("limit"),
+      "too many requests of this workload were refused for their token or proof; find out which of its instances sends "
+      "them, and try again after the time in retry-after",
+      GW_REMEDY_NONE },
     { N("no_shard"), N("shard"), "no database is configured for this collection; " ASK_PLATFORM, GW_REMEDY_NONE },
     { N("shards_differ"), N("shard"),
       "the collections in one request live on different databases; ask about each alone", GW_REMEDY_NONE },

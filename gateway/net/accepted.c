@@ -51,6 +51,8 @@ void gw_accepted_close(struct gw_accepted *a)
     if (a->socket.closing)
         return;
     a->ops->closing(a);
+    if (a->turns)
+        gw_turns_drop(a->turns, &a->turn);
     gw_deadline_remove(&a->deadline);
     gw_socket_close(&a->socket);
 }
@@ -81,6 +83,8 @@ void gw_accepted_linger(struct gw_accepted *a)
 
 void gw_accepted_refuse(struct gw_accepted *a, int err, const char *detail)
 {
+    if (a->turns)
+        gw_turns_drop(a->turns, &a->turn);
     a->ops->handshake(a, err, detail);
     send_records(a); // the alert
     gw_socket_shutdown(&a->socket);
@@ -150,6 +154,23 @@ static void receive(struct gw_accepted *a, struct span in)
         a->ops->settle(a);
 }
 
+static void on_end(struct gw_socket *s);
+
+static void take(struct gw_accepted *a, struct span in)
+{
+    receive(a, in);
+    if (gw_tls_keep(&a->tls) != 0 && !a->lingering)
+        gw_accepted_close(a);
+}
+
+static void on_turn(struct gw_turn *turn, struct span in)
+{
+    struct gw_accepted *a = (struct gw_accepted *)((char *)turn - offsetof(struct gw_accepted, turn));
+    take(a, in);
+    if (a->end_due && !a->socket.closing)
+        on_end(&a->socket);
+}
+
 static void on_bytes(struct gw_socket *s, struct span in)
 {
     struct gw_accepted *a = s->owner;
@@ -158,14 +179,20 @@ static void on_bytes(struct gw_socket *s, struct span in)
     a->fed = true;
     if (a->metrics)
         gw_count(a->metrics, GW_METRIC_BYTES_IN, in.n);
-    receive(a, in);
-    if (gw_tls_keep(&a->tls) != 0 && !a->lingering)
-        gw_accepted_close(a);
+    if (a->turns && a->kept)
+        gw_turns_others(a->turns, a->now->mono_ms);
+    if (a->tls.state != GW_TLS_HANDSHAKE || !a->turns)
+        take(a, in);
+    else if (!gw_turns_put(a->turns, &a->turn, in))
+        gw_accepted_close(a); // so many handshakes that what they sent finds no room
 }
 
 static void on_end(struct gw_socket *s)
 {
     struct gw_accepted *a = s->owner;
+    a->end_due = a->turn.link != NULL;
+    if (a->end_due)
+        return;
     if (a->tls.state == GW_TLS_HANDSHAKE && !a->lingering) {
         if (a->fed) // a port scan that sent nothing is not worth a record
             gw_accepted_refuse(a, ERR_TLS, "the client left during the handshake");
@@ -207,6 +234,8 @@ int gw_accepted_init(struct gw_accepted *a, struct gw_tls_context *tls, const st
                      gw_accept accept, void *ctx)
 {
     a->deadline.on_due = a->on_due;
+    a->turn.on_turn = on_turn;
+    buf_init(&a->turn.in, 0);
     a->socket = (struct gw_socket){ .owner = a,
                                     .on_bytes = on_bytes,
                                     .on_end = on_end,

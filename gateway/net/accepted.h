@@ -11,6 +11,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/endpoint/metrics.h"
 #include "gateway/net/socket.h"
+#include "gateway/net/turns.h"
 #include "gateway/net/wheel.h"
 #include "gateway/tls/engine.h"
 
@@ -46,6 +47,9 @@ struct gw_accepted {
     int64_t idle_ms;                              // for whoever takes nothing of what is left for him
     void (*on_due)(struct gw_deadline *deadline); // the owner's, which asks gw_accepted_due first
 
+    struct gw_turns *turns; // of handshakes; NULL: each goes on as its bytes come
+
+    struct gw_turn turn;
     struct gw_socket socket;
     struct gw_tls_engine tls;
     struct buf out; // plaintext
@@ -55,6 +59,8 @@ struct gw_accepted {
     bool fed;       // some byte arrived
     bool lingering; // everything was sent; what still comes is thrown away
     bool ended;     // the other side closed its side
+    bool end_due;   // it did so while what it sent before waits for its turn
+    bool kept;      // it had an answer: handshakes do not take its time
 };
 
 // `socket` is accepted by `accept`. 0, ERR_NOMEM or what `accept` gave: then nothing is left to close.

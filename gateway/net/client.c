@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/net/client.h"
 
+#include "gateway/net/door.h"
 #include "gateway/net/flow.h"
 #include "gateway/stages/account.h"
 
@@ -15,6 +16,8 @@
 #define ANSWER_MS 65000
 // How long a record may be on its way to the disk.
 #define AUDIT_MS 15000
+// How long a client that is answered "too many failures" has to wait for its next request to be read, whatever it sends.
+#define PAUSE_MS 1000
 // A body must come at this rate on average, beyond the configured time.
 #define BODY_BYTES_PER_MS 1
 
@@ -95,10 +98,18 @@ bool gw_client_congested(const struct gw_client *c)
 
 // -------------------------------------------------------------------------------------------------------- closing
 
+static void leave_door(struct gw_client *c)
+{
+    if (!c->inside)
+        gw_door_leave(c->core, c->place);
+    c->inside = true;
+}
+
 static void on_closing(struct gw_accepted *a)
 {
     struct gw_client *c = client_of(a);
     struct gw_flow *f = c->flow;
+    leave_door(c);
     c->flow = NULL;
     if (f)
         gw_flow_free(f);
@@ -119,12 +130,14 @@ static void on_handshake(struct gw_accepted *a, int err, const char *detail)
 {
     struct gw_client *c = client_of(a);
     struct gw_core *core = c->core;
+    leave_door(c);
     if (err == 0) {
         bool resumed = a->tls.facts.resumed;
         gw_count(core->metrics, resumed ? GW_METRIC_HANDSHAKE_RESUMED : GW_METRIC_HANDSHAKE_FULL, 1);
         gw_histogram_add(&core->metrics->handshake[resumed], GW_BOUNDS_COARSE, clock_mono_ns() - c->accepted_ns);
         return;
     }
+    gw_door_failed(core, a->remote, err);
     gw_count(core->metrics, GW_METRIC_HANDSHAKE_REFUSED, 1);
     gw_count_refused(core->metrics, err);
     struct buf line;
@@ -142,6 +155,9 @@ void gw_client_done(struct gw_client *c, bool close)
     struct gw_flow *f = c->flow;
     c->flow = NULL;
     c->hold = false;
+    c->conn.kept |= f->x.error == 0;
+    if (f->x.error == ERR_FAILING)
+        c->paused_until_ms = now_ms(c) + PAUSE_MS;
     gw_flow_free(f);
     c->last = c->last || close;
 }
@@ -168,6 +184,8 @@ static void arm(struct gw_client *c)
         due = c->began_ms + t->handshake;
     else if (c->conn.socket.congested)
         due = now_ms(c) + t->idle; // moves only with what the client takes
+    else if (!c->flow && c->paused_until_ms > 0)
+        due = c->paused_until_ms;
     else if (!c->flow)
         due = now_ms(c) + (c->core->draining && t->idle > DRAIN_QUIET_MS ? DRAIN_QUIET_MS : t->idle);
     else if (c->flow->state == GW_FLOW_HEAD)
@@ -189,6 +207,11 @@ static void on_due(struct gw_deadline *d)
     struct gw_client *c = (struct gw_client *)((char *)d - offsetof(struct gw_client, conn.deadline));
     if (gw_accepted_due(&c->conn))
         return;
+    if (!c->flow && c->paused_until_ms > 0) {
+        c->paused_until_ms = 0;
+        gw_client_resume(c);
+        return;
+    }
     if (!c->flow) {
         linger(c);
         return;
@@ -215,7 +238,7 @@ static bool takes(const struct gw_client *c)
 {
     if (c->conn.socket.closing || c->conn.lingering || c->conn.socket.congested)
         return false;
-    return c->flow ? gw_flow_takes(c->flow) : !c->last;
+    return c->flow ? gw_flow_takes(c->flow) : !c->last && c->paused_until_ms == 0;
 }
 
 static bool begin(struct gw_client *c)
@@ -312,7 +335,8 @@ static void settle(struct gw_client *c)
     // While a request is decided or answered, reading goes on only as far as the next bytes can be taken; with nothing held back
     // it stays on, so that a client that goes away is noticed.
     c->conn.socket.bulk = c->flow && gw_flow_streams(c->flow);
-    bool full = buf_len(&c->held) >= GW_SOCKET_LOW || c->conn.socket.congested || !gw_tls_wants_input(&c->conn.tls);
+    bool full = (!c->flow && c->paused_until_ms > 0) || buf_len(&c->held) >= GW_SOCKET_LOW ||
+                c->conn.socket.congested || !gw_tls_wants_input(&c->conn.tls);
     gw_socket_read(&c->conn.socket, !full && !c->conn.ended);
     arm(c);
 }
@@ -389,6 +413,7 @@ struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ct
     c->conn.wheel = &core->wheel;
     c->conn.now = &core->now;
     c->conn.metrics = core->metrics;
+    c->conn.turns = core->turns;
     c->conn.idle_ms = c->timeouts.idle;
     buf_init(&c->held, 0);
     c->answer_at = SIZE_MAX;
@@ -402,6 +427,7 @@ struct gw_client *gw_client_new(struct gw_core *core, gw_accept accept, void *ct
         c->next->prev = c;
     core->clients = c;
     core->n_clients++;
+    c->place = gw_door_enter(core, c->conn.remote);
     gw_count(core->metrics, GW_METRIC_CONNECTIONS, 1);
     gw_count(core->metrics, GW_METRIC_CONNECTIONS_OPEN, 1);
     c->began_ms = now_ms(c);

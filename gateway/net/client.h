@@ -22,9 +22,12 @@ struct gw_client {
     int64_t accepted_ns;
     int flow_state; // in which the flow was last seen, and since when it is
     int64_t since_ms;
-    bool pumping; // inside the loop that takes bytes
-    bool hold;    // conn.out waits for the audit writer
-    bool last;    // no request after this one
+    int64_t paused_until_ms; // no request is taken before; 0: now
+    unsigned place;          // at the door, during the handshake
+    bool inside;             // the handshake is over
+    bool pumping;            // inside the loop that takes bytes
+    bool hold;               // conn.out waits for the audit writer
+    bool last;               // no request after this one
 };
 
 // The client frees itself when closed. NULL: out of memory, or not accepted.

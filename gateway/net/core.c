@@ -176,6 +176,7 @@ static struct gw_view *view_new(struct gw_core *c, struct gw_snapshot *snapshot,
         .nonces = c->shared->nonces,
         .demands = c->shared->demands,
         .quota = c->shared->quota,
+        .failures = c->shared->failures,
         .sightings = c->shared->sightings,
         .names = gw_name_map_new(&(struct gw_name_map_limits){ 0 }, key),
         .present = &c->present,
@@ -304,13 +305,16 @@ int gw_core_init(struct gw_core *c, const struct gw_shared *shared, unsigned ind
     size_t key_memory = (size_t)snapshot->config->dpop.key_memory;
     c->proofs = pki_proof_cache_new(key_memory / PROOF_LEAST, key_memory, 0);
     c->room = malloc(GW_ACCEPTED_ROOM);
-    if (!c->tokens || !c->proofs || !c->room)
+    c->handshakes = calloc(GW_CORE_SOURCES, sizeof *c->handshakes);
+    pki_random(c->source_key, sizeof c->source_key);
+    if (!c->tokens || !c->proofs || !c->room || !c->handshakes)
         gw_snapshot_unref(snapshot);
     else if (gw_core_adopt(c, snapshot) == 0)
         return 0;
     pki_token_cache_free(c->tokens);
     pki_proof_cache_free(c->proofs);
     free(c->room);
+    free(c->handshakes);
     gw_revocations_unref(revocations);
     return ERR_NOMEM;
 }
@@ -333,6 +337,8 @@ void gw_core_fini(struct gw_core *c)
     c->directory = NULL;
     gw_own_certificate_unref(c->own);
     c->own = NULL;
+    free(c->handshakes);
+    c->handshakes = NULL;
 }
 
 void gw_core_random_id(struct gw_core *c, char out[static 33])

@@ -47,6 +47,7 @@ struct gw_shared {
     const struct pki_nonce_keys *nonces;
     struct pki_nonce_demands *demands;
     struct gw_quota *quota;
+    struct gw_failures *failures; // may be NULL: nobody counts them
     struct gw_tls_ticket_keys *tickets;
     struct gw_tls_peers *peers;
     struct gw_audit *audit;
@@ -56,6 +57,8 @@ struct gw_shared {
     struct gw_sightings *sightings; // may be NULL: nobody asks how shards take filters
     struct gw_exporter *exporter;   // may be NULL: no spans are made
 };
+
+#define GW_CORE_SOURCES 4096
 
 struct gw_core {
     const struct gw_shared *shared;
@@ -75,9 +78,14 @@ struct gw_core {
     struct pki_proof_cache *proofs;
     struct gw_client *clients;
     size_t n_clients;
-    struct gw_flow *awaiting;     // flows that wait for the audit writer
-    struct gw_flow *keyless;      // flows that wait for a key of an issuer
-    struct gw_listing *listings;  // under way
+    struct gw_flow *awaiting;    // flows that wait for the audit writer
+    struct gw_flow *keyless;     // flows that wait for a key of an issuer
+    struct gw_listing *listings; // under way
+    struct gw_turns *turns;      // of handshakes; NULL: each goes on as its bytes come
+    uint32_t *handshakes;        // under way, by address: GW_CORE_SOURCES counters, which addresses may share
+    uint64_t source_key[2];
+    int64_t turned_away_ms;       // when the audit log was last told of connections that were turned away …
+    uint64_t turned_away;         // … and how many were since
     struct gw_inquiry *inquiries; // likewise
     char *room;                   // plaintext on its way from a client (accepted.h)
     uint8_t randoms[1024];

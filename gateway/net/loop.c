@@ -2,6 +2,7 @@
 #include "gateway/net/loop.h"
 
 #include "gateway/net/client.h"
+#include "gateway/net/door.h"
 #include "gateway/net/flow.h"
 #include "gateway/net/sweep.h"
 
@@ -13,22 +14,75 @@ static void on_wake_up(struct gw_tcp_loop *tcp)
     l->core.now = clock_read();
 }
 
+struct taken {
+    struct gw_loop *l;
+    uv_tcp_t *handle; // NULL: it is a client's
+    char remote[GW_SOCKET_PEER];
+};
+
 static int accept_one(void *ctx, struct gw_socket *s, char remote[static GW_SOCKET_PEER])
 {
-    uv_stream_t *listener = ctx;
-    int rc = gw_tcp_accept(listener->loop->data, listener, s);
-    if (rc == 0)
-        gw_tcp_peer(s, remote);
-    return rc;
+    struct taken *t = ctx;
+    int rc = gw_tcp_adopt(&t->l->tcp, t->handle, s);
+    if (rc != 0)
+        return rc;
+    t->handle = NULL;
+    memcpy(remote, t->remote, sizeof t->remote);
+    return 0;
 }
 
+static void take_in(struct gw_loop *l, uv_stream_t *listener)
+{
+    struct taken t = { .l = l };
+    int64_t from_ns = clock_mono_ns();
+    t.handle = gw_tcp_take(&l->tcp, listener, t.remote);
+    if (t.handle && gw_door_open(&l->core, t.remote))
+        gw_client_new(&l->core, accept_one, &t);
+    if (t.handle)
+        gw_tcp_turn_away(t.handle);
+    gw_turns_spent(&l->turns, from_ns);
+}
+
+// Whoever is not taken up now waits in the kernel's queue: libuv asks for no other before he was.
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct gw_loop *l = listener->data;
     if (status != 0)
         return;
     on_wake_up(&l->tcp);
-    gw_client_new(&l->core, accept_one, listener);
+    if (gw_turns_open(&l->turns))
+        take_in(l, listener);
+    else
+        l->held[(uv_tcp_t *)listener - l->listeners] = true;
+}
+
+static void on_go_on(uv_idle_t *i)
+{
+    (void)i; // that it is there keeps the loop awake
+}
+
+static void on_round(uv_check_t *c)
+{
+    struct gw_loop *l = c->data;
+    bool more = l->turns.first != NULL;
+    if (more) {
+        on_wake_up(&l->tcp);
+        more = gw_turns_run(&l->turns);
+    }
+    for (size_t i = 0; i < l->n_listeners; i++) {
+        if (!l->held[i] || uv_is_closing((uv_handle_t *)&l->listeners[i]))
+            continue;
+        l->held[i] = !gw_turns_open(&l->turns);
+        if (!l->held[i]) {
+            on_wake_up(&l->tcp);
+            take_in(l, (uv_stream_t *)&l->listeners[i]);
+        }
+        more |= l->held[i];
+    }
+    if (more)
+        uv_idle_start(&l->go_on, on_go_on);
+    else
+        uv_idle_stop(&l->go_on);
 }
 
 static void on_tick(uv_timer_t *t)
@@ -44,11 +98,17 @@ static void on_audit_progress(void *ctx)
     uv_async_send(&l->wake);
 }
 
+// libuv has taken whoever is held from the kernel's queue: nobody else could serve him.
 static void close_listeners(struct gw_loop *l)
 {
-    for (size_t i = 0; i < l->n_listeners; i++)
-        if (!uv_is_closing((uv_handle_t *)&l->listeners[i]))
-            uv_close((uv_handle_t *)&l->listeners[i], NULL);
+    for (size_t i = 0; i < l->n_listeners; i++) {
+        if (uv_is_closing((uv_handle_t *)&l->listeners[i]))
+            continue;
+        if (l->held[i])
+            take_in(l, (uv_stream_t *)&l->listeners[i]);
+        l->held[i] = false;
+        uv_close((uv_handle_t *)&l->listeners[i], NULL);
+    }
 }
 
 static void drained(struct gw_core *core)
@@ -125,6 +185,8 @@ static void run(void *ctx)
     l->over = true;
     gw_core_fini(&l->core);
     uv_close((uv_handle_t *)&l->tick, NULL);
+    uv_close((uv_handle_t *)&l->round, NULL);
+    uv_close((uv_handle_t *)&l->go_on, NULL);
     // The audit's thread still reports progress: what it wakes us with stays open until gw_loop_fini.
     uv_unref((uv_handle_t *)&l->wake);
     uv_run(&l->uv, UV_RUN_DEFAULT);
@@ -139,14 +201,20 @@ int gw_loop_init(struct gw_loop *l, const struct gw_shared *shared, unsigned ind
     l->tcp.on_wake = on_wake_up;
     if (uv_async_init(&l->uv, &l->wake, on_wake) != 0 || uv_timer_init(&l->uv, &l->tick) != 0)
         goto fail;
-    l->wake.data = l->tick.data = l;
+    if (uv_check_init(&l->uv, &l->round) != 0 || uv_idle_init(&l->uv, &l->go_on) != 0)
+        goto fail;
+    l->wake.data = l->tick.data = l->round.data = l;
+    gw_turns_init(&l->turns, clock_mono_ns);
     l->listeners = calloc(n_fds, sizeof *l->listeners);
-    if (!l->listeners)
+    l->held = calloc(n_fds, sizeof *l->held);
+    if (!l->listeners || !l->held)
         goto fail;
     int rc = gw_core_init(&l->core, shared, index, loops, gw_tcp_dialler(&l->tcp), &l->metrics, snapshot, revocations);
     if (rc != 0)
         return rc;
     l->core.owner = l;
+    l->core.turns = &l->turns;
+    uv_check_start(&l->round, on_round);
     l->core.on_idle = drained;
     for (size_t i = 0; i < n_fds; i++) {
         uv_tcp_init(&l->uv, &l->listeners[i]);
@@ -237,4 +305,5 @@ void gw_loop_fini(struct gw_loop *l)
     uv_loop_close(&l->uv);
     gw_tcp_loop_fini(&l->tcp);
     free(l->listeners);
+    free(l->held);
 }

@@ -6,6 +6,7 @@
 
 #include "gateway/net/core.h"
 #include "gateway/net/tcp.h"
+#include "gateway/net/turns.h"
 
 #include <stdatomic.h>
 
@@ -24,7 +25,11 @@ struct gw_loop {
     uv_loop_t uv;
     uv_async_t wake;
     uv_timer_t tick;
+    uv_check_t round; // its end: handshakes take their turns
+    uv_idle_t go_on;  // while some of them wait
+    struct gw_turns turns;
     uv_tcp_t *listeners;
+    bool *held; // of each: somebody waits to be accepted
     size_t n_listeners;
     uv_thread_t thread;
     _Atomic(struct gw_generation *) next;

@@ -119,6 +119,7 @@ void gw_process_finish(struct gw_process *p)
     pki_replay_free(p->shared.replay);
     pki_nonce_demands_free(p->shared.demands);
     gw_quota_free(p->shared.quota);
+    gw_failures_free(p->shared.failures);
     gw_tls_ticket_keys_free(p->shared.tickets);
     gw_tls_peers_free(p->shared.peers);
     gw_health_board_free(p->shared.health);

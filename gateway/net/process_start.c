@@ -226,13 +226,16 @@ static bool make_shared(struct gw_process *p)
     const struct gw_origin_ground ground = gw_control_ground(&p->control);
     p->exporter = gw_exporter_new(&ground, &p->log, p->n_loops);
     struct gw_quota_options quota = { .buckets = (size_t)c->limits.buckets, .share_percent = QUOTA_SHARE_PERCENT };
+    uint64_t failures_key[2];
     pki_random(quota.key, sizeof quota.key);
+    pki_random(failures_key, sizeof failures_key);
     p->shared = (struct gw_shared){
         .log = &p->log,
         .replay = p->shared.replay ? p->shared.replay : pki_replay_new(&replay),
         .nonces = &p->nonces,
         .demands = pki_nonce_demands_new(),
         .quota = gw_quota_new(&quota),
+        .failures = gw_failures_new(failures_key),
         .tickets =
             gw_tls_ticket_keys_new((c->listener.present ? c->listener.tls : c->authority.tls).tickets.lifetime / 1000),
         .peers = gw_tls_peers_new(PEERS),
@@ -242,8 +245,8 @@ static bool make_shared(struct gw_process *p)
         .sightings = p->shared.sightings,
         .exporter = p->exporter,
     };
-    if (!p->shared.replay || !p->shared.demands || !p->shared.quota || !p->shared.tickets || !p->shared.peers ||
-        !p->exporter) {
+    if (!p->shared.replay || !p->shared.demands || !p->shared.quota || !p->shared.failures || !p->shared.tickets ||
+        !p->shared.peers || !p->exporter) {
         log_error(&p->log, "out of memory; lower dpop.replay.capacity or limits.buckets");
         return false;
     }

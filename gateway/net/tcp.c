@@ -280,6 +280,61 @@ int gw_tcp_accept(struct gw_tcp_loop *l, uv_stream_t *listener, struct gw_socket
     return 0;
 }
 
+static void peer_of(const uv_tcp_t *handle, char out[static GW_SOCKET_PEER])
+{
+    struct sockaddr_storage addr;
+    int n = sizeof addr;
+    char host[46] = "";
+    out[0] = '\0';
+    if (uv_tcp_getpeername(handle, (struct sockaddr *)&addr, &n) != 0)
+        return;
+    bool v6 = addr.ss_family == AF_INET6;
+    if (v6)
+        uv_ip6_name((const struct sockaddr_in6 *)&addr, host, sizeof host);
+    else
+        uv_ip4_name((const struct sockaddr_in *)&addr, host, sizeof host);
+    uint16_t port =
+        ntohs(v6 ? ((const struct sockaddr_in6 *)&addr)->sin6_port : ((const struct sockaddr_in *)&addr)->sin_port);
+    snprintf(out, GW_SOCKET_PEER, v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
+}
+
+uv_tcp_t *gw_tcp_take(struct gw_tcp_loop *l, uv_stream_t *listener, char remote[static GW_SOCKET_PEER])
+{
+    uv_tcp_t *taken = malloc(sizeof *taken);
+    if (!taken)
+        return NULL;
+    if (uv_tcp_init(l->uv, taken) != 0) {
+        free(taken);
+        return NULL;
+    }
+    if (uv_accept(listener, (uv_stream_t *)taken) != 0) {
+        uv_close((uv_handle_t *)taken, on_replaced);
+        return NULL;
+    }
+    peer_of(taken, remote);
+    return taken;
+}
+
+int gw_tcp_adopt(struct gw_tcp_loop *l, uv_tcp_t *taken, struct gw_socket *s)
+{
+    struct tcp *t = calloc(1, sizeof *t);
+    if (!t)
+        return UV_ENOMEM;
+    t->s = s;
+    t->loop = l;
+    t->handle = taken;
+    taken->data = t;
+    uv_tcp_nodelay(taken, 1);
+    attach(t);
+    return 0;
+}
+
+void gw_tcp_turn_away(uv_tcp_t *taken)
+{
+    if (uv_tcp_close_reset(taken, on_replaced) != 0)
+        uv_close((uv_handle_t *)taken, on_replaced);
+}
+
 static bool try_next(struct tcp *t);
 
 static void on_connect(uv_connect_t *req, int status)
@@ -370,20 +425,9 @@ int gw_tcp_descriptor(const struct gw_socket *s)
 void gw_tcp_peer(const struct gw_socket *s, char out[static GW_SOCKET_PEER])
 {
     const struct tcp *t = s->impl;
-    struct sockaddr_storage addr;
-    int n = sizeof addr;
-    char host[46] = "";
     out[0] = '\0';
-    if (!t || uv_tcp_getpeername(t->handle, (struct sockaddr *)&addr, &n) != 0)
-        return;
-    bool v6 = addr.ss_family == AF_INET6;
-    if (v6)
-        uv_ip6_name((const struct sockaddr_in6 *)&addr, host, sizeof host);
-    else
-        uv_ip4_name((const struct sockaddr_in *)&addr, host, sizeof host);
-    uint16_t port =
-        ntohs(v6 ? ((const struct sockaddr_in6 *)&addr)->sin6_port : ((const struct sockaddr_in *)&addr)->sin_port);
-    snprintf(out, GW_SOCKET_PEER, v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
+    if (t)
+        peer_of(t->handle, out);
 }
 
 // Splits at the last colon; brackets around an IPv6 address are taken off.

@@ -16,6 +16,7 @@
 #include "gateway/endpoint/metrics.h"
 #include "gateway/http/answer.h"
 #include "gateway/stages/introspection.h"
+#include "gateway/stages/failures.h"
 #include "gateway/stages/quota.h"
 #include "gateway/tls/engine.h"
 #include "gateway/trace/context.h"
@@ -39,7 +40,7 @@ struct gw_present {
     const struct gw_revoked_term *fresh; // of the feed's set; may be NULL
 };
 
-// What the stages of one loop work with. The caches are the loop's own; `replay`, `nonces`, `demands` and `quota` are the process's.
+// What the stages of one loop work with. The caches are the loop's own; `replay`, `nonces`, `demands`, `quota` and `failures` are the process's.
 struct gw_services {
     struct pki_token_cache *tokens;
     struct pki_proof_cache *proofs;
@@ -47,6 +48,7 @@ struct gw_services {
     const struct pki_nonce_keys *nonces;
     struct pki_nonce_demands *demands;
     struct gw_quota *quota;
+    struct gw_failures *failures; // may be NULL: nobody counts them
     struct gw_name_map *names;
     struct gw_introspection *introspection;
     const struct gw_present *present;

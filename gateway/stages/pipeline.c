@@ -39,6 +39,27 @@ static int look_again(struct gw_exchange *x)
     return rc < 0 ? gw_observe(x, rc) : rc;
 }
 
+// Before anything is looked at that costs more than reading the request did: whoever sent too much of late that did not hold is not heard for a while.
+static int check_failures(struct gw_exchange *x)
+{
+    struct gw_failures *f = x->services->failures;
+    int64_t wait_ms = f && x->peer ? gw_failures_workload(f, &x->snapshot->config->limits.failures.requests,
+                                                          x->peer->identity.spiffe_id, x->now.mono_ms)
+                                   : 0;
+    if (wait_ms == 0)
+        return 0;
+    x->retry_after_s = (uint64_t)(wait_ms + 999) / 1000;
+    return gw_refuse(x, ERR_FAILING, SPAN_NONE);
+}
+
+static void count_failure(struct gw_exchange *x)
+{
+    struct gw_failures *f = x->services->failures;
+    if (f && x->peer && gw_failures_counts(x->error))
+        gw_failures_add_workload(f, &x->snapshot->config->limits.failures.requests, x->peer->identity.spiffe_id,
+                                 x->now.mono_ms);
+}
+
 int gw_pipeline_run(struct gw_exchange *x)
 {
     int64_t before = clock_mono_ns();
@@ -49,6 +70,8 @@ int gw_pipeline_run(struct gw_exchange *x)
     }
     while (x->stage < GW_STAGE_COUNT) {
         int rc = stages[x->stage].run(x);
+        if (rc == GW_PASS && x->stage == GW_STAGE_identity)
+            rc = check_failures(x);
         if (rc < 0)
             rc = gw_observe(x, rc);
         int64_t after = clock_mono_ns();
@@ -58,8 +81,10 @@ int gw_pipeline_run(struct gw_exchange *x)
             x->stage++;
         if (rc == GW_PASS || rc == GW_AGAIN)
             continue;
-        if (rc < 0)
+        if (rc < 0) {
             x->error = rc;
+            count_failure(x);
+        }
         return rc;
     }
     x->verdict = GW_ALLOW;

@@ -274,6 +274,15 @@ static void give_back(struct gw_quota *q, const struct gw_quota_charge *c)
             return;
 }
 
+void gw_quota_look(struct gw_quota *q, struct gw_quota_charge *charge, int64_t now_ms)
+{
+    unsigned place;
+    int64_t full_at = 0;
+    assert(charge->bucket != 0 && charge->cost > 0);
+    look(group_of(q, charge->bucket), charge->bucket, &place, &full_at);
+    judge(charge, full_at, now_ms * NS_PER_MS);
+}
+
 int gw_quota_take(struct gw_quota *q, struct gw_quota_charge *charges, size_t n, uint64_t owner, int64_t now_ms)
 {
     assert(now_ms >= 0 && now_ms < FULL_MAX / NS_PER_MS);
@@ -282,11 +291,8 @@ int gw_quota_take(struct gw_quota *q, struct gw_quota_charge *charges, size_t n,
     int rc = 0;
     // All are looked at before any is touched: what one of them refuses costs nothing from the others.
     for (size_t i = 0; i < n; i++) {
-        unsigned place;
-        int64_t full_at = 0;
-        assert(charges[i].bucket != 0 && charges[i].cost > 0);
-        look(group_of(q, charges[i].bucket), charges[i].bucket, &place, &full_at);
-        if (!judge(&charges[i], full_at, now))
+        gw_quota_look(q, &charges[i], now_ms);
+        if (charges[i].outcome != GW_QUOTA_OK)
             rc = ERR_RATE;
     }
     for (size_t i = 0; i < n && rc == 0; i++) {

@@ -67,6 +67,9 @@ struct gw_quota_charge {
 uint64_t gw_quota_bucket(const struct gw_quota *q, const struct span *parts, size_t n,
                          const struct gw_quota_rate *rate);
 
+// What taking the charge would come to now, without taking it.
+void gw_quota_look(struct gw_quota *q, struct gw_quota_charge *charge, int64_t now_ms);
+
 // Takes all charges, or none of them. `owner`: any hash of the workload. 0; ERR_RATE, or ERR_OVERLOADED (some GW_QUOTA_CROWDED); the outcomes
 // say which of them it was.
 int gw_quota_take(struct gw_quota *q, struct gw_quota_charge *charges, size_t n, uint64_t owner, int64_t now_ms);

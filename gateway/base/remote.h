@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Whose address "192.0.2.1:4711" or "[2001:db8::1]:4711" is. Who has one IPv6 address has a network of them, /64, all of which are his.
+#ifndef SALLYPORT_BASE_REMOTE_H
+#define SALLYPORT_BASE_REMOTE_H
+
+#include "gateway/base/span.h"
+
+#define REMOTE_NETWORK 8 // octets of an IPv6 network, /64
+
+// Without the port.
+struct span remote_host(struct span remote);
+// The network of an IPv6 address, as remote_host gives it. False: IPv4, also inside IPv6.
+bool remote_network(struct span host, uint8_t out[static REMOTE_NETWORK]);
+
+#endif
