@@ -25,14 +25,13 @@
 #if defined(__x86_64__) && defined(WOLFSSL_SP_X86_64_ASM) && defined(HAVE_CPUID_INTEL)
 #define PKI_P256_FIELD 1
 
-// The names say avx2 because wolfSSL uses them where it found AVX2 too; but for the inversion they need BMI2 and ADX only. `m` is not read.
+// The names say avx2 because wolfSSL uses them where it found AVX2 too; they need BMI2 and ADX only. `m` is not read.
 void sp_256_mont_mul_avx2_4(uint64_t *r, const uint64_t *a, const uint64_t *b, const uint64_t *m, uint64_t mp);
 void sp_256_mont_sqr_avx2_4(uint64_t *r, const uint64_t *a, const uint64_t *m, uint64_t mp);
 void sp_256_mont_add_4(uint64_t *r, const uint64_t *a, const uint64_t *b, const uint64_t *m);
 void sp_256_mont_sub_4(uint64_t *r, const uint64_t *a, const uint64_t *b, const uint64_t *m);
 void sp_256_mont_dbl_4(uint64_t *r, const uint64_t *a, const uint64_t *m);
 void sp_256_mont_mul_order_avx2_4(uint64_t *r, const uint64_t *a, const uint64_t *b);
-void sp_256_mod_inv_avx2_4(uint64_t *r, const uint64_t *a, const uint64_t *m);
 
 struct fe {
     uint64_t limb[4];
@@ -114,13 +113,6 @@ static inline void fe_load(struct fe *r, const uint8_t bytes[static 32])
 static inline void scalar_mul(struct fe *r, const struct fe *a, const struct fe *b)
 {
     sp_256_mont_mul_order_avx2_4(r->limb, a->limb, b->limb);
-}
-
-// 1 / a mod n, a in [1, n - 1], neither in Montgomery form. It leaves the vector registers dirty (deploy/wolfssl-vector-registers.h).
-static inline void scalar_invert(struct fe *r, const struct fe *a)
-{
-    sp_256_mod_inv_avx2_4(r->limb, a->limb, fe_n.limb);
-    __asm__ volatile("vzeroupper" ::: "memory");
 }
 
 // What wolfSSL itself asks before it calls them.

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "gateway/base/err.h"
+#include "pki/p256_inverse.h"
 
 static const struct fe zero;
 static const struct fe one = { { 0x0000000000000001, 0xffffffff00000000, 0xffffffffffffffff, 0x00000000fffffffe } };
@@ -114,39 +115,12 @@ void pki_p256_add_(struct pki_p256_sum *sum, const struct pki_p256_affine *point
 
 // ---- affine again
 
-static void sqr_times(struct fe *r, const struct fe *a, int times)
-{
-    fe_sqr(r, a);
-    while (--times > 0)
-        fe_sqr(r, r);
-}
-
-// a^(p-2) (Fermat); p - 2 is, in words of 32 bits, ffffffff 00000001 00000000 00000000 00000000 ffffffff ffffffff fffffffd.
+// 1 / a, both in Montgomery form: R / a = 1/(a·R) · R².
 static void invert(struct fe *r, const struct fe *a)
 {
-    struct fe ones[6], t, last; // ones[i] = a^(2^(2^i) - 1): an exponent of 2^i ones
-    ones[0] = *a;
-    for (int i = 1; i < 6; i++) {
-        sqr_times(&t, &ones[i - 1], 1 << (i - 1));
-        fe_mul(&ones[i], &t, &ones[i - 1]);
-    }
-    // fffffffd: 16, 8, 4 and 2 ones, then 01.
-    last = ones[4];
-    for (int i = 3; i >= 1; i--) {
-        sqr_times(&last, &last, 1 << i);
-        fe_mul(&last, &last, &ones[i]);
-    }
-    sqr_times(&last, &last, 2);
-    fe_mul(&last, &last, a);
-
-    sqr_times(&t, &ones[5], 32);
-    fe_mul(&t, &t, a);
-    sqr_times(&t, &t, 128);
-    fe_mul(&t, &t, &ones[5]);
-    sqr_times(&t, &t, 32);
-    fe_mul(&t, &t, &ones[5]);
-    sqr_times(&t, &t, 32);
-    fe_mul(r, &t, &last);
+    pki_p256_invert_mod_p_(a, r);
+    fe_mul(r, r, &fe_r_squared);
+    fe_mul(r, r, &fe_r_squared);
 }
 
 // With one inversion for all (Montgomery's trick, algorithm 2.26 of the Guide): `products` gets those of the first zzz. None of the points is

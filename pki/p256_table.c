@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "pki/key_wc.h"
+#include "pki/p256_inverse.h"
 #include "pki/p256_point.h"
 
 // One of the two.
@@ -126,7 +127,7 @@ static bool holds(const struct pki_p256_affine *q_table, const uint8_t hash[stat
     // Of many keys in turn none is in the nearer caches: all of it comes while s is inverted.
     for (size_t i = 0; i < 2 * KEY_ENTRIES; i++)
         __builtin_prefetch(&q_table[i]);
-    scalar_invert(&half_inverse, &s);
+    pki_p256_invert_mod_n_(&s, &half_inverse);
     scalar_mul(&half_inverse, &half_inverse, &half_r_squared);
 
     struct digits u1, u2;
