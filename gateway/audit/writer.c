@@ -21,7 +21,8 @@ enum sleep { AWAKE, UNTIL_ANY, UNTIL_HALF_FULL };
 
 struct producer {
     struct gw_ring ring; // its tail is the acknowledgement
-    uint64_t taken;      // writer's: in the journal up to here, not yet on the disk
+    uint64_t taken;      // writer's: in the journal up to here, not yet on the disk …
+    uint64_t records;    // … so many of them
     gw_audit_on_progress on_progress;
     void *ctx;
     _Atomic(bool) listens; // published after the two above
@@ -88,6 +89,15 @@ static uint64_t tail_of(const struct producer *p)
     return atomic_load_explicit(&p->ring.tail, memory_order_relaxed);
 }
 
+// Nothing of what is not on the disk counts as taken.
+static void take_anew(struct gw_audit *a)
+{
+    for (unsigned i = 0; i < a->n; i++) {
+        a->producers[i].taken = tail_of(&a->producers[i]);
+        a->producers[i].records = 0;
+    }
+}
+
 // Hands the first line behind `taken` to the journal. 0: there is none; or its bytes, or -ENOMEM.
 static int64_t take_line(struct gw_audit *a, struct producer *p, struct clock_now now)
 {
@@ -116,6 +126,7 @@ static int take_all(struct gw_audit *a, struct clock_now now)
         int64_t n;
         while ((n = take_line(a, p, now)) > 0) {
             p->taken += (uint64_t)n;
+            p->records++;
             // What is left comes with the next batch, which begins with another producer.
             if (gw_journal_pending(&a->journal) >= BATCH_MOST)
                 return 0;
@@ -130,11 +141,11 @@ static void acknowledge(struct gw_audit *a)
 {
     for (unsigned i = 0; i < a->n; i++) {
         struct producer *p = &a->producers[i];
-        uint64_t tail = tail_of(p);
 
-        if (p->taken == tail)
+        if (p->taken == tail_of(p))
             continue;
-        atomic_fetch_add_explicit(&a->acked_records, records_in(&p->ring, tail, p->taken), memory_order_relaxed);
+        atomic_fetch_add_explicit(&a->acked_records, p->records, memory_order_relaxed);
+        p->records = 0;
         gw_ring_release(&p->ring, p->taken);
         tell(a, i);
     }
@@ -163,8 +174,7 @@ static int batch(struct gw_audit *a, bool take)
         publish_end(a);
         acknowledge(a);
     } else if (!gw_journal_held(&a->journal)) {
-        for (unsigned i = 0; i < a->n; i++)
-            a->producers[i].taken = tail_of(&a->producers[i]);
+        take_anew(a);
     }
     return e;
 }
@@ -181,6 +191,7 @@ static uint64_t discard(struct gw_audit *a)
 
         n += records_in(&p->ring, tail, head);
         p->taken = head;
+        p->records = 0;
         gw_ring_release(&p->ring, head);
         if (head != tail)
             tell(a, i);
@@ -213,12 +224,6 @@ static void leave(struct gw_audit *a)
     int e = gw_journal_leave(&a->journal, clock_read());
 
     atomic_store(&a->left, e ? e : 1);
-}
-
-static void take_anew(struct gw_audit *a)
-{
-    for (unsigned i = 0; i < a->n; i++)
-        a->producers[i].taken = tail_of(&a->producers[i]);
 }
 
 static void come_back(struct gw_audit *a)

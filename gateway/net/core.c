@@ -339,6 +339,7 @@ void gw_core_fini(struct gw_core *c)
     c->own = NULL;
     free(c->handshakes);
     c->handshakes = NULL;
+    buf_fini(&c->record);
 }
 
 void gw_core_random_id(struct gw_core *c, char out[static 33])

@@ -78,6 +78,7 @@ struct gw_core {
     struct pki_proof_cache *proofs;
     struct gw_client *clients;
     size_t n_clients;
+    struct buf record;           // for the one that is being written
     struct gw_flow *awaiting;    // flows that wait for the audit writer
     struct gw_flow *keyless;     // flows that wait for a key of an issuer
     struct gw_listing *listings; // under way

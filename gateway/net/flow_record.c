@@ -6,6 +6,8 @@
 #include "gateway/stages/challenge.h"
 #include "gateway/stages/observe.h"
 
+#define RECORD_KEPT 65536 // bytes of memory for the next record; one that took more is rare
+
 void gw_flow_link(struct gw_flow **head, struct gw_flow *f)
 {
     f->next = *head;
@@ -30,12 +32,13 @@ void gw_flow_unlink(struct gw_flow *f)
 int gw_flow_submit(struct gw_flow *f, enum gw_audit_kind kind)
 {
     struct gw_core *core = core_of(f);
-    struct buf line;
-    buf_init(&line, 0);
-    int rc = gw_account(&f->x, kind, &line) ? 0 : ERR_AUDIT_FULL;
+    struct buf *line = &core->record;
+    buf_clear(line);
+    int rc = gw_account(&f->x, kind, line) ? 0 : ERR_AUDIT_FULL;
     if (rc == 0)
-        rc = gw_audit_submit(core->shared->audit, core->index, buf_span(&line), &f->ticket);
-    buf_fini(&line);
+        rc = gw_audit_submit(core->shared->audit, core->index, buf_span(line), &f->ticket);
+    if (line->cap > RECORD_KEPT)
+        buf_fini(line);
     gw_count(core->metrics, rc == 0 ? GW_METRIC_AUDIT_WRITTEN : GW_METRIC_AUDIT_REFUSED, 1);
     return rc;
 }
