@@ -6,7 +6,7 @@ import sys
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOP = os.path.realpath(os.path.join(HERE, "..", ".."))
-PROGRAMS = ("handshake", "request", "proof", "confine")
+PROGRAMS = ("handshake", "request", "proof", "p256", "confine")
 
 
 def path(build, program):
