@@ -18,7 +18,6 @@ struct check {
     struct arena *arena;
     struct pki_jws jws;
     const struct pki_proof_header *header;
-    struct json_doc *doc;
     json claims;
     struct pki_proof proof;
     int64_t nonce_end_ms; // 0: none that counts
@@ -67,8 +66,9 @@ static int read_payload(struct check *c)
     if (rc == ERR_NOMEM)
         return rc;
     if (rc == 0) {
-        c->doc = json_parse(text, &limits, NULL);
-        c->claims = c->doc ? json_root(c->doc) : NULL;
+        c->claims = json_root(json_parse_in(c->arena, text, &limits, NULL));
+        if (c->arena->failed)
+            return ERR_NOMEM;
     }
     return hold(c, json_type(c->claims) == JSON_OBJECT, ERR_PROOF_MALFORMED, "2",
                 "the payload is one JSON object without duplicate members");
@@ -180,7 +180,6 @@ int pki_dpop_verify(const struct pki_dpop_params *params, const struct pki_dpop_
                  : hold(&c, false, ERR_PROOF_MALFORMED, "2", "three segments, separated by dots");
     for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof *steps; i++)
         rc = steps[i](&c);
-    json_free(c.doc);
     if (rc != 0) {
         pki_proof_header_free(c.proof.fresh);
         return rc == ERR_TOKEN_MALFORMED ? ERR_PROOF_MALFORMED : rc;

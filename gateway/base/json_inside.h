@@ -74,20 +74,39 @@ bool json_numbers_write_(struct buf *out, struct span array);
 // how many they are, and whether there is any space. Else NULL, the others untouched.
 const char *json_numbers_(const char *p, uint32_t *count, bool *spaced);
 
-// How many of the 16 bytes at p, from the first on, stand for themselves in a string: ASCII but controls, quotes and backslashes.
+#if defined(__SSE2__)
+// A bit for each byte that does not stand for itself in a string: all but ASCII, controls, quotes and backslashes.
+static inline unsigned json_odd_(__m128i c)
+{
+    __m128i odd = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\\')));
+    // As signed numbers, 0x80 and above are below the space, too.
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(odd, _mm_cmplt_epi8(c, _mm_set1_epi8(' '))));
+}
+#endif
+
+// How many of the 16 bytes at p, from the first on, stand for themselves in a string.
 static inline unsigned json_plain_(const char *p)
 {
 #if defined(__SSE2__)
-    __m128i c = _mm_loadu_si128((const __m128i *)(const void *)p);
-    __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\\')));
-    // As signed numbers, 0x80 and above are below the space, too.
-    ends = _mm_or_si128(ends, _mm_cmplt_epi8(c, _mm_set1_epi8(' ')));
-    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(ends) | 0x10000);
+    return (unsigned)__builtin_ctz(json_odd_(_mm_loadu_si128((const __m128i *)(const void *)p)) | 0x10000);
 #else
     unsigned n = 0;
     while (n < 16 && (signed char)p[n] >= ' ' && p[n] != '"' && p[n] != '\\')
         n++;
     return n;
+#endif
+}
+
+// Whether all 16 bytes of two words do.
+static inline bool json_plain_words_(uint64_t a, uint64_t b)
+{
+#if defined(__SSE2__)
+    return json_odd_(_mm_set_epi64x((long long)b, (long long)a)) == 0;
+#else
+    char text[16];
+    memcpy(text, &a, 8);
+    memcpy(text + 8, &b, 8);
+    return json_plain_(text) == 16;
 #endif
 }
 

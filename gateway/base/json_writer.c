@@ -71,41 +71,50 @@ void json_w_end(struct json_writer *w)
 
 static bool copy_16(char *to, const char *p)
 {
-    memcpy(to, p, 16);
-    return json_plain_(p) == 16;
+    uint64_t words[2];
+
+    memcpy(words, p, 16);
+    memcpy(to, words, 16);
+    return json_plain_words_(words[0], words[1]);
 }
 
-// Copies the string. False when not all of it stands for itself. The last step overlaps what is there already.
-static bool copy_plain(char *to, struct span s)
+// Copies the string, in pieces that overlap. False when not all of it stands for itself.
+static inline bool copy_plain(char *to, struct span s)
 {
-    size_t n = s.n, i = 0;
-    char piece[16];
+    size_t n = s.n;
+    uint64_t first, last;
+    uint32_t first_4, last_4;
     bool plain = true;
 
     if (n >= 16) {
-        for (; i + 16 < n; i += 16)
+        for (size_t i = 0; i + 16 < n; i += 16)
             plain &= copy_16(to + i, s.p + i);
         return copy_16(to + n - 16, s.p + n - 16) && plain;
     }
-    memset(piece, ' ', sizeof piece);
     if (n >= 8) {
-        memcpy(piece, s.p, 8);
-        memcpy(piece + 8, s.p + n - 8, 8);
-        memcpy(to, piece, 8);
-        memcpy(to + n - 8, piece + 8, 8);
-    } else if (n >= 4) {
-        memcpy(piece, s.p, 4);
-        memcpy(piece + 4, s.p + n - 4, 4);
-        memcpy(to, piece, 4);
-        memcpy(to + n - 4, piece + 4, 4);
-    } else {
-        for (; i < n; i++)
-            piece[i] = to[i] = s.p[i];
+        memcpy(&first, s.p, 8);
+        memcpy(&last, s.p + n - 8, 8);
+        memcpy(to, &first, 8);
+        memcpy(to + n - 8, &last, 8);
+        return json_plain_words_(first, last);
     }
-    return json_plain_(piece) == 16;
+    if (n >= 4) {
+        memcpy(&first_4, s.p, 4);
+        memcpy(&last_4, s.p + n - 4, 4);
+        memcpy(to, &first_4, 4);
+        memcpy(to + n - 4, &last_4, 4);
+        first = (uint64_t)first_4 << 32 | last_4;
+        return json_plain_words_(first, first);
+    }
+    first = UINT64_C(0x2020202020202020);
+    for (size_t i = 0; i < n; i++) {
+        to[i] = s.p[i];
+        first = first << 8 | (unsigned char)s.p[i];
+    }
+    return json_plain_words_(first, first);
 }
 
-static void escaped(struct buf *out, struct span s)
+__attribute__((noinline, cold)) static void escaped(struct buf *out, struct span s)
 {
     static const char hex[] = "0123456789abcdef";
     static const char letter[] = {
