@@ -392,6 +392,49 @@ static void numbers_kept_as_text_come_back_digit_by_digit(void **state)
     buf_fini(&b);
 }
 
+// A proof's claims: their memory is the exchange's.
+static void a_document_in_an_arena_is_whole_or_an_error(void **state)
+{
+    struct json_limits limits = { .raw_numbers = true };
+    struct json_error err = { 0 };
+    struct arena arena;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 0);
+    buf_byte(&b, '[');
+    for (int i = 0; i < 300; i++)
+        buf_printf(&b, "%s{\"n\":\"%d\"}", i ? "," : "", i);
+    buf_byte(&b, ']');
+    arena_init(&arena, 0);
+    struct json_doc *doc = json_parse_in(&arena, buf_span(&b), &limits, &err);
+    assert_non_null(doc);
+    memset(b.base, 'x', b.end); // the text may go away
+    json root = json_root(doc);
+    assert_int_equal(json_count(root), 300);
+    assert_true(span_eq(json_string(json_get(json_at(root, 299), SPAN("n"))), SPAN("299")));
+    json_free(doc);
+    assert_true(span_eq(json_string(json_get(json_at(root, 0), SPAN("n"))), SPAN("0")));
+    arena_fini(&arena);
+
+    buf_clear(&b);
+    buf_printf(&b, "[\"%0300d\"", 0);
+    for (int i = 0; i < 300; i++)
+        buf_printf(&b, ",\"\"");
+    buf_byte(&b, ']');
+    for (size_t most = 0; most < 20000; most += 100) {
+        arena_init(&arena, most);
+        doc = json_parse_in(&arena, buf_span(&b), &limits, &err);
+        assert_int_equal(!doc, arena.failed);
+        if (doc)
+            assert_int_equal(json_count(json_root(doc)), 301);
+        else
+            assert_string_equal(err.what, "out of memory");
+        arena_fini(&arena);
+    }
+    buf_fini(&b);
+}
+
 static void agreed(struct span text)
 {
     struct json_limits limits = { .bytes = 1 << 20, .depth = 32 };
@@ -708,6 +751,7 @@ int main(void)
         cmocka_unit_test(numbers_of_arrays_are_those_of_another_reader),
         cmocka_unit_test(every_short_run_of_a_numbers_characters_is_decided_as_by_another_reader),
         cmocka_unit_test(our_reader_and_another_are_one_dialect),
+        cmocka_unit_test(a_document_in_an_arena_is_whole_or_an_error),
         cmocka_unit_test(changed_texts_are_read_as_by_another_reader),
         cmocka_unit_test(what_stands_as_it_would_be_written_is_that_and_nothing_else),
     };
