@@ -3,6 +3,7 @@
 // proof, and one step of it is measured at a time; those before it are done off the clock.
 #include "bench/support/bodies.h"
 #include "bench/support/micro.h"
+#include "gateway/audit/chain.h"
 #include "gateway/http/forward.h"
 #include "gateway/stages/account.h"
 #include "gateway/stages/pipeline.h"
@@ -15,11 +16,14 @@
 #define FILLING 4096
 
 // Stages of the pipeline keep their numbers.
-enum step { PARSE = GW_STAGE_COUNT, FORWARD, RECORD, FREE };
+enum step { PARSE = GW_STAGE_COUNT, FORWARD, RECORD, RECORD_BARE, CHAIN, FREE };
 
 struct setting {
     struct rig rig;
     struct gw_services services;
+    struct gw_config bare; // with audit.inputs: denied
+    struct gw_snapshot bare_snapshot;
+    struct gw_chain chain;
     struct pki_token_cache *no_tokens; // never filled
     struct gw_tls_facts facts;
     struct gw_tls_peer *peer;
@@ -58,6 +62,11 @@ static void step(void *ctx, unsigned which)
         break;
     }
     case RECORD: micro_must(gw_account(x, GW_AUDIT_REQUEST, &s->line), "record"); break;
+    case RECORD_BARE:
+        x->snapshot = &s->bare_snapshot;
+        micro_must(gw_account(x, GW_AUDIT_REQUEST, &s->line), "record");
+        break;
+    case CHAIN: micro_must(gw_chain_add(&s->chain, buf_span(&s->line), SPAN(""), &s->up), "chain"); break;
     case FREE: gw_exchange_fini(x); break;
     default: micro_must(stages[which](x) == GW_PASS, gw_stage_name(which).p);
     }
@@ -106,6 +115,8 @@ static void before(void *ctx, unsigned which)
     }
     s->x.verdict = which < GW_STAGE_COUNT ? GW_DENY : GW_ALLOW;
     s->x.status = 200;
+    if (which == CHAIN)
+        step(s, RECORD);
 }
 
 static void after(void *ctx, unsigned which)
@@ -158,6 +169,11 @@ static void set_up(void *ctx)
     buf_init(&s->up, 0);
     buf_init(&s->line, 0);
     s->services = s->rig.core.view->services;
+    s->bare_snapshot = *s->rig.core.view->snapshot;
+    s->bare = *s->bare_snapshot.config;
+    s->bare.audit.inputs = GW_CONFIG_INPUTS_DENIED;
+    s->bare_snapshot.config = &s->bare;
+    gw_chain_begin(&s->chain);
     s->services.replay = pki_replay_new(&(struct pki_replay_options){ .share_percent = 100 });
     s->no_tokens = pki_token_cache_new(16, 1 << 20, 0);
     s->facts = (struct gw_tls_facts){ .version = SPAN("TLSv1.3"),
@@ -219,6 +235,8 @@ int main(int argc, char **argv)
         STEP("route", GW_STAGE_route, "where it goes"),
         STEP("forward", FORWARD, "the head for the shard"),
         STEP("record", RECORD, "the audit record"),
+        STEP("record-bare", RECORD_BARE, "the audit record without what was decided by"),
+        STEP("chain", CHAIN, "the record as a link of the chain, by the writer's thread"),
         STEP("free", FREE, "all that the request held"),
     };
     return micro_main(
