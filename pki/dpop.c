@@ -157,6 +157,9 @@ static int check_signature(struct check *c)
     int rc = hold(c, encoded, ERR_PROOF_MALFORMED, "2", "the signature is strict base64url");
     if (rc != 0)
         return rc;
+    rc = c->proof.fresh ? pki_proof_header_prepare(c->proof.fresh) : 0;
+    if (rc != 0)
+        return rc;
     if (c->header->table) {
         pki_sha256(c->jws.signing_input, hash);
         rc = n == 64 ? pki_p256_table_verify(c->header->table, hash, signature) : ERR_TOKEN_SIGNATURE;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A P-256 public key prepared for verifications: a table of its multiples, 4 KiB, made when the key comes (p256_point.h). Making it and one
+// A P-256 public key prepared for verifications: a table of its multiples, 4 KiB, made for its first one (p256_point.h). Making it and one
 // verification take together no longer than a verification without it, so there is none without it. For verification only, never for signing
 // or ECDH: the sums are not constant-time.
 //

@@ -76,24 +76,6 @@ void pki_proof_cache_add(struct pki_proof_cache *c, struct pki_proof_header *h, 
 
 // ---- a header
 
-// ES256 keys go into a table and need no pki_key beside it.
-static int prepare(struct pki_proof_header *h)
-{
-    uint8_t point[2][PKI_KEY_EC_OCTETS_MAX], both[64];
-    size_t n;
-    if (h->alg != PKI_ES256)
-        return 0;
-    pki_key_get_ec_(h->key, point[0], point[1], &n);
-    memcpy(both, point[0], 32);
-    memcpy(both + 32, point[1], 32);
-    int rc = pki_p256_table_new(both, &h->table);
-    if (rc == 0) {
-        pki_key_free(h->key);
-        h->key = NULL;
-    }
-    return rc;
-}
-
 int pki_proof_header_read(struct span segment, unsigned algs, struct pki_proof_header **out)
 {
     struct pki_jws_header jose;
@@ -124,13 +106,31 @@ int pki_proof_header_read(struct span segment, unsigned algs, struct pki_proof_h
     if (!(pki_key_algs(h->key) & PKI_ALG_BIT(h->alg)))
         goto done;
     pki_key_thumbprint(h->key, h->thumbprint);
-    rc = prepare(h);
+    rc = 0;
 done:
     pki_jws_header_fini(&jose);
     if (rc == 0)
         *out = h;
     else
         pki_proof_header_free(h);
+    return rc;
+}
+
+// ES256 keys go into a table and need no pki_key beside it.
+int pki_proof_header_prepare(struct pki_proof_header *h)
+{
+    uint8_t point[2][PKI_KEY_EC_OCTETS_MAX], both[64];
+    size_t n;
+    if (h->alg != PKI_ES256 || h->table)
+        return 0;
+    pki_key_get_ec_(h->key, point[0], point[1], &n);
+    memcpy(both, point[0], 32);
+    memcpy(both + 32, point[1], 32);
+    int rc = pki_p256_table_new(both, &h->table);
+    if (rc == 0) {
+        pki_key_free(h->key);
+        h->key = NULL;
+    }
     return rc;
 }
 

@@ -10,12 +10,12 @@
 
 struct pki_p256_table;
 
-// One header, parsed. Immutable.
+// One header, parsed. Immutable, once it is prepared.
 struct pki_proof_header {
     struct span segment; // encoded, its own copy
     enum pki_alg alg;
     struct pki_key *key;          // NULL when there is a table
-    struct pki_p256_table *table; // ES256
+    struct pki_p256_table *table; // of ES256, once prepared
     uint8_t thumbprint[32];
 };
 
@@ -33,6 +33,9 @@ size_t pki_proof_cache_bytes(const struct pki_proof_cache *c);
 // Parses a header segment: typ, crit, alg (known and asymmetric), jwk. 0 and a header that the caller owns, or ERR_PROOF_MALFORMED,
 // ERR_PROOF_TYP, ERR_PROOF_ALG (also when not in `algs`), ERR_PROOF_CRIT, ERR_PROOF_KEY, ERR_PROOF_PRIVATE, ERR_NOMEM.
 int pki_proof_header_read(struct span segment, unsigned algs, struct pki_proof_header **out);
+// Makes what signatures are verified with, an ES256 key's table: as much work as three verifications, so not before all that is cheaper to check
+// held, or anybody could have it done with a new key each time. 0, ERR_NOMEM.
+int pki_proof_header_prepare(struct pki_proof_header *h);
 void pki_proof_header_free(struct pki_proof_header *h);
 // Takes `h` (frees it when it cannot be kept).
 void pki_proof_cache_add(struct pki_proof_cache *c, struct pki_proof_header *h, struct span workload);

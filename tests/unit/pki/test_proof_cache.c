@@ -12,7 +12,7 @@
 
 static struct pki_key *key;
 
-static struct pki_proof_header *header(int number)
+static struct pki_proof_header *unprepared(int number)
 {
     char *jwk = jose_jwk(key, false), *text;
     assert_true(asprintf(&text, "{\"typ\":\"dpop+jwt\",\"alg\":\"ES256\",\"n\":%d,\"jwk\":%s}", number, jwk) > 0);
@@ -23,6 +23,28 @@ static struct pki_proof_header *header(int number)
     free(text);
     free(jwk);
     return h;
+}
+
+static struct pki_proof_header *header(int number)
+{
+    struct pki_proof_header *h = unprepared(number);
+    assert_int_equal(pki_proof_header_prepare(h), 0);
+    return h;
+}
+
+// Whoever sends a new key with each proof, and no signature of worth, has no tables made: they are for proofs of which all else holds.
+static void a_header_that_is_only_read_costs_no_table(void **state)
+{
+    (void)state;
+    struct pki_proof_header *h = unprepared(1);
+    assert_null(h->table);
+    assert_non_null(h->key);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pki_proof_header_prepare(h), 0);
+        assert_non_null(h->table);
+        assert_null(h->key);
+    }
+    pki_proof_header_free(h);
 }
 
 static bool there(struct pki_proof_cache *c, int number)
@@ -192,6 +214,7 @@ static int free_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_header_that_is_only_read_costs_no_table),
         cmocka_unit_test(header_is_found_by_all_its_bytes),
         cmocka_unit_test(proof_keys_are_free_workloads_are_not),
         cmocka_unit_test(bytes_are_bounded_and_what_is_used_stays),
