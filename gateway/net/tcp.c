@@ -66,7 +66,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
         t->s->on_error(t->s, (int)n);
 }
 
-static void flush(struct tcp *t);
+static bool flush(struct tcp *t);
 
 static void on_shutdown(uv_shutdown_t *req, int status)
 {
@@ -88,7 +88,10 @@ static void on_written(uv_write_t *req, int status)
         s->on_error(s, status);
         return;
     }
-    flush(t);
+    if (!flush(t)) {
+        s->on_error(s, -ENOMEM);
+        return;
+    }
     if (s->congested && s->queued <= GW_SOCKET_LOW) {
         s->congested = false;
         if (t->loop->on_wake)
@@ -97,17 +100,18 @@ static void on_written(uv_write_t *req, int status)
     }
 }
 
-static void flush(struct tcp *t)
+// False: out of memory.
+static bool flush(struct tcp *t)
 {
     if (t->writing)
-        return;
+        return true;
     if (buf_len(&t->waiting) == 0) {
         if (t->shutting && !t->shut) {
             t->shut = true;
             t->shutdown.data = t;
             uv_shutdown(&t->shutdown, (uv_stream_t *)t->handle, on_shutdown);
         }
-        return;
+        return true;
     }
     // In pieces, so that `queued` tells how far the other side has come with what is long.
     if (buf_len(&t->waiting) <= FLIGHT_MAX) {
@@ -116,8 +120,7 @@ static void flush(struct tcp *t)
     } else if (buf_append(&t->flight, span_sub(buf_span(&t->waiting), 0, FLIGHT_MAX))) {
         buf_consume(&t->waiting, FLIGHT_MAX);
     } else {
-        t->s->on_error(t->s, -ENOMEM);
-        return;
+        return false;
     }
     struct span out = buf_span(&t->flight);
     uv_buf_t b = uv_buf_init((char *)(uintptr_t)out.p, (unsigned)out.n);
@@ -125,11 +128,22 @@ static void flush(struct tcp *t)
     int rc = uv_write(&t->write, (uv_stream_t *)t->handle, &b, 1, on_written);
     if (rc == 0) {
         t->writing = true;
-        return;
+        return true;
     }
     // Told from the next turn's read; a failed write of a dead connection is never silent, since reading ends too.
     t->s->queued -= out.n;
     buf_fini(&t->flight);
+    return true;
+}
+
+// Half of a stream is worse than none: without memory for the rest the connection ends. Its owner hears of it from the loop, not here, in the
+// middle of what it does.
+static void break_off(struct tcp *t)
+{
+    uv_os_fd_t fd;
+    t->shutting = true;
+    if (uv_fileno((const uv_handle_t *)t->handle, &fd) == 0)
+        shutdown(fd, SHUT_RDWR);
 }
 
 static void tcp_write(struct gw_socket *s, struct span bytes)
@@ -148,18 +162,14 @@ static void tcp_write(struct gw_socket *s, struct span bytes)
             return;
     }
     if (!buf_append(&t->waiting, bytes)) {
-        // Half of a stream is worse than none: without memory for the rest the connection ends. Its owner hears of it from the loop, not
-        // here, in the middle of what it does.
-        uv_os_fd_t fd;
-        t->shutting = true;
-        if (uv_fileno((const uv_handle_t *)t->handle, &fd) == 0)
-            shutdown(fd, SHUT_RDWR);
+        break_off(t);
         return;
     }
     s->queued += bytes.n;
     if (s->queued > GW_SOCKET_HIGH)
         s->congested = true;
-    flush(t);
+    if (!flush(t))
+        break_off(t);
 }
 
 static void tcp_read_start(struct gw_socket *s)
@@ -178,7 +188,8 @@ static void tcp_shutdown(struct gw_socket *s)
 {
     struct tcp *t = s->impl;
     t->shutting = true;
-    flush(t);
+    if (!flush(t))
+        break_off(t);
 }
 
 static void on_closed(uv_handle_t *h)
