@@ -88,6 +88,7 @@ void gw_accepted_refuse(struct gw_accepted *a, int err, const char *detail)
     a->ops->handshake(a, err, detail);
     send_records(a); // the alert
     gw_socket_shutdown(&a->socket);
+    gw_socket_read(&a->socket, true); // what is not read when it closes makes a reset of that, before the alert arrives
     a->lingering = true;
     arm(a);
 }
@@ -183,7 +184,9 @@ static void on_bytes(struct gw_socket *s, struct span in)
         gw_turns_others(a->turns, a->now->mono_ms);
     if (a->tls.state != GW_TLS_HANDSHAKE || !a->turns)
         take(a, in);
-    else if (!gw_turns_put(a->turns, &a->turn, in))
+    else if (gw_turns_put(a->turns, &a->turn, in))
+        gw_socket_read(s, false); // until its turn, which settles what comes next: the room is for many
+    else
         gw_accepted_close(a); // so many handshakes that what they sent finds no room
 }
 

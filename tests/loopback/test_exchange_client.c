@@ -242,6 +242,47 @@ static void a_handshake_that_is_reset_leaves_a_record(void **state)
     rig_fini(&r);
 }
 
+// No time passes: a turn comes when it is given.
+static int64_t still(void)
+{
+    return 0;
+}
+
+// What waits is kept, and there is room for so much: who sends on and on in its handshake must not take the others'.
+static void a_handshake_that_waits_for_its_turn_is_not_read_from(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client greedy, good;
+    struct gw_turns turns;
+    static char rubbish[1 << 20];
+    gw_turns_init(&turns, still);
+    rig_init(&r, NULL, NULL);
+    r.core.turns = &turns;
+    rig_client_begin(&greedy, &r, "rag");
+    rig_run(&r);
+    size_t hello = turns.bytes;
+    assert_true(hello > 0);
+    buf_append(&greedy.pipe->to_gateway, span_of(rubbish, sizeof rubbish));
+    rig_run(&r);
+    assert_int_equal(turns.bytes, hello);
+    rig_client_begin(&good, &r, "rag");
+    for (int i = 0; i < 8; i++) {
+        rig_run(&r);
+        gw_turns_run(&turns);
+    }
+    rig_run(&r);
+    // Its refusal reaches the one, and is not lost to what nobody read of it; the other is served.
+    assert_int_equal(buf_len(&greedy.pipe->to_gateway), 0);
+    assert_int_equal(turns.bytes, 0);
+    ask(&good, "GET", POINT, NULL);
+    rig_shard_say(&r, 0, OK_ANSWER);
+    assert_true(has(rig_received(&good), "HTTP/1.1 200 OK\r\n"));
+    rig_client_fini(&greedy);
+    rig_client_fini(&good);
+    rig_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -257,6 +298,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_disk_that_hangs_holds_no_request_for_ever),
         cmocka_unit_test(dropping_records_cuts_nobody_off),
         cmocka_unit_test(a_handshake_that_is_reset_leaves_a_record),
+        cmocka_unit_test(a_handshake_that_waits_for_its_turn_is_not_read_from),
     };
     return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }
