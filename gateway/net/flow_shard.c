@@ -15,6 +15,15 @@ static void fail_call(struct gw_flow *f, int err, const char *what)
     gw_client_resume(c);
 }
 
+// The same of a body that cannot be passed on: `err` where it is the shard's fault, not for want of memory here.
+static void fail_body(struct gw_flow *f, int rc, int err, const char *what)
+{
+    if (rc == ERR_NOMEM)
+        fail_call(f, ERR_NOMEM, "no memory for an answer on its way to the client");
+    else
+        fail_call(f, err, what);
+}
+
 struct span gw_flow_whole_body(const struct gw_flow *f)
 {
     const struct gw_exchange *x = &f->x;
@@ -170,10 +179,13 @@ static void on_piece(struct gw_call *call, struct span piece)
         f->x.answer_head_n += more.n;
     }
     // The last piece is not passed: it waits until the answer is recorded.
-    if (piece.n >= PASS_MIN && piece.n < body->left && gw_body_pass(body, piece))
+    if (piece.n >= PASS_MIN && piece.n < body->left && gw_body_pass(body, piece)) {
         gw_client_pass(f->client, piece);
-    else if (body->framing != GW_FRAMING_NONE && gw_body_write(body, piece, gw_client_out(f->client)) != 0)
-        fail_call(f, ERR_SHARD_ANSWER, "more of an answer than it announced");
+        return;
+    }
+    int rc = body->framing == GW_FRAMING_NONE ? 0 : gw_body_write(body, piece, gw_client_out(f->client));
+    if (rc != 0)
+        fail_body(f, rc, ERR_SHARD_ANSWER, "more of an answer than it announced");
 }
 
 static void on_lull(struct gw_call *call)
@@ -192,8 +204,9 @@ static void on_answered(struct gw_call *call)
 {
     struct gw_flow *f = call->owner;
     struct gw_exchange *x = &f->x;
-    if (f->down_body.framing != GW_FRAMING_NONE && gw_body_end(&f->down_body, gw_client_out(f->client)) != 0) {
-        fail_call(f, ERR_SHARD_CUT, "less of an answer than it announced");
+    int rc = f->down_body.framing == GW_FRAMING_NONE ? 0 : gw_body_end(&f->down_body, gw_client_out(f->client));
+    if (rc != 0) {
+        fail_body(f, rc, ERR_SHARD_CUT, "less of an answer than it announced");
         return;
     }
     forget_names(f);

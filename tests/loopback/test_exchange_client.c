@@ -242,6 +242,28 @@ static void a_handshake_that_is_reset_leaves_a_record(void **state)
     rig_fini(&r);
 }
 
+// What there is no memory for here is not held against the shard.
+static void an_answer_that_finds_no_memory_is_cut_and_is_not_the_shards_fault(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c;
+    rig_init(&r, NULL, NULL);
+    rig_client_init(&c, &r, "rag");
+    ask(&c, "POST", COUNT, "{}");
+    rig_shard_say(&r, 0, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n");
+    r.core.clients->conn.out.limit = 1000;
+    char piece[2001];
+    memset(piece, ' ', 2000);
+    piece[2000] = '\0';
+    rig_shard_say(&r, 0, piece);
+    assert_true(c.cut || c.closed);
+    assert_true(rig_audited(&r, "NOMEM"));
+    assert_false(rig_audited(&r, "SHARD_ANSWER"));
+    rig_client_fini(&c);
+    rig_fini(&r);
+}
+
 // No time passes: a turn comes when it is given.
 static int64_t still(void)
 {
@@ -298,6 +320,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_disk_that_hangs_holds_no_request_for_ever),
         cmocka_unit_test(dropping_records_cuts_nobody_off),
         cmocka_unit_test(a_handshake_that_is_reset_leaves_a_record),
+        cmocka_unit_test(an_answer_that_finds_no_memory_is_cut_and_is_not_the_shards_fault),
         cmocka_unit_test(a_handshake_that_waits_for_its_turn_is_not_read_from),
     };
     return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
