@@ -25,7 +25,7 @@ class Setting:
         self.proxy_core = str(self.cores[0])
         self.load_core = str(self.cores[1 if len(self.cores) > 1 else 0])
         self.all_cores = ",".join(map(str, self.cores))
-        self.shard = None
+        self.shard, self.shard_port = None, 0
 
     def pin(self, core):
         return ["taskset", "-c", str(core)] if self.alone else []
@@ -36,15 +36,23 @@ class Setting:
             subprocess.run(["openssl", "pkey", "-in", f"{self.dir}/issuer/key.pem", "-pubout"], check=True, stdout=f)
         with open(f"{self.dir}/bulk.json", "w") as f:
             f.write('{"text":"' + "x" * (BULK - 11) + '"}')
-        self.shard = subprocess.Popen(self.pin(self.load_core) + [f"{self.build}/bench/load/shard", "--answer-bytes", str(ANSWER), "--bulk-bytes", str(BULK)] +
-                                      (["--spin"] if self.alone else []), stdout=subprocess.PIPE, text=True, start_new_session=True,
-                                      preexec_fn=end_with_parent)
+        self.start_shard(spin=True)
+
+    def start_shard(self, spin):
+        """Anew where there is one already, on the same port: kept connections to it end, and whoever had them makes others."""
+        self.stop_shard()
+        self.shard = subprocess.Popen(self.pin(self.load_core) + [f"{self.build}/bench/load/shard", "--port", str(self.shard_port), "--answer-bytes", str(ANSWER),
+                                       "--bulk-bytes", str(BULK)] + (["--spin"] if spin and self.alone else []), stdout=subprocess.PIPE, text=True,
+                                      start_new_session=True, preexec_fn=end_with_parent)
         self.shard_port = int(self.shard.stdout.readline())
 
-    def end(self, keep=False):
+    def stop_shard(self):
         if self.shard:
             self.shard.kill()
             self.shard.wait()
+
+    def end(self, keep=False):
+        self.stop_shard()
         if not keep:
             shutil.rmtree(self.dir, ignore_errors=True)
 
