@@ -13,7 +13,6 @@ struct entry {
 
 struct pki_token_cache {
     struct pki_lru lru;
-    struct pki_digest_memo *digests;
 };
 
 static void on_drop(struct pki_lru_item *item)
@@ -26,14 +25,8 @@ static void on_drop(struct pki_lru_item *item)
 struct pki_token_cache *pki_token_cache_new(size_t entries, size_t bytes, size_t share)
 {
     struct pki_token_cache *c = malloc(sizeof *c);
-    struct pki_digest_memo *digests = pki_digest_memo_new();
-    if (!c || !digests) {
-        free(c);
-        pki_digest_memo_free(digests);
-        return NULL;
-    }
-    c->digests = digests;
-    pki_lru_init(&c->lru, entries, bytes, share, on_drop);
+    if (c)
+        pki_lru_init(&c->lru, entries, bytes, share, on_drop);
     return c;
 }
 
@@ -42,13 +35,7 @@ void pki_token_cache_free(struct pki_token_cache *c)
     if (!c)
         return;
     pki_lru_fini(&c->lru);
-    pki_digest_memo_free(c->digests);
     free(c);
-}
-
-struct pki_digest_memo *pki_token_cache_digests(struct pki_token_cache *c)
-{
-    return c->digests;
 }
 
 // Also when it is from further ahead than any can be: the clock was set back, and how old it is nobody knows.

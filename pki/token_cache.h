@@ -6,7 +6,6 @@
 #ifndef SALLYPORT_PKI_TOKEN_CACHE_H
 #define SALLYPORT_PKI_TOKEN_CACHE_H
 
-#include "pki/digest_memo.h"
 #include "pki/token.h"
 
 struct pki_token_cache;
@@ -14,8 +13,6 @@ struct pki_token_cache;
 // `share` in entries a workload (0: an eighth, at least 16).
 struct pki_token_cache *pki_token_cache_new(size_t entries, size_t bytes, size_t share);
 void pki_token_cache_free(struct pki_token_cache *c);
-// Digests of tokens that were found here: for whoever comes with the same one again.
-struct pki_digest_memo *pki_token_cache_digests(struct pki_token_cache *c);
 // A new reference, or NULL. An expired entry is dropped, and an introspected one that is due to be asked about again.
 struct pki_token *pki_token_cache_get(struct pki_token_cache *c, const uint8_t sha256[static 32], uint64_t generation,
                                       int64_t now_s);

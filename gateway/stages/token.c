@@ -5,7 +5,7 @@
 #include "gateway/stages/api_key.h"
 #include "gateway/stages/opaque.h"
 #include "gateway/stages/pipeline.h"
-#include "pki/digest_memo.h"
+#include "pki/digest.h"
 
 // 0, an error, or GW_API_KEY when an API key came in a field of its own.
 // RFC 9110 §11.6.2: scheme, one or more spaces, credentials. The scheme is case-insensitive.
@@ -73,16 +73,12 @@ int gw_stage_token(struct gw_exchange *x)
         return gw_refuse(x, ERR_TOKEN_MALFORMED, SPAN("the token is too long"));
     int64_t now_s = x->now.wall_ms / 1000;
     uint8_t sha256[PKI_SHA256];
-    bool known = pki_digest_memo_get(pki_token_cache_digests(s->tokens), compact, sha256);
-    if (!known)
-        pki_sha256(compact, sha256);
+    pki_sha256(compact, sha256);
     x->token = pki_token_cache_get(s->tokens, sha256, x->snapshot->generation, now_s);
     x->token_cached = x->token != NULL;
     gw_count(s->metrics, x->token_cached ? GW_METRIC_TOKEN_HIT : GW_METRIC_TOKEN_MISS, 1);
     if (x->token_cached && x->token->introspected)
         gw_count(s->metrics, GW_METRIC_INTROSPECTION_CACHED, 1);
-    if (x->token_cached && !known)
-        pki_digest_memo_put(pki_token_cache_digests(s->tokens), compact, sha256);
     if (x->token_cached)
         return GW_PASS;
     const struct gw_introspector *asked_at = gw_opaque_asked_at(x, compact);
