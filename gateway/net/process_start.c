@@ -280,7 +280,10 @@ bool gw_process_start(struct gw_process *p)
 {
     int *fds = calloc(p->n_sockets + 1, sizeof *fds);
     size_t n = 0;
-    p->loops = calloc(p->n_loops + 1, sizeof *p->loops);
+    // Not calloc: it does not know of what is on cache lines of its own in them.
+    p->loops = aligned_alloc(_Alignof(struct gw_loop), (p->n_loops + 1) * sizeof *p->loops);
+    if (p->loops)
+        memset(p->loops, 0, (p->n_loops + 1) * sizeof *p->loops);
     p->metrics = calloc(p->n_loops + 1, sizeof *p->metrics);
     bool ok = fds && p->loops && p->metrics;
     if (ok)
