@@ -79,6 +79,29 @@ static bool typ_is(struct span typ, struct span want)
     return span_ieq(typ, want);
 }
 
+static bool read_times(struct verification *v)
+{
+    int64_t iat, exp, nbf = 0;
+    json not_before = json_get(v->a.claims, SPAN("nbf"));
+    if (!pki_claim_date(json_get(v->a.claims, SPAN("iat")), &iat) ||
+        !pki_claim_date(json_get(v->a.claims, SPAN("exp")), &exp) || (not_before && !pki_claim_date(not_before, &nbf)))
+        return false;
+    // Fractions are rounded to the narrower side.
+    v->a.token.iat = (iat + 999) / 1000;
+    v->a.token.exp = exp / 1000;
+    v->a.token.nbf = (nbf + 999) / 1000;
+    return v->a.token.exp > v->a.token.iat;
+}
+
+// A token that is over, or not there yet, is refused without a verification: a whole fleet's may run out at once, and be sent until they are renewed.
+// With a trace everything goes in the order of the rules.
+static int check_time_early(struct verification *v)
+{
+    if (v->a.trace || !read_times(v))
+        return 0;
+    return pki_token_check_time_(&v->a.token, v->a.now_s, NULL);
+}
+
 static int check_signature(struct verification *v)
 {
     const struct pki_issuer *issuer = pki_issuers_find(v->issuers, json_string(json_get(v->a.claims, SPAN("iss"))));
@@ -111,6 +134,9 @@ static int check_signature(struct verification *v)
     rc = pki_key_view_check(v->keys, issuer, key->thumbprint, v->a.now_s);
     if (hold(v, rc == 0, rc, "caches", "the key is still published and was read within max_stale") != 0)
         return rc;
+    rc = check_time_early(v);
+    if (rc != 0)
+        return rc;
     rc = pki_jws_verify(&v->jws, key->key, alg);
     if (rc == ERR_NOMEM)
         return rc;
@@ -129,20 +155,6 @@ static bool rfc9068_are_there(const struct verification *v)
             if (json_string(json_get(v->a.claims, rfc9068[i])).n == 0)
                 return false;
     return true;
-}
-
-static bool read_times(struct verification *v)
-{
-    int64_t iat, exp, nbf = 0;
-    json not_before = json_get(v->a.claims, SPAN("nbf"));
-    if (!pki_claim_date(json_get(v->a.claims, SPAN("iat")), &iat) ||
-        !pki_claim_date(json_get(v->a.claims, SPAN("exp")), &exp) || (not_before && !pki_claim_date(not_before, &nbf)))
-        return false;
-    // Fractions are rounded to the narrower side.
-    v->a.token.iat = (iat + 999) / 1000;
-    v->a.token.exp = exp / 1000;
-    v->a.token.nbf = (nbf + 999) / 1000;
-    return v->a.token.exp > v->a.token.iat;
 }
 
 static int check_claims(struct verification *v)

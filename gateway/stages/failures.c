@@ -36,6 +36,14 @@ bool gw_failures_counts(int error)
     case ERR_KEYS_STALE:
     case ERR_INTROSPECTION:
     case ERR_SCOPE: return false;
+    // What all instances of an honest workload may send at once: tokens ran out together, a clock is off, their issuer has a key or is one that was not
+    // heard of here yet, or another gateway, or this one before it was started again, made the nonce. None of these is found behind a signature.
+    case ERR_TOKEN_EXPIRED:
+    case ERR_TOKEN_NOT_YET:
+    case ERR_TOKEN_KEY:
+    case ERR_TOKEN_ISSUER:
+    case ERR_PROOF_IAT:
+    case ERR_PROOF_NONCE_INVENTED: return false;
     case ERR_TOKEN_REVOKED:
     case ERR_TOKEN_INACTIVE:
     case ERR_APIKEY_REVOKED: return true;

@@ -17,7 +17,8 @@ struct gw_failures;
 struct gw_failures *gw_failures_new(const uint64_t key[static 2]);
 void gw_failures_free(struct gw_failures *f); // NULL is fine
 
-// Whether this refusal is a failure in that sense: of a credential that was sent. Not: none was sent, a nonce was not known yet, a bound of ours.
+// Whether this refusal is a failure in that sense: of a credential that was sent. Not: none was sent, a bound of ours, or what is seen before a signature
+// is verified and may be nobody's malice (time, a key or a nonce that is not known here yet).
 bool gw_failures_counts(int error);
 
 // How long, in ms, until the workload may be heard again; 0: now.

@@ -521,6 +521,26 @@ static void trace_ends_with_the_rule_that_failed(void **state)
     pki_issuers_free(s);
 }
 
+// Of a fleet whose tokens ran out each may be sent many times: no signature is verified for that. Who asks why hears of the signature first.
+static void a_token_that_is_over_is_refused_before_its_signature(void **state)
+{
+    (void)state;
+    struct pki_issuer issuer = jose_issuer();
+    struct pki_issuers *s = jose_issuers(&issuer, key);
+    struct log log = { 0 };
+    struct pki_trace trace = { on_rule, &log };
+    char *compact = jose_sign(HEADER, jose_token_base, other_key, PKI_ES256);
+    uint8_t sha256[32];
+    struct pki_token *t;
+    pki_sha256(span_str(compact), sha256);
+    assert_int_equal(verify_compact(&issuer, compact, T, NULL), ERR_TOKEN_SIGNATURE);
+    assert_int_equal(verify_compact(&issuer, compact, T + 100000, NULL), ERR_TOKEN_EXPIRED);
+    assert_int_equal(verify_compact(&issuer, compact, T - 100000, NULL), ERR_TOKEN_NOT_YET);
+    assert_int_equal(pki_token_verify(s, NULL, span_str(compact), sha256, T + 100000, &trace, &t), ERR_TOKEN_SIGNATURE);
+    free(compact);
+    pki_issuers_free(s);
+}
+
 // ---- loops at once
 
 enum { KINDS = 6, LOOPS = 3, ROUNDS = 40 };
@@ -644,6 +664,7 @@ int main(void)
         cmocka_unit_test(claims_are_found_by_pointer),
         cmocka_unit_test(rule_26c_workload_claim_is_a_spiffe_id),
         cmocka_unit_test(trace_ends_with_the_rule_that_failed),
+        cmocka_unit_test(a_token_that_is_over_is_refused_before_its_signature),
         cmocka_unit_test(rule_21_issuer_keys_serve_all_loops_at_once),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);

@@ -73,10 +73,9 @@ static void a_full_table_locks_nobody_out(void **state)
 static void only_credentials_that_were_sent_and_did_not_hold_count(void **state)
 {
     (void)state;
-    static const int failures[] = { ERR_TOKEN_SIGNATURE,      ERR_TOKEN_MALFORMED, ERR_TOKEN_EXPIRED,
-                                    ERR_TOKEN_REVOKED,        ERR_TOKEN_WORKLOAD,  ERR_PROOF_SIGNATURE,
-                                    ERR_PROOF_REPLAYED,       ERR_PROOF_ATH,       ERR_PROOF_JKT,
-                                    ERR_PROOF_NONCE_INVENTED, ERR_CNF_CERTIFICATE, ERR_APIKEY_UNKNOWN };
+    static const int failures[] = { ERR_TOKEN_SIGNATURE, ERR_TOKEN_MALFORMED, ERR_TOKEN_REVOKED, ERR_TOKEN_WORKLOAD,
+                                    ERR_PROOF_SIGNATURE, ERR_PROOF_REPLAYED,  ERR_PROOF_ATH,     ERR_PROOF_JKT,
+                                    ERR_TOKEN_AUDIENCE,  ERR_CNF_CERTIFICATE, ERR_APIKEY_UNKNOWN };
     static const int others[] = { 0,
                                   ERR_TOKEN_MISSING,
                                   ERR_PROOF_MISSING,
@@ -97,6 +96,23 @@ static void only_credentials_that_were_sent_and_did_not_hold_count(void **state)
         assert_false(gw_failures_counts(others[i]));
 }
 
+// A fleet whose tokens ran out at once, whose clocks are off or whose issuer has a new key is not locked out for it.
+static void what_a_whole_fleet_may_send_in_good_faith_does_not_count(void **state)
+{
+    (void)state;
+    static const int others[] = { ERR_TOKEN_EXPIRED, ERR_TOKEN_NOT_YET, ERR_TOKEN_KEY,
+                                  ERR_TOKEN_ISSUER,  ERR_PROOF_IAT,     ERR_PROOF_NONCE_INVENTED };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_false(gw_failures_counts(others[i]));
+}
+
+static void what_the_gateway_cannot_do_is_nobody_elses_failure(void **state)
+{
+    (void)state;
+    for (int e = -1; e >= -ERR_INDEX_COUNT; e--)
+        assert_false(gw_failures_counts(e) && err_info(e)->status >= 500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +120,8 @@ int main(void)
         cmocka_unit_test(an_address_is_known_without_its_port_and_an_ipv6_one_by_its_network),
         cmocka_unit_test(a_full_table_locks_nobody_out),
         cmocka_unit_test(only_credentials_that_were_sent_and_did_not_hold_count),
+        cmocka_unit_test(what_a_whole_fleet_may_send_in_good_faith_does_not_count),
+        cmocka_unit_test(what_the_gateway_cannot_do_is_nobody_elses_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
