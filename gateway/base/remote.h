@@ -12,4 +12,9 @@ struct span remote_host(struct span remote);
 // The network of an IPv6 address, as remote_host gives it. False: IPv4, also inside IPv6.
 bool remote_network(struct span host, uint8_t out[static REMOTE_NETWORK]);
 
+// Whether `text` is an address or a network: "192.0.2.1", "10.0.0.0/8", "2001:db8::/32".
+bool remote_network_parses(struct span text);
+// Whether the host, as remote_host gives it, is in it. An IPv4 address inside IPv6 is an IPv4 address.
+bool remote_in(struct span host, struct span text);
+
 #endif

@@ -450,6 +450,7 @@ struct gw_config_failure {
 struct gw_config_failures {
     struct gw_config_failure requests, handshakes; // a workload's, an address's
     uint64_t open_handshakes;                      // of an address, at once
+    struct gw_config_texts shared_addresses; // that many have: addresses and networks for which the two are not bounds
 };
 
 // Rate limits. All rules that match a request apply to it.

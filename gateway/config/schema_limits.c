@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Rate limits: the rules, and what no single key of them can tell.
 #include "gateway/api/action.h"
+#include "gateway/base/remote.h"
 #include "gateway/config/schema_table.h"
 #include "policy/obligation.h"
 
@@ -106,6 +107,11 @@ static const struct gw_field rule_fields[] = {
 };
 static const struct gw_schema rule_schema = PLACED(rule_fields, gw_config_limit);
 
+static const char *fault_network(struct span s)
+{
+    return remote_network_parses(s) ? NULL : "an address or a network is expected, such as 192.0.2.1 or 2001:db8::/32";
+}
+
 #define FAILURE_FIELDS(name_, rate_, burst_, what_)                                                \
     static const struct gw_field name_##_fields[] = {                                              \
         { .key = NAME("rate"),                                                                     \
@@ -145,6 +151,13 @@ static const struct gw_field failures_fields[] = {
       .low = 1,
       .high = 10000000,
       .doc = "handshakes of an address, or an IPv6 /64, that can be under way at once; divided among the loops" },
+    { .key = NAME("shared_addresses"),
+      .type = GW_FIELD_TEXTS,
+      AT(gw_config_failures, shared_addresses),
+      .fallback = "[127.0.0.0/8, '::1']",
+      .fault = fault_network,
+      .doc = "addresses and networks that many share, such as those of proxies, of NAT and of nodes: nobody is turned "
+             "away for what others there do" },
 };
 static const struct gw_schema failures_schema = PART(failures_fields, gw_config_failures);
 

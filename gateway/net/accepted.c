@@ -81,9 +81,15 @@ void gw_accepted_linger(struct gw_accepted *a)
     arm(a);
 }
 
+// What it sent has not been looked at: whatever becomes of it is no failure of its sender's.
+static bool waits(const struct gw_accepted *a)
+{
+    return a->turn.link != NULL;
+}
+
 void gw_accepted_refuse(struct gw_accepted *a, int err, const char *detail)
 {
-    if (a->turns)
+    if (waits(a))
         gw_turns_drop(a->turns, &a->turn);
     a->ops->handshake(a, err, detail);
     send_records(a); // the alert
@@ -99,6 +105,8 @@ bool gw_accepted_due(struct gw_accepted *a)
         arm(a);
     else if (a->lingering || a->socket.congested)
         gw_accepted_close(a);
+    else if (waits(a))
+        gw_accepted_refuse(a, ERR_OVERLOADED, "the handshake waited too long for its turn");
     else if (a->tls.state == GW_TLS_HANDSHAKE)
         gw_accepted_refuse(a, ERR_TLS, "the handshake took too long");
     else
@@ -155,8 +163,6 @@ static void receive(struct gw_accepted *a, struct span in)
         a->ops->settle(a);
 }
 
-static void on_end(struct gw_socket *s);
-
 static void take(struct gw_accepted *a, struct span in)
 {
     receive(a, in);
@@ -168,8 +174,6 @@ static void on_turn(struct gw_turn *turn, struct span in)
 {
     struct gw_accepted *a = (struct gw_accepted *)((char *)turn - offsetof(struct gw_accepted, turn));
     take(a, in);
-    if (a->end_due && !a->socket.closing)
-        on_end(&a->socket);
 }
 
 static void on_bytes(struct gw_socket *s, struct span in)
@@ -182,20 +186,19 @@ static void on_bytes(struct gw_socket *s, struct span in)
         gw_count(a->metrics, GW_METRIC_BYTES_IN, in.n);
     if (a->turns && a->kept)
         gw_turns_others(a->turns, a->now->mono_ms);
-    if (a->tls.state != GW_TLS_HANDSHAKE || !a->turns)
+    if (a->tls.state != GW_TLS_HANDSHAKE || !a->turns) {
         take(a, in);
-    else if (gw_turns_put(a->turns, &a->turn, in))
+    } else if (gw_turns_put(a->turns, &a->turn, in)) {
         gw_socket_read(s, false); // until its turn, which settles what comes next: the room is for many
-    else
-        gw_accepted_close(a); // so many handshakes that what they sent finds no room
+    } else {
+        gw_accepted_refuse(a, ERR_OVERLOADED, "so many handshakes wait that what this one sent finds no room");
+        gw_accepted_close(a);
+    }
 }
 
 static void on_end(struct gw_socket *s)
 {
     struct gw_accepted *a = s->owner;
-    a->end_due = a->turn.link != NULL;
-    if (a->end_due)
-        return;
     if (a->tls.state == GW_TLS_HANDSHAKE && !a->lingering) {
         if (a->fed) // a port scan that sent nothing is not worth a record
             gw_accepted_refuse(a, ERR_TLS, "the client left during the handshake");

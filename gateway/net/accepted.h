@@ -59,7 +59,6 @@ struct gw_accepted {
     bool fed;       // some byte arrived
     bool lingering; // everything was sent; what still comes is thrown away
     bool ended;     // the other side closed its side
-    bool end_due;   // it did so while what it sent before waits for its turn
     bool kept;      // it had an answer: handshakes do not take its time
 };
 

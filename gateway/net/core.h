@@ -85,10 +85,11 @@ struct gw_core {
     struct gw_turns *turns;      // of handshakes; NULL: each goes on as its bytes come
     uint32_t *handshakes;        // under way, by address: GW_CORE_SOURCES counters, which addresses may share
     uint64_t source_key[2];
-    int64_t turned_away_ms;       // when the audit log was last told of connections that were turned away …
-    uint64_t turned_away;         // … and how many were since
-    struct gw_inquiry *inquiries; // likewise
-    char *room;                   // plaintext on its way from a client (accepted.h)
+    int64_t turned_away_ms;                // when the audit log was last told of connections that were turned away …
+    uint64_t turned_away;                  // … how many were since …
+    char turned_away_from[GW_SOCKET_PEER]; // … and where the last of them came from
+    struct gw_inquiry *inquiries;          // likewise
+    char *room;                            // plaintext on its way from a client (accepted.h)
     uint8_t randoms[1024];
     size_t randoms_left;
     bool draining;

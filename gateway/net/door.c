@@ -23,7 +23,7 @@ static const struct gw_config_failures *bounds(const struct gw_core *c)
     return &c->view->snapshot->config->limits.failures;
 }
 
-static void tell(struct gw_core *c, const char *remote)
+static void tell(struct gw_core *c)
 {
     char detail[96];
     struct buf line;
@@ -32,10 +32,27 @@ static void tell(struct gw_core *c, const char *remote)
     c->turned_away = 0;
     c->turned_away_ms = c->now.mono_ms;
     buf_init(&line, 0);
-    bool told = gw_account_handshake(c->now.wall_ms, remote, ERR_FAILING_SOURCE, detail, &line) &&
+    bool told = gw_account_handshake(c->now.wall_ms, c->turned_away_from, ERR_FAILING_SOURCE, detail, &line) &&
                 gw_audit_submit(c->shared->audit, c->index, buf_span(&line), NULL) == 0;
     gw_count(c->metrics, told ? GW_METRIC_AUDIT_WRITTEN : GW_METRIC_AUDIT_REFUSED, 1);
     buf_fini(&line);
+}
+
+void gw_door_tell(struct gw_core *c, bool last)
+{
+    if (c->turned_away > 0 && (last || c->now.mono_ms - c->turned_away_ms >= TELL_MS))
+        tell(c);
+}
+
+// What one of those who share an address does must not lock out the others.
+static bool is_shared(const struct gw_core *c, const char *remote)
+{
+    const struct gw_config_texts *shared = &bounds(c)->shared_addresses;
+    struct span host = remote_host(span_str(remote));
+    for (size_t i = 0; i < shared->n; i++)
+        if (remote_in(host, shared->v[i].v))
+            return true;
+    return false;
 }
 
 bool gw_door_open(struct gw_core *c, const char *remote)
@@ -44,12 +61,12 @@ bool gw_door_open(struct gw_core *c, const char *remote)
     bool open = c->handshakes[place_of(c, remote)] < b->open_handshakes / c->loops + 1;
     if (open && c->shared->failures)
         open = gw_failures_source(c->shared->failures, &b->handshakes, span_str(remote), c->now.mono_ms) == 0;
-    if (open)
+    if (open || is_shared(c, remote))
         return true;
     c->turned_away++;
     gw_count_refused(c->metrics, ERR_FAILING_SOURCE);
-    if (c->now.mono_ms - c->turned_away_ms >= TELL_MS)
-        tell(c, remote);
+    snprintf(c->turned_away_from, sizeof c->turned_away_from, "%s", remote);
+    gw_door_tell(c, false);
     return false;
 }
 
@@ -68,7 +85,7 @@ void gw_door_leave(struct gw_core *c, unsigned place)
 // What is our own fault is not held against anybody.
 void gw_door_failed(struct gw_core *c, const char *remote, int err)
 {
-    bool ours = err == ERR_NOMEM || err == ERR_INTERNAL || err == ERR_CRL_STALE || err == ERR_OVERLOADED;
+    bool ours = err_info(err)->status >= 500;
     if (!ours && c->shared->failures)
         gw_failures_add_source(c->shared->failures, &bounds(c)->handshakes, span_str(remote), c->now.mono_ms);
 }

@@ -31,16 +31,19 @@ static int accept_one(void *ctx, struct gw_socket *s, char remote[static GW_SOCK
     return 0;
 }
 
-static void take_in(struct gw_loop *l, uv_stream_t *listener)
+// False: there is no memory for it, and libuv, which has taken it from the kernel's queue, asks for no other before it was accepted.
+static bool take_in(struct gw_loop *l, uv_stream_t *listener)
 {
     struct taken t = { .l = l };
     int64_t from_ns = clock_mono_ns();
-    t.handle = gw_tcp_take(&l->tcp, listener, t.remote);
+    if (!gw_tcp_take(&l->tcp, listener, &t.handle, t.remote))
+        return false;
     if (t.handle && gw_door_open(&l->core, t.remote))
         gw_client_new(&l->core, accept_one, &t);
     if (t.handle)
         gw_tcp_turn_away(t.handle);
     gw_turns_spent(&l->turns, from_ns);
+    return true;
 }
 
 // Whoever is not taken up now waits in the kernel's queue: libuv asks for no other before he was.
@@ -50,10 +53,7 @@ static void on_connection(uv_stream_t *listener, int status)
     if (status != 0)
         return;
     on_wake_up(&l->tcp);
-    if (gw_turns_open(&l->turns))
-        take_in(l, listener);
-    else
-        l->held[(uv_tcp_t *)listener - l->listeners] = true;
+    l->held[(uv_tcp_t *)listener - l->listeners] = !gw_turns_open(&l->turns) || !take_in(l, listener);
 }
 
 static void on_go_on(uv_idle_t *i)
@@ -72,12 +72,12 @@ static void on_round(uv_check_t *c)
     for (size_t i = 0; i < l->n_listeners; i++) {
         if (!l->held[i] || uv_is_closing((uv_handle_t *)&l->listeners[i]))
             continue;
-        l->held[i] = !gw_turns_open(&l->turns);
-        if (!l->held[i]) {
+        if (gw_turns_open(&l->turns)) {
             on_wake_up(&l->tcp);
-            take_in(l, (uv_stream_t *)&l->listeners[i]);
+            l->held[i] = !take_in(l, (uv_stream_t *)&l->listeners[i]); // without memory: again behind the next event
+        } else {
+            more = true;
         }
-        more |= l->held[i];
     }
     if (more)
         uv_idle_start(&l->go_on, on_go_on);
@@ -90,6 +90,7 @@ static void on_tick(uv_timer_t *t)
     struct gw_loop *l = t->data;
     on_wake_up(&l->tcp);
     gw_wheel_advance(&l->core.wheel, l->core.now.mono_ms);
+    gw_door_tell(&l->core, false);
 }
 
 static void on_audit_progress(void *ctx)
@@ -176,6 +177,7 @@ static void run(void *ctx)
     uv_run(&l->uv, UV_RUN_DEFAULT);
     on_wake_up(&l->tcp);
     close_listeners(l);
+    gw_door_tell(&l->core, true);
     for (struct gw_client *c = l->core.clients, *next; c; c = next) {
         next = c->next;
         gw_client_cut(c);

@@ -309,21 +309,23 @@ static void peer_of(const uv_tcp_t *handle, char out[static GW_SOCKET_PEER])
     snprintf(out, GW_SOCKET_PEER, v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
 }
 
-uv_tcp_t *gw_tcp_take(struct gw_tcp_loop *l, uv_stream_t *listener, char remote[static GW_SOCKET_PEER])
+bool gw_tcp_take(struct gw_tcp_loop *l, uv_stream_t *listener, uv_tcp_t **taken, char remote[static GW_SOCKET_PEER])
 {
-    uv_tcp_t *taken = malloc(sizeof *taken);
-    if (!taken)
-        return NULL;
-    if (uv_tcp_init(l->uv, taken) != 0) {
-        free(taken);
-        return NULL;
+    uv_tcp_t *handle = malloc(sizeof *handle);
+    *taken = NULL;
+    if (!handle)
+        return false;
+    if (uv_tcp_init(l->uv, handle) != 0) {
+        free(handle);
+        return false;
     }
-    if (uv_accept(listener, (uv_stream_t *)taken) != 0) {
-        uv_close((uv_handle_t *)taken, on_replaced);
-        return NULL;
+    if (uv_accept(listener, (uv_stream_t *)handle) != 0) {
+        uv_close((uv_handle_t *)handle, on_replaced);
+        return true;
     }
-    peer_of(taken, remote);
-    return taken;
+    peer_of(handle, remote);
+    *taken = handle;
+    return true;
 }
 
 int gw_tcp_adopt(struct gw_tcp_loop *l, uv_tcp_t *taken, struct gw_socket *s)

@@ -30,8 +30,9 @@ int gw_tcp_bind(struct span address, bool reuse_port, int *fd, const char **what
 // Accepts what waits on `listener`, a Unix socket too. The callbacks of `s` must be set. 0 or a uv error (then `s` is untouched).
 int gw_tcp_accept(struct gw_tcp_loop *l, uv_stream_t *listener, struct gw_socket *s);
 
-// The same in two steps: who waits comes in, and is said to be `remote`; he is then given to `s`, or sent away with a reset. NULL: nobody, or a uv error.
-uv_tcp_t *gw_tcp_take(struct gw_tcp_loop *l, uv_stream_t *listener, char remote[static GW_SOCKET_PEER]);
+// The same in two steps: who waits comes in, and is said to be `remote`; he is then given to `s`, or sent away with a reset. `*taken` is NULL when he is
+// gone already. False: out of memory, and he still waits; libuv asks for nobody else before.
+bool gw_tcp_take(struct gw_tcp_loop *l, uv_stream_t *listener, uv_tcp_t **taken, char remote[static GW_SOCKET_PEER]);
 int gw_tcp_adopt(struct gw_tcp_loop *l, uv_tcp_t *taken, struct gw_socket *s);
 void gw_tcp_turn_away(uv_tcp_t *taken);
 

@@ -13,7 +13,9 @@ void gw_turns_init(struct gw_turns *t, int64_t (*clock)(void))
 
 bool gw_turns_put(struct gw_turns *t, struct gw_turn *turn, struct span in)
 {
-    if (in.n > GW_TURNS_BYTES - t->bytes || !buf_append(&turn->in, in))
+    if (buf_len(&turn->in) + in.n > GW_TURNS_SMALL && t->bytes + in.n > GW_TURNS_BYTES)
+        return false;
+    if (!buf_append(&turn->in, in))
         return false;
     t->bytes += in.n;
     if (turn->link)

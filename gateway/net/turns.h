@@ -4,13 +4,14 @@
 // much of the loop's time as everything else together, and never two of them in a row at somebody's cost; when nobody is, they get all of it. So a
 // storm of them takes at most half of what the others could do.
 //
-// A loop's own; loop.h calls it. Bounded in bytes.
+// A loop's own; loop.h calls it. Bounded in bytes, together; what is small finds room all the same, so that who sends much shuts nobody out.
 #ifndef SALLYPORT_NET_TURNS_H
 #define SALLYPORT_NET_TURNS_H
 
 #include "gateway/base/buf.h"
 
-#define GW_TURNS_BYTES (8u << 20) // of what waits
+#define GW_TURNS_BYTES (8u << 20) // of what waits …
+#define GW_TURNS_SMALL (6u << 10) // … beyond so much of each, which a handshake's own messages fit into
 
 // Of one connection, which has it in itself.
 struct gw_turn {

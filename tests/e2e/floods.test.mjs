@@ -11,7 +11,7 @@ import { World } from './lib/gateway.mjs'
 import { dumpLogs } from './lib/program.mjs'
 import { Upstream } from './lib/upstream.mjs'
 
-const FAILURES = { requests: { rate: '5/s', burst: 30 }, handshakes: { rate: '5/s', burst: 30 }, open_handshakes: 40 }
+const FAILURES = { requests: { rate: '5/s', burst: 30 }, handshakes: { rate: '5/s', burst: 30 }, open_handshakes: 40, shared_addresses: [] }
 const PATH = '/collections/docs'
 let w, shard, innocent, other
 

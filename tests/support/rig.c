@@ -390,6 +390,7 @@ static void init(struct rig *r, const char *issuers, const char *shards, const c
         .nonces = &r->nonces,
         .demands = pki_nonce_demands_new(),
         .quota = gw_quota_new(&(struct gw_quota_options){ .buckets = 1024, .share_percent = 25, .key = { 1, 2 } }),
+        .failures = gw_failures_new((const uint64_t[2]){ 3, 4 }),
         .tickets = gw_tls_ticket_keys_new(0),
         .peers = gw_tls_peers_new(64),
     };
@@ -428,6 +429,7 @@ void rig_fini(struct rig *r)
     pki_replay_free(r->shared.replay);
     pki_nonce_demands_free(r->shared.demands);
     gw_quota_free(r->shared.quota);
+    gw_failures_free(r->shared.failures);
     gw_health_board_free(r->shared.health);
     gw_tls_ticket_keys_free(r->shared.tickets);
     gw_tls_peers_free(r->shared.peers);

@@ -123,6 +123,26 @@ static void whoever_left_has_no_turn_and_what_waits_is_bounded(void **state)
     free(list);
 }
 
+static void who_sends_much_shuts_nobody_out(void **state)
+{
+    (void)state;
+    enum { OTHERS = 16 };
+    struct gw_turn *list = make(1 + OTHERS);
+    char *much = calloc(1, GW_TURNS_BYTES);
+    assert_true(gw_turns_put(turns, &list[0], span_of(much, GW_TURNS_BYTES)));
+    assert_false(gw_turns_put(turns, &list[0], SPAN("more")));
+    for (size_t i = 1; i <= OTHERS; i++) { // a hello, and what comes behind the server's
+        assert_true(gw_turns_put(turns, &list[i], span_of(much, 2000)));
+        assert_true(gw_turns_put(turns, &list[i], span_of(much, 4000)));
+        assert_false(gw_turns_put(turns, &list[i], span_of(much, 4000)));
+    }
+    for (size_t i = 0; i <= OTHERS; i++)
+        gw_turns_drop(turns, &list[i]);
+    assert_int_equal(turns->bytes, 0);
+    free(much);
+    free(list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +150,7 @@ int main(void)
         cmocka_unit_test(a_storm_takes_no_more_than_half_of_the_time_of_others),
         cmocka_unit_test(new_connections_wait_as_handshakes_do),
         cmocka_unit_test(whoever_left_has_no_turn_and_what_waits_is_bounded),
+        cmocka_unit_test(who_sends_much_shuts_nobody_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
