@@ -9,7 +9,7 @@ import { repository, sallyport, until } from './files.mjs'
 
 const normal = text => text
   .replace(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b[0-9a-f]{16,}\b/g, 'ID')
-  .replace(/\b[A-Za-z0-9_-]{43}\b/g, 'HASH')
+  .replace(/(?<![\w-])[\w-]{43}(?![\w-])/g, 'HASH') // may begin and end with a hyphen, which no \b is beside
   .replace(/\d+/g, 'N').replace(/[ \t]+/g, ' ').trimEnd()
 
 const quote = text => text.split('…').map(piece => piece.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('.*')
