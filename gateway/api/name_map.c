@@ -30,8 +30,9 @@ struct scope {
     struct heard heard, begun;   // of the news: last, and when the running listing began
     size_t offset;
     bool tried, listing;
-    bool complete; // the last listing that ended saw everything
-    bool full;     // there is more than the scope may hold
+    bool complete;   // the last listing that ended saw everything
+    bool unanswered; // it got no answer
+    bool full;       // there is more than the scope may hold
     size_t key_n;
     unsigned char key[];
 };
@@ -70,6 +71,7 @@ struct gw_name_map *gw_name_map_new(const struct gw_name_map_limits *limits, con
 #define DEFAULT(field, value) m->limits.field = m->limits.field ? m->limits.field : (value)
     DEFAULT(ttl_ms, 10000);
     DEFAULT(relist_ms, 1000);
+    DEFAULT(unanswered_ms, 100);
     DEFAULT(listing_ms, 10000);
     DEFAULT(scopes, 1024);
     DEFAULT(entries, 65536);
@@ -265,6 +267,12 @@ static void expire_listing(const struct gw_name_map *m, struct scope *s, int64_t
     }
 }
 
+// The last listing was so short a time ago that another may not begin.
+static bool is_listed(const struct gw_name_map *m, const struct scope *s, int64_t now_ms)
+{
+    return s->tried && now_ms - s->tried_ms < (s->unanswered ? m->limits.unanswered_ms : m->limits.relist_ms);
+}
+
 enum gw_name_found gw_name_map_lookup(struct gw_name_map *m, struct gw_name_scope scope, struct span uuid,
                                       int64_t now_ms, struct span *name)
 {
@@ -285,7 +293,7 @@ enum gw_name_found gw_name_map_lookup(struct gw_name_map *m, struct gw_name_scop
     }
     if (s->listing)
         return GW_NAME_LISTING;
-    if (!s->tried || now_ms - s->tried_ms >= m->limits.relist_ms) {
+    if (!is_listed(m, s, now_ms)) {
         m->stats.misses++;
         return GW_NAME_MISS;
     }
@@ -320,10 +328,11 @@ int gw_name_map_begin(struct gw_name_map *m, struct gw_name_scope scope, int64_t
     expire_listing(m, s, now_ms);
     hear(m, s);
     s->begun = s->listing ? s->begun : s->heard;
-    if (s->listing || (s->tried && now_ms - s->tried_ms < m->limits.relist_ms))
+    if (s->listing || is_listed(m, s, now_ms))
         return ERR_OVERLOADED;
     s->listing = true;
     s->tried = true;
+    s->unanswered = false;
     s->tried_ms = s->begun_ms = now_ms;
     s->offset = 0;
     s->full = false;
@@ -448,8 +457,10 @@ int gw_name_map_page(struct gw_name_map *m, struct gw_name_scope scope, int stat
 void gw_name_map_abandon(struct gw_name_map *m, struct gw_name_scope scope, int64_t now_ms)
 {
     struct scope *s = find_scope(m, scope);
-    if (s && s->listing)
-        (void)end_listing(m, s, now_ms, false, 0);
+    if (!s || !s->listing)
+        return;
+    (void)end_listing(m, s, now_ms, false, 0);
+    s->unanswered = true;
 }
 
 size_t gw_name_map_learn(struct gw_name_map *m, struct gw_name_scope scope, struct span body, int64_t now_ms)

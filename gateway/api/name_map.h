@@ -23,11 +23,13 @@ struct gw_name_map;
 struct gw_name_map_limits { // 0: the default
     int64_t ttl_ms;         // 10,000
     int64_t relist_ms;      // 1,000
-    int64_t listing_ms;     // 10,000: a listing that did not report back by then is given up
-    size_t scopes;          // 1,024
-    size_t entries;         // 65,536 in all
-    size_t scope_entries;   // 16,384 of one scope
-    size_t page;            // 1,000: `limit` of a listing request
+    int64_t
+        unanswered_ms; // 100: the same after one that got no answer; a shard that starts again is heard as soon as it is back
+    int64_t listing_ms;   // 10,000: a listing that did not report back by then is given up
+    size_t scopes;        // 1,024
+    size_t entries;       // 65,536 in all
+    size_t scope_entries; // 16,384 of one scope
+    size_t page;          // 1,000: `limit` of a listing request
 };
 
 // A scope: one (shard, tenant, database). Spans are borrowed for the call.
@@ -66,7 +68,7 @@ int gw_name_map_begin(struct gw_name_map *m, struct gw_name_scope scope, int64_t
 //   ERR_NOMEM
 int gw_name_map_page(struct gw_name_map *m, struct gw_name_scope scope, int status, struct span body, int64_t now_ms,
                      struct arena *arena, struct span *target);
-// The listing failed (no connection, timeout).
+// The listing got no answer (no connection, timeout, cut); the next may not begin before unanswered_ms.
 void gw_name_map_abandon(struct gw_name_map *m, struct gw_name_scope scope, int64_t now_ms);
 
 // Learns from a 200 answer that passed through: one collection object or an array of them. Those whose own tenant or database

@@ -214,6 +214,9 @@ static void a_failed_listing_concludes_nothing_and_waits(void **state)
     assert_int_equal(gw_name_map_begin(f->map, main_scope, now, &f->arena, &f->target), 0);
     gw_name_map_abandon(f->map, main_scope, now + 5);
     assert_int_equal(look(f, main_scope, U1, now + 6), GW_NAME_FAILED);
+    // Its shard may be back in a moment.
+    assert_int_equal(look(f, main_scope, U1, now + 104), GW_NAME_FAILED);
+    assert_int_equal(look(f, main_scope, U1, now + 105), GW_NAME_MISS);
     // A page that comes after that is nobody's.
     assert_int_equal(gw_name_map_page(f->map, main_scope, 200, SPAN("[" ROW(U1, "a", "acme", "main") "]"), now + 7,
                                       &f->arena, &f->target),
