@@ -27,6 +27,12 @@ bool remote_network(struct span host, uint8_t out[static REMOTE_NETWORK])
     return true;
 }
 
+struct span remote_source(struct span remote, uint8_t network[static REMOTE_NETWORK])
+{
+    struct span host = remote_host(remote);
+    return remote_network(host, network) ? span_of(network, REMOTE_NETWORK) : host;
+}
+
 // IPv4 addresses as those inside IPv6.
 static bool address(struct span s, uint8_t out[static 16], bool *v4)
 {

@@ -11,6 +11,8 @@
 struct span remote_host(struct span remote);
 // The network of an IPv6 address, as remote_host gives it. False: IPv4, also inside IPv6.
 bool remote_network(struct span host, uint8_t out[static REMOTE_NETWORK]);
+// Whose the address is: the host, or its network in `network`, which the span then points to.
+struct span remote_source(struct span remote, uint8_t network[static REMOTE_NETWORK]);
 
 // Whether `text` is an address or a network: "192.0.2.1", "10.0.0.0/8", "2001:db8::/32".
 bool remote_network_parses(struct span text);

@@ -12,10 +12,7 @@
 static unsigned place_of(const struct gw_core *c, const char *remote)
 {
     uint8_t network[REMOTE_NETWORK];
-    struct span host = remote_host(span_str(remote));
-    if (remote_network(host, network))
-        host = span_of(network, sizeof network);
-    return (unsigned)(siphash24(c->source_key, host) % GW_CORE_SOURCES);
+    return (unsigned)(siphash24(c->source_key, remote_source(span_str(remote), network)) % GW_CORE_SOURCES);
 }
 
 static const struct gw_config_failures *bounds(const struct gw_core *c)

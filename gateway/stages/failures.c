@@ -77,12 +77,6 @@ static void add(struct gw_failures *f, const struct gw_config_failure *bound, co
     (void)gw_quota_take(table(f), &c, 1, 0, now_ms); // an empty bucket stays empty
 }
 
-static struct span source_of(struct span remote, uint8_t network[static REMOTE_NETWORK])
-{
-    struct span host = remote_host(remote);
-    return remote_network(host, network) ? span_of(network, REMOTE_NETWORK) : host;
-}
-
 int64_t gw_failures_workload(struct gw_failures *f, const struct gw_config_failure *bound, struct span spiffe_id,
                              int64_t now_ms)
 {
@@ -99,12 +93,12 @@ int64_t gw_failures_source(struct gw_failures *f, const struct gw_config_failure
                            int64_t now_ms)
 {
     uint8_t network[REMOTE_NETWORK];
-    return wait_ms(f, bound, "source", source_of(remote, network), now_ms);
+    return wait_ms(f, bound, "source", remote_source(remote, network), now_ms);
 }
 
 void gw_failures_add_source(struct gw_failures *f, const struct gw_config_failure *bound, struct span remote,
                             int64_t now_ms)
 {
     uint8_t network[REMOTE_NETWORK];
-    add(f, bound, "source", source_of(remote, network), now_ms);
+    add(f, bound, "source", remote_source(remote, network), now_ms);
 }

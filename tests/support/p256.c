@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "pki/digest.h"
 #include "pki/key_wc.h"
 #include "pki/p256_table.h"
 
@@ -109,6 +110,15 @@ bool p256_forge(const uint8_t d[static 32], const uint8_t u1[static 32], const u
         must(mp_copy(&n, &a)); // a hash of zeros is refused
     must(mp_to_unsigned_bin_len(&a, out->hash, 32));
     return finite;
+}
+
+bool p256_forge_random(struct p256_claim *out)
+{
+    uint8_t d[32], u1[32], u2[32];
+    pki_random(d, 32);
+    pki_random(u1, 32);
+    pki_random(u2, 32);
+    return p256_forge(d, u1, u2, out);
 }
 
 int p256_verify_wolfssl(const struct p256_claim *claim)

@@ -18,6 +18,8 @@ bool p256_multiply(const uint8_t k[static 32], uint8_t point[static 64]);
 // The signature holds, unless that sum is infinity (false).
 bool p256_forge(const uint8_t d[static 32], const uint8_t u1[static 32], const uint8_t u2[static 32],
                 struct p256_claim *out);
+// One of random numbers, which holds.
+bool p256_forge_random(struct p256_claim *out);
 // wolfSSL's own verification, without any table of ours. 0, ERR_TOKEN_SIGNATURE, ERR_PROOF_KEY (no such point).
 int p256_verify_wolfssl(const struct p256_claim *claim);
 // The same, with our table.
